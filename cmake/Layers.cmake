@@ -1,0 +1,16 @@
+# A layer is a folder and a static library. Its headers are reached as "<layer>/<file>.h" only by
+# targets that link it: the include path of a layer holds one symbolic link, named after the layer.
+# So an include that points the wrong way does not compile (tests/unit/layers proves it).
+#
+#   marline_layer(NAME wire FOLDER sdk/src/wire SOURCES a.c b.c DEPENDS marline_base)
+function(marline_layer)
+    cmake_parse_arguments(ARG "" "NAME;FOLDER" "SOURCES;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
+    set(target marline_${ARG_NAME})
+    set(view ${CMAKE_BINARY_DIR}/layers/${ARG_NAME})
+    file(MAKE_DIRECTORY ${view})
+    file(CREATE_LINK ${CMAKE_SOURCE_DIR}/${ARG_FOLDER} ${view}/${ARG_NAME} SYMBOLIC)
+    list(TRANSFORM ARG_SOURCES PREPEND ${CMAKE_SOURCE_DIR}/${ARG_FOLDER}/)
+    add_library(${target} STATIC ${ARG_SOURCES})
+    target_include_directories(${target} PUBLIC ${view})
+    target_link_libraries(${target} PUBLIC ${ARG_DEPENDS} PRIVATE marline_warnings ${ARG_PRIVATE_DEPENDS})
+endfunction()

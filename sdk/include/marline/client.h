@@ -1,0 +1,94 @@
+/* The testing channel: connects to a backend, registers endpoints, runs what it is asked to run,
+ * and sends the results. One loop thread and a few workers per client. Any thread may call any
+ * function. */
+#ifndef MARLINE_CLIENT_H
+#define MARLINE_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <marline/endpoint.h>
+#include <marline/status.h>
+#include <marline/trace.h>
+
+MARLINE_BEGIN_DECLS
+
+typedef struct marline_client marline_client;
+
+typedef enum marline_client_state {
+    MARLINE_CLIENT_IDLE,       /* not started */
+    MARLINE_CLIENT_CONNECTING, /* first attempt or reconnecting */
+    MARLINE_CLIENT_CONNECTED,  /* open, not yet registered */
+    MARLINE_CLIENT_REGISTERED, /* may be invoked */
+    MARLINE_CLIENT_FAILED,     /* refused for good: see the error of the event */
+    MARLINE_CLIENT_STOPPED,
+} marline_client_state;
+
+typedef enum marline_client_event_type {
+    MARLINE_CLIENT_EVENT_STATE,            /* state changed; text says why */
+    MARLINE_CLIENT_EVENT_INVOCATION_START, /* about to call the handler */
+    MARLINE_CLIENT_EVENT_INVOCATION_END,   /* result made; text is the error or NULL */
+    MARLINE_CLIENT_EVENT_RESULT_SENT,      /* handed to the socket */
+} marline_client_event_type;
+
+typedef struct marline_client_event {
+    marline_client_event_type type;
+    marline_client_state state;
+    marline_status status;     /* why, when failed or stopped */
+    const char *text;          /* may be NULL; valid during the call */
+    const char *invocation_id; /* of invocation events */
+    const char *endpoint;
+    const marline_test_context *test; /* NULL without one */
+} marline_client_event;
+
+/* Called from the loop thread or a worker; must not block, must not call stop. */
+typedef void (*marline_client_event_fn)(void *user, const marline_client_event *event);
+
+typedef struct marline_client_options {
+    size_t size;            /* sizeof(marline_client_options) */
+    const char *base_url;   /* required: http(s):// or ws(s)://; path prefixes are kept */
+    const char *api_key;    /* required */
+    const char *project_id; /* required: a UUID */
+    const char
+        *environment; /* optional: NULL = "development"; production, staging, development, local */
+    uint32_t worker_count;            /* optional: 0 = 8 handlers at once */
+    marline_provider *provider;       /* optional, borrowed until destroy: NULL = no spans */
+    marline_client_event_fn on_event; /* optional */
+    void *user;
+} marline_client_options;
+
+#define MARLINE_CLIENT_OPTIONS_INIT                                                                \
+    {                                                                                              \
+        sizeof(marline_client_options), NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL                \
+    }
+
+/* Copies the texts. MARLINE_EINVAL names the option at fault. */
+MARLINE_API marline_status marline_client_create(const marline_client_options *options,
+                                                 marline_client **out, marline_error *error);
+/* Stops at once if still running, and frees. */
+MARLINE_API void marline_client_destroy(marline_client *client);
+
+/* Before or after start (then it registers again). Copies texts. A name that is taken:
+ * MARLINE_EINVAL. */
+MARLINE_API marline_status marline_client_add_endpoint(marline_client *client,
+                                                       const marline_endpoint *endpoint,
+                                                       marline_error *error);
+/* Adds every endpoint declared with MARLINE_ENDPOINT so far that is not in the client yet. */
+MARLINE_API marline_status marline_client_add_declared(marline_client *client,
+                                                       marline_error *error);
+
+/* Starts the threads and connects, and reconnects for as long as it takes. Returns at once. */
+MARLINE_API marline_status marline_client_start(marline_client *client, marline_error *error);
+MARLINE_API marline_client_state marline_client_current_state(const marline_client *client);
+/* Waits until the client is registered: MARLINE_OK; until it failed for good: the cause, with a
+ * text; or until the timeout: MARLINE_ETIMEDOUT, with the last reason why it is not connected. */
+MARLINE_API marline_status marline_client_wait_registered(marline_client *client,
+                                                          uint64_t timeout_ms,
+                                                          marline_error *error);
+/* Accepts nothing new, lets running handlers finish and their results leave, closes with 1000. What
+ * is not done when the time is up is cancelled. Does not flush the provider: do that afterwards. */
+MARLINE_API marline_status marline_client_stop(marline_client *client, uint64_t timeout_ms);
+
+MARLINE_END_DECLS
+#endif

@@ -1,0 +1,120 @@
+/* Endpoints: functions that a test platform may invoke. A handler gets its inputs typed, returns an
+ * output or an error, and everything it traces belongs to the test that called it.
+ *
+ *     #include <marline/marline.h>
+ *
+ *     MARLINE_ENDPOINT(greet, .description = "Greets by name")
+ *     {
+ *         const char *name = marline_input_text(call, "name", "world");
+ *         return marline_output_format(call, "Hello, %s!", name);
+ *     }
+ *
+ * Handlers run on worker threads, several at once, each call on one thread. */
+#ifndef MARLINE_ENDPOINT_H
+#define MARLINE_ENDPOINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <marline/context.h>
+#include <marline/status.h>
+
+MARLINE_BEGIN_DECLS
+
+/* One invocation. Valid from the call of the handler to its return, on the handler's thread; what
+ * the input functions return lives as long. */
+typedef struct marline_call marline_call;
+
+/* MARLINE_OK: success, with the output set (none set = null). Any other status, or an error set
+ * with marline_fail: an error result. The invocation's span ends either way. */
+typedef marline_status (*marline_handler_fn)(marline_call *call, void *user);
+
+typedef struct marline_parameter {
+    const char *name;
+    const char *type; /* as shown to the platform: "str", "int", "float", "bool", "dict", "list" */
+    const char *default_text; /* NULL = required */
+} marline_parameter;
+
+typedef struct marline_endpoint {
+    size_t size;                         /* sizeof(marline_endpoint) */
+    const char *name;                    /* required: unique key, at most 200 bytes, UTF-8 */
+    marline_handler_fn handler;          /* required */
+    void *user;                          /* handed to the handler */
+    const char *description;             /* optional */
+    const marline_parameter *parameters; /* optional */
+    size_t parameter_count;
+    const char *return_type;      /* optional: NULL = "dict" */
+    const char *request_mapping;  /* optional JSON object; NULL = {"input": "{{ input }}"} */
+    const char *response_mapping; /* optional JSON object; NULL = {"output": "$.output"} */
+    uint32_t timeout_ms;          /* optional: 0 = none */
+} marline_endpoint;
+
+/* ---- inputs ---- */
+
+/* A missing or null input gives the default. An input of another type, or a missing one whose
+ * default is NULL, makes the call fail with an error that names the parameter; the default (or "")
+ * is returned, and the handler's own return value no longer matters. */
+MARLINE_API const char *marline_input_text(marline_call *call, const char *name,
+                                           const char *default_text);
+MARLINE_API int64_t marline_input_int(marline_call *call, const char *name, int64_t default_value);
+MARLINE_API double marline_input_double(marline_call *call, const char *name, double default_value);
+MARLINE_API bool marline_input_bool(marline_call *call, const char *name, bool default_value);
+/* The exact JSON text of one input, NUL-terminated; NULL when absent. */
+MARLINE_API const char *marline_input_json(marline_call *call, const char *name);
+/* The exact JSON text of all inputs, reserved keys removed: an object. */
+MARLINE_API const char *marline_inputs_json(marline_call *call);
+MARLINE_API bool marline_input_exists(marline_call *call, const char *name);
+
+/* ---- output: each returns MARLINE_OK, so that a handler can end with it ---- */
+
+/* Sets {"output": text}, what the default response mapping reads. The last call wins. Copies. */
+MARLINE_API marline_status marline_output_text(marline_call *call, const char *text);
+MARLINE_API marline_status marline_output_format(marline_call *call, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Sets the output to a JSON text, which is checked: an invalid one fails the call, MARLINE_EINVAL.
+ */
+MARLINE_API marline_status marline_output_json(marline_call *call, const char *json);
+/* Fails the call with a text of your own, which becomes the error of the result. Returns
+ * MARLINE_EIO. */
+MARLINE_API marline_status marline_fail(marline_call *call, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* ---- about the call ---- */
+
+MARLINE_API const char *marline_call_invocation_id(const marline_call *call);
+/* True when the backend cancelled the call, its time is up, or the agent stops: long work should
+ * look. */
+MARLINE_API bool marline_call_is_canceled(const marline_call *call);
+/* Borrowed: the context with the invocation's span and test. Already current on the handler's
+ * thread; take a reference to carry it to others. */
+MARLINE_API marline_context *marline_call_context(const marline_call *call);
+/* NULL without a test context. Borrowed. */
+MARLINE_API const marline_test_context *marline_call_test(const marline_call *call);
+
+/* ---- declaring, next to the handler ---- */
+
+/* Adds an endpoint to the process-wide list of declared ones, before main or while a plugin is
+ * loaded. Borrows it for the life of the process. Used by MARLINE_ENDPOINT. */
+MARLINE_API void marline_endpoint_declare(const marline_endpoint *endpoint);
+/* How many are declared so far, and the index-th of them (NULL beyond the end). */
+MARLINE_API size_t marline_endpoint_declared_count(void);
+MARLINE_API const marline_endpoint *marline_endpoint_declared(size_t index);
+
+/* Defines a handler and declares it under its own name. The optional rest are members of
+ * marline_endpoint in designated form. */
+#define MARLINE_ENDPOINT(function, ...)                                                            \
+    static marline_status function(marline_call *call, void *user);                                \
+    __attribute__((constructor)) static void marline_declare_##function(void)                      \
+    {                                                                                              \
+        static const marline_endpoint endpoint = {.size = sizeof(marline_endpoint),                \
+                                                  .name = #function,                               \
+                                                  .handler = function,                             \
+                                                  __VA_ARGS__};                                    \
+        marline_endpoint_declare(&endpoint);                                                       \
+    }                                                                                              \
+    static marline_status function(__attribute__((unused)) marline_call *call,                     \
+                                   __attribute__((unused)) void *user)
+
+MARLINE_END_DECLS
+#endif

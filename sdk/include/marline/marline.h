@@ -1,0 +1,12 @@
+/* Everything of libmarline: endpoints, the testing channel, tracing. */
+#ifndef MARLINE_H
+#define MARLINE_H
+
+#include <marline/client.h>
+#include <marline/context.h>
+#include <marline/endpoint.h>
+#include <marline/span_data.h>
+#include <marline/status.h>
+#include <marline/trace.h>
+
+#endif

@@ -1,0 +1,267 @@
+/* Tracing: providers, tracers, spans. OpenTelemetry's model in C, safe from any thread unless a
+ * function says otherwise. No call crashes on NULL, on an ended span, or after shutdown (otel.md
+ * API-09).
+ *
+ * A span is a small value, copied freely; nothing needs freeing. Once ended, every copy of it
+ * ignores changes, and its ids stay readable, so it is still a valid parent (otel.md SPN-10). */
+#ifndef MARLINE_TRACE_H
+#define MARLINE_TRACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <marline/context.h>
+#include <marline/span_data.h>
+#include <marline/status.h>
+
+MARLINE_BEGIN_DECLS
+
+typedef struct marline_provider marline_provider;
+typedef struct marline_tracer marline_tracer;
+
+enum { MARLINE_TRACE_ID_TEXT_SIZE = 33, MARLINE_SPAN_ID_TEXT_SIZE = 17 }; /* with the NUL */
+
+typedef struct marline_span_context {
+    uint8_t trace_id[16];
+    uint8_t span_id[8];
+    uint8_t flags;  /* W3C: bit 0 sampled, bit 1 random */
+    bool is_remote; /* came from another process */
+} marline_span_context;
+
+typedef struct marline_span {
+    marline_span_context context;
+    /* private */
+    void *record;
+    uint64_t generation;
+} marline_span;
+
+/* ---- values: MARLINE_STRING("key", "text") and friends build attributes in place ---- */
+
+static inline marline_string marline_text(const char *text)
+{
+    marline_string s = {text, 0};
+    while (text && text[s.size] != '\0') {
+        s.size++;
+    }
+    return s;
+}
+
+/* ---- spans ---- */
+
+typedef struct marline_span_options {
+    size_t size;             /* sizeof(marline_span_options) */
+    marline_span_kind kind;  /* optional: 0 = INTERNAL */
+    marline_context *parent; /* optional, borrowed during the call: NULL = current context */
+    bool force_root;         /* optional: a new trace whatever the parent (CTX-13) */
+    uint64_t start_unix_ns;  /* optional: 0 = now */
+    const marline_attribute *attributes; /* optional, copied; the sampler sees them */
+    size_t attribute_count;
+    const marline_link_data *links; /* optional, copied */
+    size_t link_count;
+} marline_span_options;
+
+#define MARLINE_SPAN_OPTIONS_INIT                                                                  \
+    {                                                                                              \
+        sizeof(marline_span_options), (marline_span_kind)0, NULL, false, 0, NULL, 0, NULL, 0       \
+    }
+
+/* Starts a span. Does not make it current (CTX-12): see marline_scope_enter and MARLINE_OBSERVE.
+ * options may be NULL. A NULL tracer gives a span that records nothing and passes its parent's ids
+ * on. */
+MARLINE_API marline_span marline_span_start(marline_tracer *tracer, const char *name,
+                                            const marline_span_options *options);
+/* A span that only carries the ids of a remote parent; put it into a context to continue its trace.
+ */
+MARLINE_API marline_span marline_span_remote(const marline_span_context *context);
+/* The span of a context (NULL: the thread's current one); without one a non-recording, invalid
+ * span. */
+MARLINE_API marline_span marline_span_current(marline_context *context);
+
+/* The first end wins; never blocks on I/O (SPN-10, SPN-11). Fits __attribute__((cleanup)). */
+MARLINE_API void marline_span_end(marline_span *span);
+MARLINE_API void marline_span_end_at(marline_span *span, uint64_t end_unix_ns);
+
+/* False once ended, or when not sampled. */
+MARLINE_API bool marline_span_is_recording(const marline_span *span);
+/* Writes lower-case hexadecimal and a NUL. */
+MARLINE_API void marline_span_trace_id_text(const marline_span *span,
+                                            char out[MARLINE_TRACE_ID_TEXT_SIZE]);
+MARLINE_API void marline_span_id_text(const marline_span *span,
+                                      char out[MARLINE_SPAN_ID_TEXT_SIZE]);
+
+/* Copies. The same key overwrites (SPN-03). A NULL or empty key is ignored; a NULL text counts as
+ * "". */
+MARLINE_API void marline_span_set_text(marline_span *span, const char *key, const char *value);
+MARLINE_API void marline_span_set_string(marline_span *span, const char *key, marline_string value);
+MARLINE_API void marline_span_set_int(marline_span *span, const char *key, int64_t value);
+MARLINE_API void marline_span_set_double(marline_span *span, const char *key, double value);
+MARLINE_API void marline_span_set_bool(marline_span *span, const char *key, bool value);
+MARLINE_API void marline_span_set_attribute(marline_span *span, const marline_attribute *attribute);
+
+/* time_unix_ns 0 = now. Copies. */
+MARLINE_API void marline_span_add_event(marline_span *span, const char *name, uint64_t time_unix_ns,
+                                        const marline_attribute *attributes, size_t count);
+/* Prefer links at start: the sampler sees those (SPN-06). Copies. */
+MARLINE_API void marline_span_add_link(marline_span *span, const marline_link_data *link);
+/* OK beats ERROR beats UNSET; a description is kept with ERROR only (SPN-08, SPN-09). */
+MARLINE_API void marline_span_set_status(marline_span *span, marline_span_status status,
+                                         const char *description);
+MARLINE_API void marline_span_update_name(marline_span *span, const char *name);
+/* Adds an `exception` event with exception.type and exception.message (either may be NULL, not
+ * both); neither sets the status nor ends the span (SPN-12). */
+MARLINE_API void marline_span_record_exception(marline_span *span, const char *type,
+                                               const char *message);
+/* The usual end of failed work: exception event, status ERROR with the message, error.type = type.
+ */
+MARLINE_API void marline_span_fail(marline_span *span, const char *type, const char *message);
+
+/* ---- scopes ---- */
+
+/* A span that is current from begin to the end of its block. */
+typedef struct marline_observed {
+    marline_span span;
+    marline_scope scope;
+} marline_observed;
+
+/* Starts a child of the current span with the global provider's tracer and makes it current.
+ * `observed` lives on the stack and must not move. */
+MARLINE_API void marline_observe_begin(marline_observed *observed, const char *name);
+/* Leaves the scope; ends the span with status OK unless another status was set. */
+MARLINE_API void marline_observe_end(marline_observed *observed);
+
+/* Traces the rest of the enclosing block, on every path out of it:
+ *     MARLINE_OBSERVE(lookup, "function.lookup");
+ *     marline_span_set_text(&lookup.span, "word", word); */
+#define MARLINE_OBSERVE(variable, name)                                                            \
+    __attribute__((cleanup(marline_observe_end))) marline_observed variable;                       \
+    marline_observe_begin(&(variable), (name))
+
+/* ---- exporters ---- */
+
+/* What became of one batch. */
+typedef struct marline_export_result {
+    size_t exported;
+    size_t rejected; /* refused for good by the receiver, or invalid for its protocol */
+    size_t failed;   /* not delivered: retries used up, or the deadline passed */
+    char reason[MARLINE_ERROR_TEXT_SIZE]; /* one line when rejected or failed > 0 */
+} marline_export_result;
+
+/* A destination for finished spans. Calls never overlap (PRC-03) and come from the processor's
+ * thread. `spans` and all it points to are borrowed during the call. exported + rejected + failed =
+ * count. */
+typedef struct marline_exporter {
+    void (*export_spans)(void *user, const marline_span_data *spans, size_t count,
+                         uint64_t timeout_ms, marline_export_result *out);
+    /* optional */
+    marline_status (*force_flush)(void *user, uint64_t timeout_ms);
+    /* optional; may be called while export_spans runs, and must make it return soon */
+    void (*cancel)(void *user);
+    /* optional; last call */
+    void (*destroy)(void *user);
+    void *user;
+} marline_exporter;
+
+/* The platform's own channel: POST {base_url}/telemetry/traces (wire-protocol §4.8, §5). Texts are
+ * copied. Retries 408, 429, 5xx and lost connections, three attempts within 10 s a chunk of 100. */
+typedef struct marline_platform_exporter_options {
+    size_t size;             /* sizeof(marline_platform_exporter_options) */
+    const char *base_url;    /* required: http(s):// or ws(s):// */
+    const char *api_key;     /* required */
+    const char *project_id;  /* optional */
+    const char *environment; /* optional: NULL = "development" */
+} marline_platform_exporter_options;
+
+MARLINE_API marline_status marline_exporter_platform_create(
+    const marline_platform_exporter_options *options, marline_exporter *out, marline_error *error);
+
+/* Keeps what is exported, for tests of your own. Any thread may read. */
+typedef struct marline_memory_exporter marline_memory_exporter;
+MARLINE_API marline_memory_exporter *marline_memory_exporter_create(marline_exporter *out);
+MARLINE_API size_t marline_memory_exporter_count(marline_memory_exporter *memory);
+/* Copies nothing: the view is valid until the exporter is destroyed or reset. NULL beyond the end.
+ */
+MARLINE_API const marline_span_data *marline_memory_exporter_span(marline_memory_exporter *memory,
+                                                                  size_t index);
+
+/* ---- provider ---- */
+
+typedef enum marline_drop_reason {
+    MARLINE_DROP_QUEUE_FULL,
+    MARLINE_DROP_LIMITS,
+    MARLINE_DROP_REJECTED,
+    MARLINE_DROP_TIMEOUT,
+    MARLINE_DROP_SHUTDOWN,
+    MARLINE_DROP_SPOOL_FULL,
+    MARLINE_DROP_UNSAMPLED,
+    MARLINE_DROP_REASONS, /* how many */
+} marline_drop_reason;
+
+/* The balance of a provider: started = exported + sum of dropped + in_flight, at every moment. */
+typedef struct marline_delivery {
+    uint64_t started;
+    uint64_t exported;
+    uint64_t dropped[MARLINE_DROP_REASONS];
+    uint64_t in_flight; /* running, queued, or being exported */
+} marline_delivery;
+
+typedef struct marline_provider_options {
+    size_t size;              /* sizeof(marline_provider_options) */
+    const char *service_name; /* optional: OTEL_SERVICE_NAME, else unknown_service:<program> */
+    const marline_attribute *resource; /* optional, copied: more resource attributes */
+    size_t resource_count;
+} marline_provider_options;
+
+#define MARLINE_PROVIDER_OPTIONS_INIT                                                              \
+    {                                                                                              \
+        sizeof(marline_provider_options), NULL, NULL, 0                                            \
+    }
+
+/* options may be NULL. */
+MARLINE_API marline_status marline_provider_create(const marline_provider_options *options,
+                                                   marline_provider **out, marline_error *error);
+/* Stops what still runs, as shutdown with a timeout of 0, and frees. Spans of it become inert. */
+MARLINE_API void marline_provider_destroy(marline_provider *provider);
+
+/* The process-wide default, used by MARLINE_OBSERVE; NULL until set (then nothing is recorded).
+ * Borrowed: the provider must stay alive until another, or NULL, is set. */
+MARLINE_API void marline_provider_set_global(marline_provider *provider);
+MARLINE_API marline_provider *marline_provider_global(void);
+
+/* Never NULL for a non-NULL provider; owned by the provider; the same name gives the same tracer.
+ */
+MARLINE_API marline_tracer *marline_tracer_get(marline_provider *provider, const char *name,
+                                               const char *version);
+
+typedef struct marline_batch_options {
+    size_t size;                /* sizeof(marline_batch_options) */
+    uint32_t queue_max;         /* optional: 0 = OTEL_BSP_MAX_QUEUE_SIZE, else 2048 */
+    uint32_t batch_max;         /* optional: 0 = OTEL_BSP_MAX_EXPORT_BATCH_SIZE, else 512 */
+    uint32_t interval_ms;       /* optional: 0 = OTEL_BSP_SCHEDULE_DELAY, else 5000 */
+    uint32_t export_timeout_ms; /* optional: 0 = OTEL_BSP_EXPORT_TIMEOUT, else 30000 */
+} marline_batch_options;
+
+#define MARLINE_BATCH_OPTIONS_INIT                                                                 \
+    {                                                                                              \
+        sizeof(marline_batch_options), 0, 0, 0, 0                                                  \
+    }
+
+/* Adds a batch processor with a thread of its own. Exports happen when batch_max spans wait, on
+ * flush, on shutdown, and every interval_ms counted from this call, so that the ticks are
+ * predictable: tick k is at the time of this call + k * interval_ms. Takes the exporter, on failure
+ * too. options may be NULL. */
+MARLINE_API marline_status
+marline_provider_add_batch_processor(marline_provider *provider, const marline_exporter *exporter,
+                                     const marline_batch_options *options, marline_error *error);
+
+/* Exports everything ended before the call. MARLINE_ETIMEDOUT when the deadline came first. */
+MARLINE_API marline_status marline_provider_force_flush(marline_provider *provider,
+                                                        uint64_t timeout_ms);
+/* Flushes within the timeout, then stops: whatever is left is counted as dropped. Once; a second
+ * call answers MARLINE_ESTATE. */
+MARLINE_API marline_status marline_provider_shutdown(marline_provider *provider,
+                                                     uint64_t timeout_ms);
+MARLINE_API void marline_provider_delivery(const marline_provider *provider, marline_delivery *out);
+
+MARLINE_END_DECLS
+#endif
