@@ -1,0 +1,69 @@
+/* What the library says about itself: status texts, version, and the public face of the log. */
+#include <pthread.h>
+#include <stddef.h>
+
+#include <marline/status.h>
+
+#include "base/log.h"
+
+static struct {
+    pthread_mutex_t mutex; /* serialises marline_log_set */
+    marline_log_fn function;
+    void *user;
+} sink = {PTHREAD_MUTEX_INITIALIZER, NULL, NULL};
+
+const char *marline_status_text(marline_status status)
+{
+    switch (status) {
+    case MARLINE_OK:
+        return "ok";
+    case MARLINE_EINVAL:
+        return "invalid argument";
+    case MARLINE_ENOMEM:
+        return "out of memory";
+    case MARLINE_ETIMEDOUT:
+        return "timed out";
+    case MARLINE_ECANCELED:
+        return "canceled";
+    case MARLINE_EIO:
+        return "input or output failed";
+    case MARLINE_EPROTO:
+        return "protocol violated by the peer";
+    case MARLINE_EAUTH:
+        return "credentials refused";
+    case MARLINE_ENOTFOUND:
+        return "not found";
+    case MARLINE_EFULL:
+        return "full";
+    case MARLINE_ESTATE:
+        return "not possible in this state";
+    case MARLINE_EREJECTED:
+        return "rejected by the peer";
+    }
+    return "unknown status";
+}
+
+const char *marline_version(void)
+{
+    return MARLINE_VERSION_TEXT;
+}
+
+/* Runs under the log's read lock, which keeps `sink` still: see marline_log_set. */
+static void forward(void *user, enum log_level level, const char *text)
+{
+    (void)user;
+    sink.function(sink.user, (marline_log_level)level, text);
+}
+
+void marline_log_set(marline_log_fn function, void *user)
+{
+    pthread_mutex_lock(&sink.mutex);
+    /* Waits until no line is being logged, so that the sink can change without a reader. */
+    marline__log_install(NULL, NULL);
+    sink.function = function;
+    sink.user = user;
+    if (function) {
+        marline__log_install(forward, NULL);
+    }
+    pthread_mutex_unlock(&sink.mutex);
+}
