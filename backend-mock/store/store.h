@@ -1,0 +1,458 @@
+/* What the backend keeps, behind one table of functions, so that SQLite, PostgreSQL and the failing
+ * store of the tests are used alike. SQL lives behind this header, protocol and threads before it.
+ *
+ * Writes are values. `store_write_all` carries out a batch of them in ONE transaction, each under a
+ * savepoint of its own: a write that fails leaves nothing behind and does not spoil its neighbours.
+ * When the call returns STORE_OK the batch is committed and durable; otherwise nothing of it is
+ * stored, and it may be tried again as a whole: repeating any write is safe.
+ *
+ * Linking rule (design C of the linking notes): STORE_LINK is a write of its own, issued only after
+ * the call that stored the result or the spans has returned. Both sides do this, so whichever
+ * commits second sees the other.
+ *
+ * Threads: writes from one thread at a time (commit_queue.h provides the thread); reads from any
+ * thread, beside a write; a read sees every write that was acknowledged before it began. */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "base/uuid.h"
+#include "core/link_key.h"
+
+enum store_status {
+    STORE_OK,
+    STORE_NOT_FOUND, /* what the write or query names is not there (or not in the scope) */
+    STORE_CONFLICT,  /* the id is taken by something else */
+    STORE_INVALID,   /* out of range for every store: never succeeds */
+    STORE_BUSY,      /* locked by another process, connection lost, queue full: try again later */
+    STORE_FULL,      /* no space on the device */
+    STORE_BROKEN,    /* no database, corrupt, of a newer schema, not readable: needs a human */
+};
+
+enum { STORE_ERROR_TEXT_SIZE = 256 };
+
+/* `text`: one sentence with the cause and, where there is one, the fix. */
+struct store_error {
+    enum store_status status;
+    char text[STORE_ERROR_TEXT_SIZE];
+};
+
+/* Stable lower-case word for logs and metrics. */
+const char *store_status_name(enum store_status status);
+
+/* ---- values ---- */
+
+enum store_run_status { RUN_QUEUED, RUN_RUNNING, RUN_COMPLETED, RUN_CANCELLED };
+enum store_result_status { RESULT_PASS, RESULT_FAIL, RESULT_ERROR };
+enum store_link_point { LINK_POINT_RESULT, LINK_POINT_INGEST, LINK_POINT_SWEEP };
+enum { LINK_POINT_COUNT = 3 };
+
+/* The words of the REST contract: "queued" …, "Pass" …, "result" …. */
+const char *store_run_status_name(enum store_run_status status);
+const char *store_result_status_name(enum store_result_status status);
+const char *store_link_point_name(enum store_link_point point);
+
+/* Numbers as in opentelemetry-proto. */
+struct store_span {
+    uint8_t trace_id[16];
+    uint8_t span_id[8];
+    uint8_t parent_span_id[8];
+    bool has_parent;
+    uint8_t kind;   /* 1 INTERNAL … 5 CONSUMER */
+    uint8_t status; /* 0 UNSET, 1 OK, 2 ERROR */
+    uint64_t start_unix_ns;
+    uint64_t end_unix_ns;
+    struct slice name;
+    struct slice environment;
+    struct slice conversation_id; /* NULL data = none; so for the next */
+    struct slice status_message;
+    struct slice attributes; /* JSON object; events and links JSON arrays, resource an object */
+    struct slice events;
+    struct slice links;
+    struct slice resource;
+    bool has_key;
+    struct link_key key; /* its organization is that of the write */
+    bool duplicate;      /* out: this trace and span id was there already, nothing was changed */
+};
+
+/* ---- writes ---- */
+
+enum store_write_type {
+    STORE_CREATE_PROJECT,
+    STORE_CREATE_TOKEN,
+    STORE_CREATE_RUN,
+    STORE_SET_RUN_STATUS,
+    STORE_RECORD_INVOKED,
+    STORE_RECORD_RECEIVED,
+    STORE_INSERT_RESULT,
+    STORE_INSERT_SPANS,
+    STORE_RECORD_REJECTED,
+    STORE_LINK,
+    STORE_RECORD_ATTEMPT,
+};
+
+/* The organization is created with its first project. The same id again: nothing happens. */
+struct store_create_project {
+    struct uuid organization_id;
+    struct uuid project_id;
+    struct slice name;
+};
+
+/* Only the hash of a key is ever stored. */
+struct store_create_token {
+    struct uuid organization_id;
+    struct uuid user_id;
+    struct uuid project_id; /* nil = not bound to a project */
+    uint8_t key_sha256[32];
+    struct slice name;
+};
+
+/* One test of a run. The test and its configuration are created with the run. */
+struct store_run_test {
+    struct uuid test_id;
+    struct uuid configuration_id;
+    struct slice function_name;
+    struct slice inputs; /* JSON object */
+    uint32_t timeout_ms;
+};
+
+struct store_create_run {
+    struct uuid organization_id;
+    struct uuid project_id; /* STORE_NOT_FOUND when it is not one of the organization */
+    struct uuid run_id;
+    struct slice environment;
+    uint32_t concurrency;
+    const struct store_run_test *tests; /* in the order that reads give them back */
+    size_t test_count;
+};
+
+struct store_set_run_status {
+    struct uuid organization_id;
+    struct uuid run_id;
+    enum store_run_status status;
+};
+
+/* An attempt was dispatched: timeline event, and the start of the attempt's window (it tells whose
+ * a span without attempt number is). Store it before the invocation is sent. */
+struct store_record_invoked {
+    struct link_key key;
+    struct slice invocation_id;
+};
+
+/* The agent's answer arrived: timeline event only. */
+struct store_record_received {
+    struct link_key key;
+    enum store_result_status status;
+};
+
+/* The first result of a key is canonical, its id derived from the key; later ones get a random id,
+ * duplicate_of, and take no links. Run, test and configuration need not be known here. */
+struct store_insert_result {
+    struct uuid project_id; /* nil = without project */
+    struct link_key key;    /* attempt >= 1 */
+    enum store_result_status status;
+    struct slice function_name;
+    struct slice output; /* JSON; empty = null */
+    struct slice error;  /* NULL data = none */
+    double duration_ms;
+    struct slice trace_id; /* as reported, a hint only; NULL data = none */
+    uint32_t span_count;   /* declared by the agent; 0 = not told */
+    /* out */
+    struct uuid result_id;
+    bool is_duplicate;
+    struct uuid duplicate_of;
+};
+
+/* One POST. Unique by (organization, trace, span): a repeat changes nothing and is counted. */
+struct store_insert_spans {
+    struct uuid organization_id;
+    struct uuid project_id; /* nil = without project */
+    struct slice post_id;   /* of the request; shown in the timeline */
+    struct store_span *spans;
+    size_t count;
+    /* out */
+    size_t stored;
+    size_t duplicates;
+};
+
+/* A POST that was refused whole: counts in the ledger. */
+struct store_record_rejected {
+    struct uuid organization_id;
+    struct slice post_id;
+    size_t spans;
+};
+
+/* One linking attempt: one idempotent UPDATE by key of spans that wait, and a record of it. The
+ * key may be one of spans (attempt 0): every attempt of its test is then looked at. */
+struct store_link {
+    struct link_key key;
+    enum store_link_point point;
+    /* out */
+    bool result_found;
+    size_t spans_found; /* of the key, that were waiting */
+    size_t linked;
+};
+
+/* A linking attempt that failed before it could record itself. */
+struct store_record_attempt {
+    struct link_key key;
+    enum store_link_point point;
+    struct slice error;
+};
+
+struct store_write {
+    enum store_write_type type;
+    uint64_t at_unix_ns; /* wall clock, recorded with the row */
+    struct store_error outcome;
+    union {
+        struct store_create_project create_project;
+        struct store_create_token create_token;
+        struct store_create_run create_run;
+        struct store_set_run_status set_run_status;
+        struct store_record_invoked record_invoked;
+        struct store_record_received record_received;
+        struct store_insert_result insert_result;
+        struct store_insert_spans insert_spans;
+        struct store_record_rejected record_rejected;
+        struct store_link link;
+        struct store_record_attempt record_attempt;
+    };
+};
+
+/* ---- reads ---- */
+
+/* What a caller may see. Every read takes one; rows outside are as if absent. */
+struct store_scope {
+    struct uuid organization_id;
+    struct uuid project_id; /* nil = all projects of the organization */
+};
+
+struct store_token {
+    struct uuid organization_id;
+    struct uuid user_id;
+    struct uuid project_id; /* nil = not bound */
+};
+
+struct store_project {
+    struct uuid organization_id;
+    struct uuid project_id;
+    struct slice name;
+};
+
+struct store_run {
+    struct uuid project_id;
+    struct uuid run_id;
+    struct slice environment;
+    enum store_run_status status;
+    uint32_t concurrency;
+    size_t test_count;
+    uint64_t created_unix_ns;
+};
+
+/* A test of a run with its canonical result of the latest attempt, if there is one. */
+struct store_run_row {
+    struct store_run_test test;
+    bool has_result;
+    struct uuid result_id;
+    enum store_result_status status;
+    struct slice output; /* JSON */
+    struct slice error;
+    double duration_ms;
+    struct slice trace_id;
+    uint32_t attempt;
+    uint32_t span_count; /* declared; 0 = not told */
+    size_t spans;        /* stored with the context of this test, all attempts */
+    size_t linked;
+};
+
+enum store_event_type {
+    EVENT_RUN_STARTED,
+    EVENT_INVOKED,
+    EVENT_RESULT_RECEIVED,
+    EVENT_RESULT_STORED,
+    EVENT_SPANS_STORED,
+    EVENT_LINK_ATTEMPT,
+    EVENT_RUN_FINISHED,
+};
+const char *store_event_type_name(enum store_event_type type);
+
+struct store_event {
+    enum store_event_type type;
+    uint64_t at_unix_ns;
+    bool has_test; /* false for the two events of the run */
+    struct uuid test_id;
+    uint32_t attempt;
+    struct slice invocation_id;      /* INVOKED */
+    enum store_result_status status; /* RESULT_RECEIVED, RESULT_STORED */
+    struct uuid result_id;           /* RESULT_STORED */
+    bool is_duplicate;               /* RESULT_STORED */
+    size_t spans;                    /* SPANS_STORED: of this test in this POST */
+    struct slice post_id;            /* SPANS_STORED */
+    size_t post_spans;               /* SPANS_STORED: stored by the whole POST */
+    enum store_link_point point;     /* LINK_ATTEMPT; so for the rest */
+    bool result_found;
+    size_t spans_found;
+    size_t linked;
+    struct slice error; /* NULL data = none */
+};
+
+struct store_span_row {
+    uint8_t trace_id[16];
+    uint8_t span_id[8];
+    uint8_t parent_span_id[8];
+    bool has_parent;
+    struct slice name;
+    struct uuid test_id;
+    struct uuid configuration_id;
+    bool has_result;
+    struct uuid result_id;
+    enum store_link_point link_source; /* when it has a result */
+    uint64_t stored_unix_ns;
+    struct slice post_id;
+};
+
+/* Conservation (I5), counted from the rows themselves: received = stored + rejected + duplicate;
+ * stored = linked + waiting + without_context. */
+struct store_ledger {
+    uint64_t received;
+    uint64_t stored;
+    uint64_t rejected;
+    uint64_t duplicate;
+    uint64_t linked;
+    uint64_t waiting;
+    uint64_t without_context;
+    uint64_t links_by_source[LINK_POINT_COUNT];
+};
+
+/* Called once per row, in order. The row and its slices are valid during the call only; it must
+ * not call the store. */
+typedef void (*store_project_fn)(void *user, const struct store_project *row);
+typedef void (*store_run_row_fn)(void *user, const struct store_run_row *row);
+typedef void (*store_event_fn)(void *user, const struct store_event *row);
+typedef void (*store_span_row_fn)(void *user, const struct store_span_row *row);
+typedef void (*store_key_fn)(void *user, const struct link_key *key);
+
+struct store;
+
+/* One implementation. Every function fills *error when it does not return STORE_OK. */
+struct store_ops {
+    void (*close)(struct store *store);
+    enum store_status (*write_all)(struct store *store, struct store_write *const *writes,
+                                   size_t count, struct store_error *error);
+    enum store_status (*find_token)(struct store *store, const uint8_t key_sha256[32],
+                                    struct store_token *out, struct store_error *error);
+    enum store_status (*list_projects)(struct store *store, const struct store_scope *scope,
+                                       store_project_fn visit, void *user,
+                                       struct store_error *error);
+    enum store_status (*read_run)(struct store *store, const struct store_scope *scope,
+                                  const struct uuid *run_id, struct store_run *out,
+                                  store_run_row_fn visit, void *user, struct store_error *error);
+    enum store_status (*read_timeline)(struct store *store, const struct store_scope *scope,
+                                       const struct uuid *run_id, store_event_fn visit, void *user,
+                                       struct store_error *error);
+    enum store_status (*read_run_spans)(struct store *store, const struct store_scope *scope,
+                                        const struct uuid *run_id, store_span_row_fn visit,
+                                        void *user, struct store_error *error);
+    enum store_status (*read_ledger)(struct store *store, const struct store_scope *scope,
+                                     struct store_ledger *out, struct store_error *error);
+    enum store_status (*waiting_keys)(struct store *store, size_t limit, store_key_fn visit,
+                                      void *user, struct store_error *error);
+};
+
+/* The head of every implementation's own structure. */
+struct store {
+    const struct store_ops *ops;
+};
+
+/* ---- the calls ---- */
+
+/* Opens what `location` names: "sqlite:PATH", "sqlite::memory:", "postgresql://…"; creates and
+ * migrates it as needed. NULL and *error otherwise. */
+struct store *store_open(const char *location, struct store_error *error);
+
+/* Accepts NULL. No other call may be under way. */
+static inline void store_close(struct store *store)
+{
+    if (store) {
+        store->ops->close(store);
+    }
+}
+
+/* STORE_OK: committed; see each write's outcome. Otherwise: nothing stored, and every outcome is
+ * that error. Count 0 does nothing. */
+static inline enum store_status store_write_all(struct store *store,
+                                                struct store_write *const *writes, size_t count,
+                                                struct store_error *error)
+{
+    return store->ops->write_all(store, writes, count, error);
+}
+
+/* One write in a transaction of its own; returns and fills its outcome. */
+enum store_status store_write_one(struct store *store, struct store_write *write);
+
+/* STORE_NOT_FOUND: no such key. The comparison takes constant time. */
+static inline enum store_status store_find_token(struct store *store, const uint8_t key_sha256[32],
+                                                 struct store_token *out, struct store_error *error)
+{
+    return store->ops->find_token(store, key_sha256, out, error);
+}
+
+static inline enum store_status store_list_projects(struct store *store,
+                                                    const struct store_scope *scope,
+                                                    store_project_fn visit, void *user,
+                                                    struct store_error *error)
+{
+    return store->ops->list_projects(store, scope, visit, user, error);
+}
+
+/* `out` is complete before the first visit; its slices are valid during the visits only. */
+static inline enum store_status store_read_run(struct store *store, const struct store_scope *scope,
+                                               const struct uuid *run_id, struct store_run *out,
+                                               store_run_row_fn visit, void *user,
+                                               struct store_error *error)
+{
+    return store->ops->read_run(store, scope, run_id, out, visit, user, error);
+}
+
+/* In order of time; STORE_NOT_FOUND when there is no such run. */
+static inline enum store_status store_read_timeline(struct store *store,
+                                                    const struct store_scope *scope,
+                                                    const struct uuid *run_id, store_event_fn visit,
+                                                    void *user, struct store_error *error)
+{
+    return store->ops->read_timeline(store, scope, run_id, visit, user, error);
+}
+
+/* In order of storing; STORE_NOT_FOUND when there is no such run. */
+static inline enum store_status store_read_run_spans(struct store *store,
+                                                     const struct store_scope *scope,
+                                                     const struct uuid *run_id,
+                                                     store_span_row_fn visit, void *user,
+                                                     struct store_error *error)
+{
+    return store->ops->read_run_spans(store, scope, run_id, visit, user, error);
+}
+
+/* Organization-wide; the project of the scope is not looked at. */
+static inline enum store_status store_read_ledger(struct store *store,
+                                                  const struct store_scope *scope,
+                                                  struct store_ledger *out,
+                                                  struct store_error *error)
+{
+    return store->ops->read_ledger(store, scope, out, error);
+}
+
+/* For the sweeper: keys, of all organizations, of which spans wait although a result is stored. At
+ * most `limit`, oldest first. */
+static inline enum store_status store_waiting_keys(struct store *store, size_t limit,
+                                                   store_key_fn visit, void *user,
+                                                   struct store_error *error)
+{
+    return store->ops->waiting_keys(store, limit, visit, user, error);
+}
+
+#endif
