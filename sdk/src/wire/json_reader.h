@@ -7,11 +7,16 @@
  *
  * The usual shape of a caller:
  *     struct json_reader r;
- *     marline__json_reader_init(&r, text, flags);
- *     if (!marline__json_enter_object(&r)) { ... not an object or malformed ... }
- *     struct slice key;                             // decoded only when it has escapes: see
- * json_key_is while (marline__json_next_member(&r, &key)) { if (marline__json_key_is(key, "type"))
- * { marline__json_read_string(&r, &buffer); } else { marline__json_skip(&r, NULL); }
+ *     struct slice key;
+ *     marline__json_reader_init(&r, text, JSON_STRICT);
+ *     if (marline__json_enter_object(&r)) {
+ *         while (marline__json_next_member(&r, &key)) {
+ *             if (marline__json_key_is(key, "type")) {
+ *                 marline__json_read_string(&r, &buffer);
+ *             } else {
+ *                 marline__json_skip(&r, NULL);
+ *             }
+ *         }
  *     }
  *     if (!marline__json_finish(&r)) { ... r.error, r.error_offset ... }
  * Errors are sticky: after the first, every call returns false or JSON_ERROR. */
@@ -93,5 +98,7 @@ void marline__json_unescape(struct slice raw, struct buffer *out);
 bool marline__json_is_valid(struct slice text, enum json_flags flags);
 /* UTF-8 well-formedness (RFC 3629: no overlong forms, no surrogates, up to U+10FFFF). */
 bool marline__utf8_is_valid(struct slice text);
+/* Size of the well-formed sequence that a non-empty text starts with, 0 when it is none. */
+size_t marline__utf8_sequence(struct slice text);
 
 #endif

@@ -1,5 +1,6 @@
 /* Writes compact JSON straight into a buffer. Commas and nesting are the writer's business: calls
- * follow the shape of the document. Misuse (a value where a key is due) is an assert. Out-of-memory
+ * follow the shape of the document. Misuse (a value where a key is due, a second
+ * document) is an assert. Out-of-memory
  * shows in buffer->failed. */
 #ifndef MARLINE_WIRE_JSON_WRITER_H
 #define MARLINE_WIRE_JSON_WRITER_H
@@ -15,7 +16,9 @@ struct json_writer {
     struct buffer *out;
     /* private */
     uint8_t depth;
+    bool after_key;
     bool need_comma[JSON_WRITER_DEPTH_MAX];
+    bool in_object[JSON_WRITER_DEPTH_MAX];
 };
 
 /* Borrows `out` until the last call. */
@@ -33,7 +36,8 @@ void marline__json_string(struct json_writer *w, struct slice value);
 void marline__json_text(struct json_writer *w, const char *value_or_null); /* NULL writes null */
 void marline__json_int(struct json_writer *w, int64_t value);
 void marline__json_unsigned(struct json_writer *w, uint64_t value);
-/* Shortest text that reads back to the same double. NaN and infinities are written as null. */
+/* The shortest text that reads back to the same double, as Python writes it (1.0, 1e-05, 1e+16), so
+ * that it stays a double. NaN and infinities are written as null. */
 void marline__json_double(struct json_writer *w, double value);
 void marline__json_bool(struct json_writer *w, bool value);
 void marline__json_null(struct json_writer *w);

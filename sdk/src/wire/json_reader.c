@@ -1,0 +1,679 @@
+/* The strict JSON pull reader; see json_reader.h.
+ *
+ * A value is read in two steps: scan_* finds its end and checks every byte of it, then the text is
+ * converted. So a raw slice that was handed out is known to be well formed. `first_in[depth]` says
+ * that nothing was read yet at that depth; depth 0 is the document, which holds one value. */
+#include "wire/json_reader.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/hex.h"
+
+/* ---- text ---- */
+
+/* The table of RFC 3629, section 4. */
+size_t marline__utf8_sequence(struct slice text)
+{
+    const unsigned char *at = (const unsigned char *)text.data;
+    size_t left = text.size;
+    unsigned char lead = at[0];
+    if (lead < 0x80) {
+        return 1;
+    }
+    size_t size = lead >= 0xf0 ? 4 : (lead >= 0xe0 ? 3 : 2);
+    if (lead < 0xc2 || lead > 0xf4 || left < size) {
+        return 0;
+    }
+    unsigned char low = lead == 0xe0 ? 0xa0 : (lead == 0xf0 ? 0x90 : 0x80);
+    unsigned char high = lead == 0xed ? 0x9f : (lead == 0xf4 ? 0x8f : 0xbf);
+    if (at[1] < low || at[1] > high) {
+        return 0;
+    }
+    for (size_t i = 2; i < size; i++) {
+        if ((at[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    return size;
+}
+
+bool marline__utf8_is_valid(struct slice text)
+{
+    while (text.size > 0) {
+        size_t size = marline__utf8_sequence(text);
+        if (size == 0) {
+            return false;
+        }
+        text = (struct slice){text.data + size, text.size - size};
+    }
+    return true;
+}
+
+static size_t utf8_encode(uint32_t code, char out[4])
+{
+    if (code < 0x80) {
+        out[0] = (char)code;
+        return 1;
+    }
+    if (code < 0x800) {
+        out[0] = (char)(0xc0 | code >> 6);
+        out[1] = (char)(0x80 | (code & 0x3f));
+        return 2;
+    }
+    if (code < 0x10000) {
+        out[0] = (char)(0xe0 | code >> 12);
+        out[1] = (char)(0x80 | (code >> 6 & 0x3f));
+        out[2] = (char)(0x80 | (code & 0x3f));
+        return 3;
+    }
+    out[0] = (char)(0xf0 | code >> 18);
+    out[1] = (char)(0x80 | (code >> 12 & 0x3f));
+    out[2] = (char)(0x80 | (code >> 6 & 0x3f));
+    out[3] = (char)(0x80 | (code & 0x3f));
+    return 4;
+}
+
+/* Reads the four digits of \uXXXX that start at `at`. */
+static bool read_unit(struct slice text, size_t at, uint32_t *out)
+{
+    uint8_t bytes[2];
+    if (at > text.size || text.size - at < 4 ||
+        !marline__hex_decode((struct slice){text.data + at, 4}, bytes, 2)) {
+        return false;
+    }
+    *out = (uint32_t)bytes[0] << 8 | bytes[1];
+    return true;
+}
+
+/* Decodes the escape at *at (a backslash) into out and passes over it; 0 when it is malformed,
+ * which a lone surrogate is too. */
+static size_t decode_escape(struct slice text, size_t *at, char out[4])
+{
+    static const char letters[] = "\"\\/bfnrt";
+    static const char meanings[] = "\"\\/\b\f\n\r\t";
+    if (text.size - *at < 2) {
+        return 0;
+    }
+    char letter = text.data[*at + 1];
+    const char *known = letter != '\0' ? strchr(letters, letter) : NULL;
+    if (known) {
+        out[0] = meanings[known - letters];
+        *at += 2;
+        return 1;
+    }
+    uint32_t unit;
+    if (letter != 'u' || !read_unit(text, *at + 2, &unit) || (unit >= 0xdc00 && unit <= 0xdfff)) {
+        return 0;
+    }
+    *at += 6;
+    if (unit < 0xd800 || unit > 0xdbff) {
+        return utf8_encode(unit, out);
+    }
+    uint32_t low;
+    if (text.size - *at < 6 || text.data[*at] != '\\' || text.data[*at + 1] != 'u' ||
+        !read_unit(text, *at + 2, &low) || low < 0xdc00 || low > 0xdfff) {
+        return 0;
+    }
+    *at += 6;
+    return utf8_encode(0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00), out);
+}
+
+void marline__json_unescape(struct slice raw, struct buffer *out)
+{
+    size_t at = 0;
+    while (at < raw.size) {
+        const char *run = raw.data + at;
+        const char *escape = memchr(run, '\\', raw.size - at);
+        size_t plain = escape ? (size_t)(escape - run) : raw.size - at;
+        marline__buffer_append(out, run, plain);
+        at += plain;
+        if (escape) {
+            char decoded[4];
+            size_t size = decode_escape(raw, &at, decoded);
+            assert(size > 0);
+            marline__buffer_append(out, decoded, size);
+        }
+    }
+}
+
+bool marline__json_key_is(struct slice raw_key, const char *text)
+{
+    if (raw_key.size == 0 || !memchr(raw_key.data, '\\', raw_key.size)) {
+        return marline__slice_is(raw_key, text);
+    }
+    size_t at = 0;
+    while (at < raw_key.size) {
+        char decoded[4] = {raw_key.data[at]};
+        size_t size = 1;
+        if (decoded[0] == '\\') {
+            size = decode_escape(raw_key, &at, decoded);
+        } else {
+            at++;
+        }
+        for (size_t i = 0; i < size; i++, text++) {
+            if (*text == '\0' || *text != decoded[i]) {
+                return false;
+            }
+        }
+    }
+    return *text == '\0';
+}
+
+/* ---- tokens ---- */
+
+static bool fail(struct json_reader *r, const char *error)
+{
+    if (!r->error) {
+        r->error = error;
+        r->error_offset = r->at;
+    }
+    return false;
+}
+
+static void skip_space(struct json_reader *r)
+{
+    while (r->at < r->text.size) {
+        char c = r->text.data[r->at];
+        if (c != ' ' && c != '\n' && c != '\r' && c != '\t') {
+            return;
+        }
+        r->at++;
+    }
+}
+
+/* The byte that comes next, NUL at the end (a NUL is no JSON either). */
+static char next_byte(const struct json_reader *r)
+{
+    return r->at < r->text.size ? r->text.data[r->at] : '\0';
+}
+
+static bool accept(struct json_reader *r, char expected)
+{
+    if (next_byte(r) != expected) {
+        return false;
+    }
+    r->at++;
+    return true;
+}
+
+static bool accept_word(struct json_reader *r, const char *word)
+{
+    struct slice rest = {r->text.data + r->at, r->text.size - r->at};
+    if (!marline__slice_starts(rest, word)) {
+        return false;
+    }
+    r->at += strlen(word);
+    return true;
+}
+
+static bool scan_string(struct json_reader *r, struct slice *out_raw)
+{
+    if (!accept(r, '"')) {
+        return fail(r, "expected a string");
+    }
+    size_t start = r->at;
+    while (r->at < r->text.size) {
+        unsigned char c = (unsigned char)r->text.data[r->at];
+        if (c == '"') {
+            *out_raw = (struct slice){r->text.data + start, r->at - start};
+            r->at++;
+            return true;
+        }
+        if (c < 0x20) {
+            return fail(r, "control character in a string");
+        }
+        if (c == '\\') {
+            char decoded[4];
+            if (decode_escape(r->text, &r->at, decoded) == 0) {
+                return fail(r, "invalid escape in a string");
+            }
+            continue;
+        }
+        size_t size =
+            marline__utf8_sequence((struct slice){r->text.data + r->at, r->text.size - r->at});
+        if (size == 0) {
+            return fail(r, "invalid UTF-8 in a string");
+        }
+        r->at += size;
+    }
+    return fail(r, "unterminated string");
+}
+
+static size_t scan_digits(struct json_reader *r)
+{
+    size_t start = r->at;
+    while (next_byte(r) >= '0' && next_byte(r) <= '9') {
+        r->at++;
+    }
+    return r->at - start;
+}
+
+static bool scan_non_finite(struct json_reader *r, bool negative)
+{
+    return (r->flags & JSON_ALLOW_NON_FINITE) != 0 &&
+           (accept_word(r, "Infinity") || (!negative && accept_word(r, "NaN")));
+}
+
+static bool scan_number(struct json_reader *r, struct slice *out_raw)
+{
+    size_t start = r->at;
+    bool negative = accept(r, '-');
+    if (!scan_non_finite(r, negative)) {
+        if (!accept(r, '0') && scan_digits(r) == 0) {
+            return fail(r, "expected a number");
+        }
+        if (accept(r, '.') && scan_digits(r) == 0) {
+            return fail(r, "expected a digit after the decimal point");
+        }
+        if (accept(r, 'e') || accept(r, 'E')) {
+            (void)(accept(r, '+') || accept(r, '-'));
+            if (scan_digits(r) == 0) {
+                return fail(r, "expected a digit in the exponent");
+            }
+        }
+    }
+    *out_raw = (struct slice){r->text.data + start, r->at - start};
+    return true;
+}
+
+/* ---- numbers ---- */
+
+/* No double, and no point half-way between two, has more than 767 significant digits. One place
+ * more stands for all the digits that follow: a 1 there says "a little more than this". */
+enum { DECIMAL_DIGITS_MAX = 768 };
+
+/* value = digits * 10^exponent; no leading and no trailing zeros; no digits = zero. */
+struct decimal {
+    bool negative;
+    bool cut; /* more digits were there than fit */
+    size_t count;
+    int64_t exponent;
+    char digits[DECIMAL_DIGITS_MAX];
+};
+
+static void decimal_push(struct decimal *d, size_t zeros, char digit)
+{
+    size_t room = DECIMAL_DIGITS_MAX - 1 - d->count;
+    if (d->cut) {
+        d->exponent += (int64_t)zeros + 1;
+        return;
+    }
+    size_t kept = zeros < room ? zeros : room;
+    memset(d->digits + d->count, '0', kept);
+    d->count += kept;
+    if (zeros < room) {
+        d->digits[d->count++] = digit;
+        return;
+    }
+    d->digits[d->count++] = '1';
+    d->exponent += (int64_t)(zeros - kept);
+    d->cut = true;
+}
+
+static int64_t read_exponent(const char *at, const char *end)
+{
+    bool negative = at < end && *at == '-';
+    int64_t value = 0;
+    for (; at < end; at++) {
+        if (*at >= '0' && *at <= '9' && value < INT64_MAX / 1000) {
+            value = value * 10 + (*at - '0');
+        }
+    }
+    return negative ? -value : value;
+}
+
+/* `raw` passed scan_number and is finite. */
+static void decimal_parse(struct slice raw, struct decimal *d)
+{
+    const char *at = raw.data;
+    const char *end = raw.data + raw.size;
+    bool fraction = false;
+    size_t zeros = 0; /* pending ones: dropped if they lead or trail */
+    d->negative = *at == '-';
+    d->cut = false;
+    d->count = 0;
+    d->exponent = 0;
+    for (at += d->negative; at < end && *at != 'e' && *at != 'E'; at++) {
+        if (*at == '.') {
+            fraction = true;
+            continue;
+        }
+        d->exponent -= fraction;
+        if (*at != '0') {
+            decimal_push(d, zeros, *at);
+            zeros = 0;
+        } else if (d->count > 0) {
+            zeros++;
+        }
+    }
+    d->exponent += (int64_t)zeros;
+    if (at < end) {
+        d->exponent += read_exponent(at + 1, end);
+    }
+}
+
+/* magnitude * 10 + digit, false on overflow. */
+static bool shift_in(uint64_t *magnitude, unsigned digit)
+{
+    if (*magnitude > (UINT64_MAX - digit) / 10) {
+        return false;
+    }
+    *magnitude = *magnitude * 10 + digit;
+    return true;
+}
+
+static bool decimal_to_magnitude(const struct decimal *d, uint64_t *out)
+{
+    *out = 0;
+    if (d->count == 0) {
+        return true;
+    }
+    if (d->cut || d->exponent < 0 || d->exponent > 19) {
+        return false;
+    }
+    for (size_t i = 0; i < d->count; i++) {
+        if (!shift_in(out, (unsigned)(d->digits[i] - '0'))) {
+            return false;
+        }
+    }
+    for (int64_t i = 0; i < d->exponent; i++) {
+        if (!shift_in(out, 0)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Goes through strtod as "<digits>e<exponent>": without a decimal point the C library's answer
+ * does not depend on the locale. */
+static double decimal_to_double(const struct decimal *d)
+{
+    char text[DECIMAL_DIGITS_MAX + 32];
+    if (d->count == 0) {
+        return d->negative ? -0.0 : 0.0;
+    }
+    (void)snprintf(text, sizeof text, "%s%.*se%lld", d->negative ? "-" : "", (int)d->count,
+                   d->digits, (long long)d->exponent);
+    return strtod(text, NULL);
+}
+
+/* ---- values ---- */
+
+void marline__json_reader_init(struct json_reader *r, struct slice text, enum json_flags flags)
+{
+    *r = (struct json_reader){.text = text, .flags = flags};
+    r->first_in[0] = true;
+}
+
+enum json_type marline__json_peek(struct json_reader *r)
+{
+    if (r->error) {
+        return JSON_ERROR;
+    }
+    skip_space(r);
+    switch (next_byte(r)) {
+    case '{':
+        return JSON_OBJECT;
+    case '[':
+        return JSON_ARRAY;
+    case '"':
+        return JSON_STRING;
+    case 't':
+    case 'f':
+        return JSON_BOOL;
+    case 'n':
+        return JSON_NULL;
+    case 'N':
+    case 'I':
+        if ((r->flags & JSON_ALLOW_NON_FINITE) == 0) {
+            break;
+        }
+        return JSON_NUMBER;
+    default:
+        if (next_byte(r) == '-' || (next_byte(r) >= '0' && next_byte(r) <= '9')) {
+            return JSON_NUMBER;
+        }
+        break;
+    }
+    (void)fail(r, r->at < r->text.size ? "expected a value" : "unexpected end of text");
+    return JSON_ERROR;
+}
+
+/* True when the value that comes next is of this type; it then counts as begun. */
+static bool begin_value(struct json_reader *r, enum json_type type, const char *error)
+{
+    enum json_type found = marline__json_peek(r);
+    if (found == JSON_ERROR) {
+        return false;
+    }
+    if (r->depth == 0 && !r->first_in[0]) {
+        return fail(r, "more than one value");
+    }
+    if (found != type) {
+        return fail(r, error);
+    }
+    if (r->depth == 0) {
+        r->first_in[0] = false;
+    }
+    return true;
+}
+
+static bool enter(struct json_reader *r, bool object)
+{
+    if (r->depth == JSON_DEPTH_MAX) {
+        return fail(r, "nested too deeply");
+    }
+    r->at++;
+    r->depth++;
+    r->first_in[r->depth] = true;
+    r->in_object[r->depth] = object;
+    return true;
+}
+
+bool marline__json_enter_object(struct json_reader *r)
+{
+    return begin_value(r, JSON_OBJECT, "expected an object") && enter(r, true);
+}
+
+bool marline__json_enter_array(struct json_reader *r)
+{
+    return begin_value(r, JSON_ARRAY, "expected an array") && enter(r, false);
+}
+
+/* Passes over the separator before the next item of the container; false when it has ended. */
+static bool next_item(struct json_reader *r, char close)
+{
+    skip_space(r);
+    if (accept(r, close)) {
+        r->depth--;
+        return false;
+    }
+    if (r->first_in[r->depth]) {
+        r->first_in[r->depth] = false;
+        return true;
+    }
+    return accept(r, ',') || fail(r, "expected a comma or the end of the container");
+}
+
+bool marline__json_next_member(struct json_reader *r, struct slice *out_key)
+{
+    if (r->error) {
+        return false;
+    }
+    assert(r->depth > 0 && r->in_object[r->depth]);
+    if (!next_item(r, '}')) {
+        return false;
+    }
+    skip_space(r);
+    if (!scan_string(r, out_key)) {
+        return false;
+    }
+    skip_space(r);
+    return accept(r, ':') || fail(r, "expected a colon");
+}
+
+bool marline__json_next_element(struct json_reader *r)
+{
+    if (r->error) {
+        return false;
+    }
+    assert(r->depth > 0 && !r->in_object[r->depth]);
+    return next_item(r, ']');
+}
+
+bool marline__json_read_raw_string(struct json_reader *r, struct slice *out_raw)
+{
+    return begin_value(r, JSON_STRING, "expected a string") && scan_string(r, out_raw);
+}
+
+bool marline__json_read_string(struct json_reader *r, struct buffer *out)
+{
+    struct slice raw;
+    if (!marline__json_read_raw_string(r, &raw)) {
+        return false;
+    }
+    marline__json_unescape(raw, out);
+    return true;
+}
+
+bool marline__json_read_bool(struct json_reader *r, bool *out)
+{
+    if (!begin_value(r, JSON_BOOL, "expected true or false")) {
+        return false;
+    }
+    bool value = next_byte(r) == 't';
+    if (!accept_word(r, value ? "true" : "false")) {
+        return fail(r, "expected true or false");
+    }
+    *out = value;
+    return true;
+}
+
+bool marline__json_read_null(struct json_reader *r)
+{
+    return begin_value(r, JSON_NULL, "expected null") &&
+           (accept_word(r, "null") || fail(r, "expected null"));
+}
+
+static bool read_number(struct json_reader *r, struct slice *out_raw)
+{
+    return begin_value(r, JSON_NUMBER, "expected a number") && scan_number(r, out_raw);
+}
+
+static bool is_finite_text(struct slice raw)
+{
+    char last = raw.data[raw.size - 1];
+    return last >= '0' && last <= '9';
+}
+
+bool marline__json_read_int64(struct json_reader *r, int64_t *out)
+{
+    struct slice raw;
+    struct decimal d;
+    uint64_t magnitude;
+    if (!read_number(r, &raw)) {
+        return false;
+    }
+    if (!is_finite_text(raw)) {
+        return fail(r, "expected a whole number");
+    }
+    decimal_parse(raw, &d);
+    uint64_t limit = (uint64_t)INT64_MAX + d.negative;
+    if (!decimal_to_magnitude(&d, &magnitude) || magnitude > limit) {
+        return fail(r, "not a whole number of 64 bits");
+    }
+    *out = d.negative ? (int64_t)(0 - magnitude) : (int64_t)magnitude;
+    return true;
+}
+
+bool marline__json_read_double(struct json_reader *r, double *out)
+{
+    struct slice raw;
+    struct decimal d;
+    if (!read_number(r, &raw)) {
+        return false;
+    }
+    if (!is_finite_text(raw)) {
+        *out = raw.data[0] == 'N' ? NAN : (raw.data[0] == '-' ? -INFINITY : INFINITY);
+        return true;
+    }
+    decimal_parse(raw, &d);
+    double value = decimal_to_double(&d);
+    if (isinf(value)) {
+        return fail(r, "number out of range");
+    }
+    *out = value;
+    return true;
+}
+
+/* Reads a scalar whole; of a container only its opening. */
+static bool skip_token(struct json_reader *r)
+{
+    struct slice raw;
+    bool truth;
+    switch (marline__json_peek(r)) {
+    case JSON_OBJECT:
+        return marline__json_enter_object(r);
+    case JSON_ARRAY:
+        return marline__json_enter_array(r);
+    case JSON_STRING:
+        return marline__json_read_raw_string(r, &raw);
+    case JSON_NUMBER:
+        return read_number(r, &raw);
+    case JSON_BOOL:
+        return marline__json_read_bool(r, &truth);
+    case JSON_NULL:
+        return marline__json_read_null(r);
+    case JSON_ERROR:
+        break;
+    }
+    return false;
+}
+
+bool marline__json_skip(struct json_reader *r, struct slice *out_raw)
+{
+    uint8_t outer = r->depth;
+    (void)marline__json_peek(r);
+    size_t start = r->at;
+    bool more = true;
+    while (more) {
+        if (!skip_token(r)) {
+            return false;
+        }
+        more = false;
+        while (r->depth > outer && !more && !r->error) {
+            struct slice key;
+            more = r->in_object[r->depth] ? marline__json_next_member(r, &key)
+                                          : marline__json_next_element(r);
+        }
+    }
+    if (r->error) {
+        return false;
+    }
+    if (out_raw) {
+        *out_raw = (struct slice){r->text.data + start, r->at - start};
+    }
+    return true;
+}
+
+bool marline__json_finish(struct json_reader *r)
+{
+    if (r->error) {
+        return false;
+    }
+    skip_space(r);
+    if (r->depth > 0 || r->first_in[0]) {
+        return fail(r, "unexpected end of text");
+    }
+    return r->at == r->text.size || fail(r, "text after the value");
+}
+
+bool marline__json_is_valid(struct slice text, enum json_flags flags)
+{
+    struct json_reader r;
+    marline__json_reader_init(&r, text, flags);
+    return marline__json_skip(&r, NULL) && marline__json_finish(&r);
+}
