@@ -1,31 +1,11 @@
 /* The parts of a store that do not depend on the database: names, and the choice of one. */
 #include "store/store.h"
 
-#include <stdio.h>
-
 const char *store_status_name(enum store_status status)
 {
     static const char *const names[] = {"ok",   "not_found", "conflict", "invalid",
                                         "busy", "full",      "broken"};
     return names[status];
-}
-
-const char *store_run_status_name(enum store_run_status status)
-{
-    static const char *const names[] = {"queued", "running", "completed", "cancelled"};
-    return names[status];
-}
-
-const char *store_result_status_name(enum store_result_status status)
-{
-    static const char *const names[] = {"Pass", "Fail", "Error"};
-    return names[status];
-}
-
-const char *store_link_point_name(enum store_link_point point)
-{
-    static const char *const names[] = {"result", "ingest", "sweep"};
-    return names[point];
 }
 
 const char *store_event_type_name(enum store_event_type type)

@@ -22,6 +22,7 @@
 #include "base/slice.h"
 #include "base/uuid.h"
 #include "core/link_key.h"
+#include "core/outcome.h"
 
 enum store_status {
     STORE_OK,
@@ -45,16 +46,6 @@ struct store_error {
 const char *store_status_name(enum store_status status);
 
 /* ---- values ---- */
-
-enum store_run_status { RUN_QUEUED, RUN_RUNNING, RUN_COMPLETED, RUN_CANCELLED };
-enum store_result_status { RESULT_PASS, RESULT_FAIL, RESULT_ERROR };
-enum store_link_point { LINK_POINT_RESULT, LINK_POINT_INGEST, LINK_POINT_SWEEP };
-enum { LINK_POINT_COUNT = 3 };
-
-/* The words of the REST contract: "queued" …, "Pass" …, "result" …. */
-const char *store_run_status_name(enum store_run_status status);
-const char *store_result_status_name(enum store_result_status status);
-const char *store_link_point_name(enum store_link_point point);
 
 /* Numbers as in opentelemetry-proto. */
 struct store_span {
@@ -133,7 +124,7 @@ struct store_create_run {
 struct store_set_run_status {
     struct uuid organization_id;
     struct uuid run_id;
-    enum store_run_status status;
+    enum run_status status;
 };
 
 /* An attempt was dispatched: timeline event, and the start of the attempt's window (it tells whose
@@ -146,7 +137,7 @@ struct store_record_invoked {
 /* The agent's answer arrived: timeline event only. */
 struct store_record_received {
     struct link_key key;
-    enum store_result_status status;
+    enum result_status status;
 };
 
 /* The first result of a key is canonical, its id derived from the key; later ones get a random id,
@@ -154,7 +145,7 @@ struct store_record_received {
 struct store_insert_result {
     struct uuid project_id; /* nil = without project */
     struct link_key key;    /* attempt >= 1 */
-    enum store_result_status status;
+    enum result_status status;
     struct slice function_name;
     struct slice output; /* JSON; empty = null */
     struct slice error;  /* NULL data = none */
@@ -190,7 +181,7 @@ struct store_record_rejected {
  * key may be one of spans (attempt 0): every attempt of its test is then looked at. */
 struct store_link {
     struct link_key key;
-    enum store_link_point point;
+    enum link_point point;
     /* out */
     bool result_found;
     size_t spans_found; /* of the key, that were waiting */
@@ -200,7 +191,7 @@ struct store_link {
 /* A linking attempt that failed before it could record itself. */
 struct store_record_attempt {
     struct link_key key;
-    enum store_link_point point;
+    enum link_point point;
     struct slice error;
 };
 
@@ -247,7 +238,7 @@ struct store_run {
     struct uuid project_id;
     struct uuid run_id;
     struct slice environment;
-    enum store_run_status status;
+    enum run_status status;
     uint32_t concurrency;
     size_t test_count;
     uint64_t created_unix_ns;
@@ -258,7 +249,7 @@ struct store_run_row {
     struct store_run_test test;
     bool has_result;
     struct uuid result_id;
-    enum store_result_status status;
+    enum result_status status;
     struct slice output; /* JSON */
     struct slice error;
     double duration_ms;
@@ -286,14 +277,14 @@ struct store_event {
     bool has_test; /* false for the two events of the run */
     struct uuid test_id;
     uint32_t attempt;
-    struct slice invocation_id;      /* INVOKED */
-    enum store_result_status status; /* RESULT_RECEIVED, RESULT_STORED */
-    struct uuid result_id;           /* RESULT_STORED */
-    bool is_duplicate;               /* RESULT_STORED */
-    size_t spans;                    /* SPANS_STORED: of this test in this POST */
-    struct slice post_id;            /* SPANS_STORED */
-    size_t post_spans;               /* SPANS_STORED: stored by the whole POST */
-    enum store_link_point point;     /* LINK_ATTEMPT; so for the rest */
+    struct slice invocation_id; /* INVOKED */
+    enum result_status status;  /* RESULT_RECEIVED, RESULT_STORED */
+    struct uuid result_id;      /* RESULT_STORED */
+    bool is_duplicate;          /* RESULT_STORED */
+    size_t spans;               /* SPANS_STORED: of this test in this POST */
+    struct slice post_id;       /* SPANS_STORED */
+    size_t post_spans;          /* SPANS_STORED: stored by the whole POST */
+    enum link_point point;      /* LINK_ATTEMPT; so for the rest */
     bool result_found;
     size_t spans_found;
     size_t linked;
@@ -310,7 +301,7 @@ struct store_span_row {
     struct uuid configuration_id;
     bool has_result;
     struct uuid result_id;
-    enum store_link_point link_source; /* when it has a result */
+    enum link_point link_source; /* when it has a result */
     uint64_t stored_unix_ns;
     struct slice post_id;
 };

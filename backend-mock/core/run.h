@@ -1,0 +1,108 @@
+/* The executor of one run: which test is invoked when, and what its result is. Sans I/O: events
+ * and the time go in, actions come out.
+ *
+ * A test:  queued -> [a slot is free] -> invoked -> [answer, failure, timeout, cancel] -> judged
+ *          -> [result_stored ok] -> done      (a store that fails is asked again, with a delay)
+ *          queued -> [cancel] -> skipped (it was never accepted, so it has no result)
+ * The run: queued -> [start] -> running -> [all tests done] -> completed
+ *                                       -> [cancel, all tests done or skipped] -> cancelled
+ *
+ * Every test that was invoked ends in exactly one result; whatever comes after the first answer,
+ * the timeout or the cancellation is ignored. One loop owns it. Times are monotonic nanoseconds. */
+#ifndef CORE_RUN_H
+#define CORE_RUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "base/uuid.h"
+#include "core/link_key.h"
+#include "core/outcome.h"
+
+struct run;
+
+struct run_test {
+    struct uuid test_id;
+    struct uuid configuration_id;
+    struct slice function_name;
+    struct slice inputs; /* JSON object */
+    uint32_t timeout_ms;
+};
+
+/* What an agent answered. Borrowed during the call. */
+struct run_answer {
+    bool success;
+    struct slice output; /* JSON; empty = null */
+    struct slice error;  /* NULL data = none */
+    double duration_ms;
+    struct slice trace_id; /* NULL data = none */
+    uint32_t span_count;
+};
+
+/* Decides Pass or Fail of an answer that succeeded. */
+typedef enum result_status (*run_judge_fn)(void *user, size_t test,
+                                           const struct run_answer *answer);
+
+struct run_options {
+    struct uuid organization_id;
+    struct uuid run_id;
+    uint32_t concurrency; /* 0 counts as 1 */
+    run_judge_fn judge;   /* NULL: every answer that succeeded passes */
+    void *judge_user;
+    uint32_t retry_min_ms; /* of storing a result; 0 = RUN_STORE_RETRY_MIN_MS */
+};
+enum { RUN_STORE_RETRY_MIN_MS = 100, RUN_STORE_RETRY_MAX_MS = 10000 };
+
+enum run_action_type {
+    RUN_SET_STATUS,   /* store it; no answer expected */
+    RUN_INVOKE,       /* record the invocation, then send it; if it cannot be sent: run_on_failed */
+    RUN_WITHDRAW,     /* nobody waits for this invocation any more: tell router and agent */
+    RUN_STORE_RESULT, /* then call run_on_result_stored */
+};
+
+enum { INVOCATION_ID_SIZE = 48 }; /* with the NUL */
+
+/* Slices borrow from the run: `inputs` and texts stay valid until the run is destroyed, `result`
+ * until run_on_result_stored says ok. */
+struct run_action {
+    enum run_action_type type;
+    enum run_status status; /* RUN_SET_STATUS */
+    size_t test;            /* index; all but RUN_SET_STATUS, as the rest */
+    struct link_key key;
+    char invocation_id[INVOCATION_ID_SIZE];
+    struct slice function_name;
+    struct slice inputs;
+    uint32_t timeout_ms;
+    enum result_status result_status; /* RUN_STORE_RESULT */
+    struct run_answer result;         /* RUN_STORE_RESULT */
+};
+
+/* Copies the tests. Nothing happens before run_start. */
+struct run *run_create(const struct run_options *options, const struct run_test *tests,
+                       size_t count);
+void run_destroy(struct run *run);
+
+void run_start(struct run *run, uint64_t now_ns);
+/* An answer for an invocation. False: not (or no longer) waited for; nothing happens. */
+bool run_on_answer(struct run *run, uint64_t now_ns, struct slice invocation_id,
+                   const struct run_answer *answer);
+/* The invocation could not be sent, or its agent is gone for good; `reason` becomes the error. */
+bool run_on_failed(struct run *run, uint64_t now_ns, struct slice invocation_id,
+                   struct slice reason);
+/* ok false: the store failed and is asked again later. */
+void run_on_result_stored(struct run *run, uint64_t now_ns, size_t test, bool ok);
+/* Skips what is queued, withdraws what is invoked (its result: Error, "cancelled"). */
+void run_cancel(struct run *run, uint64_t now_ns);
+
+void run_on_tick(struct run *run, uint64_t now_ns);
+uint64_t run_next_deadline(const struct run *run);
+/* Call until false after every call above. */
+bool run_next_action(struct run *run, struct run_action *out);
+
+enum run_status run_get_status(const struct run *run);
+/* Completed or cancelled, and every result is stored: the run may be destroyed. */
+bool run_is_finished(const struct run *run);
+
+#endif
