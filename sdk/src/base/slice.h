@@ -12,7 +12,12 @@ struct slice {
 };
 
 #define SLICE(literal) ((struct slice){(literal), sizeof(literal) - 1})
-#define SLICE_EMPTY    ((struct slice){NULL, 0})
+/* The same for the initialiser of something static, which has to be constant. */
+#define SLICE_INIT(literal)                                                                        \
+    {                                                                                              \
+        (literal), sizeof(literal) - 1                                                             \
+    }
+#define SLICE_EMPTY ((struct slice){NULL, 0})
 /* For printf("%.*s", SLICE_ARG(s)). */
 #define SLICE_ARG(s) (int)(s).size, ((s).data ? (s).data : "")
 

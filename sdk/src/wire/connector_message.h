@@ -191,6 +191,11 @@ struct connector_message {
     };
 };
 
+/* As on the wire; NULL for MESSAGE_UNKNOWN. */
+const char *marline__message_type_name(enum message_type type);
+/* Of 1 << bit; NULL beyond the last. */
+const char *marline__capability_name(size_t bit);
+
 enum decode_status {
     DECODE_OK,
     DECODE_INVALID_JSON, /* not one JSON text */
@@ -199,7 +204,11 @@ enum decode_status {
     DECODE_NO_MEMORY,
 };
 
-/* On DECODE_INVALID `type` is set, whatever could be read of the message is filled in (so that a
+/* Members of the plain protocol must have their type (null counts as absent); an extension of the
+ * wrong type counts as absent. `status` is an error only when it says "error" (§2.7). NaN and
+ * infinities may stand in the raw members, as Python writes them (§2).
+ *
+ * On DECODE_INVALID `type` is set, whatever could be read of the message is filled in (so that a
  * peer can answer for the invocation id), and `out_reason` (may be NULL; fixed size) says what is
  * wrong. */
 enum { DECODE_REASON_SIZE = 160 };
@@ -219,7 +228,8 @@ bool marline__message_inputs(struct slice user_inputs, const struct message_test
                              struct buffer *out);
 
 /* Walks the raw `functions` array: *position starts at 0; false at its end or on a malformed entry
- * (then out_reason is not empty). */
+ * (then out_reason is not empty, and the next call goes on behind it). `scratch` is for this walk
+ * alone, not the one that the message borrows from. */
 bool marline__message_next_function(struct slice functions, size_t *position,
                                     struct message_function *out, struct buffer *scratch,
                                     char out_reason[DECODE_REASON_SIZE]);

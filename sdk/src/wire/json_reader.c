@@ -139,12 +139,12 @@ void marline__json_unescape(struct slice raw, struct buffer *out)
     }
 }
 
-bool marline__json_key_is(struct slice raw_key, const char *text)
+/* Passes over what key and text have in common, escapes of the key resolved. Returns what is left
+ * of the text; *out_all is true when the key was used up. */
+static const char *match_key(struct slice raw_key, const char *text, bool *out_all)
 {
-    if (raw_key.size == 0 || !memchr(raw_key.data, '\\', raw_key.size)) {
-        return marline__slice_is(raw_key, text);
-    }
     size_t at = 0;
+    *out_all = false;
     while (at < raw_key.size) {
         char decoded[4] = {raw_key.data[at]};
         size_t size = 1;
@@ -155,11 +155,35 @@ bool marline__json_key_is(struct slice raw_key, const char *text)
         }
         for (size_t i = 0; i < size; i++, text++) {
             if (*text == '\0' || *text != decoded[i]) {
-                return false;
+                return text;
             }
         }
     }
-    return *text == '\0';
+    *out_all = true;
+    return text;
+}
+
+static bool has_escape(struct slice raw)
+{
+    return raw.size > 0 && memchr(raw.data, '\\', raw.size);
+}
+
+bool marline__json_key_is(struct slice raw_key, const char *text)
+{
+    bool all;
+    if (!has_escape(raw_key)) {
+        return marline__slice_is(raw_key, text);
+    }
+    return *match_key(raw_key, text, &all) == '\0' && all;
+}
+
+bool marline__json_key_starts(struct slice raw_key, const char *prefix)
+{
+    bool all;
+    if (!has_escape(raw_key)) {
+        return marline__slice_starts(raw_key, prefix);
+    }
+    return *match_key(raw_key, prefix, &all) == '\0';
 }
 
 /* ---- tokens ---- */

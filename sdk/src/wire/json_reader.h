@@ -73,6 +73,7 @@ bool marline__json_next_member(struct json_reader *r, struct slice *out_key);
 bool marline__json_next_element(struct json_reader *r);
 /* Compares a raw key, escapes resolved, with a text. */
 bool marline__json_key_is(struct slice raw_key, const char *text);
+bool marline__json_key_starts(struct slice raw_key, const char *prefix);
 
 /* Each reads the value that comes next; a wrong type is an error of the reader. */
 /* Appends the decoded UTF-8 (embedded NULs included); out-of-memory shows in out->failed.

@@ -144,13 +144,26 @@ void marline__json_text(struct json_writer *w, const char *value_or_null)
     }
 }
 
-void marline__json_key_slice(struct json_writer *w, struct slice key)
+static void begin_key(struct json_writer *w)
 {
     assert(w->in_object[w->depth] && !w->after_key);
     separate(w);
+    w->after_key = true;
+}
+
+void marline__json_key_slice(struct json_writer *w, struct slice key)
+{
+    begin_key(w);
     append_string(w->out, key);
     marline__buffer_append_byte(w->out, ':');
-    w->after_key = true;
+}
+
+void marline__json_key_raw(struct json_writer *w, struct slice raw_key)
+{
+    begin_key(w);
+    marline__buffer_append_byte(w->out, '"');
+    marline__buffer_append_slice(w->out, raw_key);
+    marline__buffer_append(w->out, "\":", 2);
 }
 
 void marline__json_key(struct json_writer *w, const char *key)

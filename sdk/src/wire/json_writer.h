@@ -30,6 +30,8 @@ void marline__json_begin_array(struct json_writer *w);
 void marline__json_end_array(struct json_writer *w);
 void marline__json_key(struct json_writer *w, const char *key);
 void marline__json_key_slice(struct json_writer *w, struct slice key);
+/* A key that is escaped already, as the reader handed it out. */
+void marline__json_key_raw(struct json_writer *w, struct slice raw_key);
 
 /* Invalid UTF-8 is written as U+FFFD, so the output is always valid JSON. */
 void marline__json_string(struct json_writer *w, struct slice value);
