@@ -1,0 +1,65 @@
+/* What the agent serves: plugins and endpoints, from a configuration file and from the command
+ * line. The file's other keys (base_url, …) are settings and go to the option table. One thread. */
+#ifndef AGENT_CONFIG_H
+#define AGENT_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/exec_target.h"
+#include "agent/failure.h"
+#include "agent/options.h"
+
+enum {
+    CONFIG_TIMEOUT_MAX_MS = 24 * 3600 * 1000, /* longer is a mistake of units */
+    CONFIG_OUTPUT_MAX = 64 * 1024 * 1024,
+    CONFIG_NAME_MAX = 200, /* bytes, as the SDK allows */
+};
+
+struct parameter_config {
+    char *name;
+    char *type;
+    char *default_text; /* NULL = required */
+};
+
+struct endpoint_config {
+    char *where; /* "agent.yaml:7", or "--exec" */
+    char *name;
+    char *description; /* may be NULL, as the next three */
+    char *return_type;
+    char *request_mapping;  /* JSON */
+    char *response_mapping; /* JSON */
+    struct parameter_config *parameters;
+    size_t parameter_count;
+    size_t parameter_capacity;
+    uint64_t timeout_ms;
+    struct exec_target exec;
+};
+
+struct plugin_config {
+    char *path;
+    char *where; /* NULL: the command line */
+};
+
+struct config {
+    struct endpoint_config **endpoints;
+    size_t endpoint_count;
+    size_t endpoint_capacity;
+    struct plugin_config *plugins;
+    size_t plugin_count;
+    size_t plugin_capacity;
+};
+
+#define CONFIG_INIT ((struct config){NULL, 0, 0, NULL, 0, 0})
+
+void config_deinit(struct config *c);
+/* Adds what the file says. Settings go to `options` as values of origin ORIGIN_FILE; a key that is
+ * no option of the table, or may not stand in a file, is unknown. */
+bool config_read_file(struct config *c, const char *path, struct options *options,
+                      struct failure *f);
+/* Adds NAME=COMMAND, the quick form of an exec endpoint. */
+bool config_add_exec(struct config *c, const char *definition, struct failure *f);
+void config_add_plugin(struct config *c, const char *path, const char *where);
+
+#endif

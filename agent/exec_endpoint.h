@@ -1,0 +1,29 @@
+/* An endpoint served by a program in any language: inputs as JSON on stdin, result on stdout.
+ *
+ * A JSON object on stdout is the output as it is. Any other JSON value, and any other text, becomes
+ * {"output": …}, which the default response mapping reads. Nothing on stdout, an exit status other
+ * than 0, a signal, too much output, or too much time is an error result that names it, with the
+ * last line of stderr. Each run has a span of its own below the invocation's.
+ *
+ * The handler runs on the client's worker threads, several at once. */
+#ifndef AGENT_EXEC_ENDPOINT_H
+#define AGENT_EXEC_ENDPOINT_H
+
+#include <stdint.h>
+
+#include <marline/endpoint.h>
+
+#include "agent/exec_target.h"
+
+struct exec_endpoint {
+    const char *name;
+    const struct exec_target *target;
+    uint64_t timeout_ms;
+    const char *project_id; /* may be NULL, as the next one */
+    const char *environment;
+};
+
+/* user is a struct exec_endpoint, borrowed for the life of the client. */
+marline_status exec_endpoint_handle(marline_call *call, void *user);
+
+#endif
