@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/clock.h"
 #include "base/list.h"
 #include "store/store.h"
 
@@ -24,8 +25,9 @@ struct commit {
 };
 
 struct commit_queue_options {
-    size_t writes_max; /* waiting; 0 = COMMIT_QUEUE_WRITES_MAX */
-    size_t batch_max;  /* writes in one transaction; 0 = COMMIT_QUEUE_BATCH_MAX */
+    size_t writes_max;         /* waiting; 0 = COMMIT_QUEUE_WRITES_MAX */
+    size_t batch_max;          /* writes in one transaction; 0 = COMMIT_QUEUE_BATCH_MAX */
+    const struct clock *clock; /* stamps writes that carry no time; NULL = the system's */
 };
 
 enum {

@@ -1,6 +1,10 @@
 /* The parts of a store that do not depend on the database: names, and the choice of one. */
 #include "store/store.h"
 
+#include <stdio.h>
+
+#include "store/open.h"
+
 const char *store_status_name(enum store_status status)
 {
     static const char *const names[] = {"ok",   "not_found", "conflict", "invalid",
@@ -22,4 +26,17 @@ enum store_status store_write_one(struct store *store, struct store_write *write
     struct store_write *const writes[] = {write};
     enum store_status status = store_write_all(store, writes, 1, &error);
     return status == STORE_OK ? write->outcome.status : status;
+}
+
+struct store *store_open(const char *location, struct store_error *error)
+{
+    static const char sqlite[] = "sqlite:";
+    struct slice text = marline__slice_text(location);
+    if (marline__slice_starts(text, sqlite) && text.size > sizeof sqlite - 1) {
+        return store_open_sqlite(location + sizeof sqlite - 1, error);
+    }
+    error->status = STORE_INVALID;
+    (void)snprintf(error->text, sizeof error->text,
+                   "\"%.100s\" names no store; use sqlite:PATH or sqlite::memory:", location);
+    return NULL;
 }

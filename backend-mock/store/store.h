@@ -140,7 +140,7 @@ struct store_record_received {
     enum result_status status;
 };
 
-/* The first result of a key is canonical, its id derived from the key; later ones get a random id,
+/* The first result of a key is canonical, its id derived from the key; later ones get spare_id,
  * duplicate_of, and take no links. Run, test and configuration need not be known here. */
 struct store_insert_result {
     struct uuid project_id; /* nil = without project */
@@ -152,6 +152,7 @@ struct store_insert_result {
     double duration_ms;
     struct slice trace_id; /* as reported, a hint only; NULL data = none */
     uint32_t span_count;   /* declared by the agent; 0 = not told */
+    struct uuid spare_id;  /* random: the id if the key has its canonical result already */
     /* out */
     struct uuid result_id;
     bool is_duplicate;
@@ -197,7 +198,7 @@ struct store_record_attempt {
 
 struct store_write {
     enum store_write_type type;
-    uint64_t at_unix_ns; /* wall clock, recorded with the row */
+    uint64_t at_unix_ns; /* wall clock, recorded with the row; 0: the commit queue's own reading */
     struct store_error outcome;
     union {
         struct store_create_project create_project;

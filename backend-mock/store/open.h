@@ -1,0 +1,10 @@
+/* The databases that store_open chooses from. */
+#ifndef STORE_OPEN_H
+#define STORE_OPEN_H
+
+#include "store/store.h"
+
+/* `path`: a file, created when missing, or ":memory:". */
+struct store *store_open_sqlite(const char *path, struct store_error *error);
+
+#endif

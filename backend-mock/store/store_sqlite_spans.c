@@ -1,0 +1,369 @@
+/* Spans into SQLite, and the rows that many spans share, with the writer's memory of them. */
+#include "store/store_sqlite.h"
+
+#include <string.h>
+
+#include "core/alloc.h"
+
+/* ---- contexts ---- */
+
+static enum store_status find_context(struct connection *c, const struct link_key *key,
+                                      int64_t *out_ref, struct store_error *error)
+{
+    static const char sql[] = "SELECT ref FROM contexts WHERE run_id = ? AND test_id = ?"
+                              " AND configuration_id = ? AND organization_id = ? AND attempt = ?";
+    sqlite3_stmt *s = connection_statement(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    bind_uuid(s, 1, &key->run);
+    bind_uuid(s, 2, &key->test);
+    bind_uuid(s, 3, &key->configuration);
+    bind_uuid(s, 4, &key->organization);
+    bind_int(s, 5, key->attempt);
+    enum store_status status = STORE_OK;
+    *out_ref = 0;
+    if (statement_row(c, s, &status, error)) {
+        *out_ref = sqlite3_column_int64(s, 0);
+        (void)sqlite3_reset(s);
+    }
+    return status;
+}
+
+static enum store_status create_context(struct connection *c, const struct link_key *key,
+                                        int64_t *out_ref, struct store_error *error)
+{
+    static const char sql[] = "INSERT INTO contexts(run_id, test_id, configuration_id,"
+                              " organization_id, attempt) VALUES(?, ?, ?, ?, ?)";
+    sqlite3_stmt *s = connection_statement(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    bind_uuid(s, 1, &key->run);
+    bind_uuid(s, 2, &key->test);
+    bind_uuid(s, 3, &key->configuration);
+    bind_uuid(s, 4, &key->organization);
+    bind_int(s, 5, key->attempt);
+    enum store_status status = statement_run(c, s, error);
+    *out_ref = sqlite3_last_insert_rowid(c->db);
+    return status;
+}
+
+enum store_status sqlite_context(struct sqlite_store *store, const struct link_key *key,
+                                 int64_t *out_ref, struct store_error *error)
+{
+    struct connection *c = &store->writer.connection;
+    struct context_slot *slot =
+        &store->writer.intern.contexts[link_key_hash(key) % CONTEXT_CACHE_SIZE];
+    if (slot->ref && link_key_equal(&slot->key, key)) {
+        *out_ref = slot->ref;
+        return STORE_OK;
+    }
+    enum store_status status = find_context(c, key, out_ref, error);
+    if (status == STORE_OK && *out_ref == 0) {
+        status = create_context(c, key, out_ref, error);
+    }
+    if (status == STORE_OK) {
+        *slot = (struct context_slot){*out_ref, *key};
+    }
+    return status;
+}
+
+enum store_status sqlite_context_find(struct connection *c, const struct link_key *key,
+                                      int64_t *out_ref, struct store_error *error)
+{
+    return find_context(c, key, out_ref, error);
+}
+
+/* ---- organizations and sources ---- */
+
+static enum store_status organization_ref(struct sqlite_store *store, const struct uuid *id,
+                                          int64_t *out_ref, struct store_error *error)
+{
+    static const char sql[] = "INSERT INTO organizations(id) VALUES(?)"
+                              " ON CONFLICT DO UPDATE SET id = id RETURNING ref";
+    struct connection *c = &store->writer.connection;
+    struct intern *intern = &store->writer.intern;
+    if (intern->organization_ref && marline__uuid_equal(&intern->organization_id, id)) {
+        *out_ref = intern->organization_ref;
+        return STORE_OK;
+    }
+    sqlite3_stmt *s = connection_statement(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    bind_uuid(s, 1, id);
+    enum store_status status = STORE_OK;
+    if (statement_row(c, s, &status, error)) {
+        *out_ref = sqlite3_column_int64(s, 0);
+        status = statement_run(c, s, error);
+    }
+    if (status == STORE_OK) {
+        intern->organization_ref = *out_ref;
+        intern->organization_id = *id;
+    }
+    return status;
+}
+
+/* What a source is made of. */
+struct source {
+    struct uuid organization_id;
+    struct uuid project_id;
+    struct slice environment;
+    struct slice resource;
+    uint64_t hash;
+};
+
+/* A word at a time: resources of some hundred bytes come with every span. */
+static uint64_t hash_text(uint64_t hash, struct slice text)
+{
+    size_t i = 0;
+    for (; i + sizeof(uint64_t) <= text.size; i += sizeof(uint64_t)) {
+        uint64_t word = 0;
+        memcpy(&word, text.data + i, sizeof word);
+        hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+        hash ^= hash >> 29;
+    }
+    for (; i < text.size; i++) {
+        hash = (hash ^ (uint8_t)text.data[i]) * 0x100000001b3u;
+    }
+    return hash ^ text.size;
+}
+
+static uint64_t hash_source(const struct source *source)
+{
+    uint64_t hash = hash_text(0xcbf29ce484222325u, source->resource);
+    hash = hash_text(hash, source->environment);
+    hash = hash_text(hash, (struct slice){(const char *)source->project_id.bytes, 16});
+    return hash_text(hash, (struct slice){(const char *)source->organization_id.bytes, 16});
+}
+
+static bool slot_holds(const struct source_slot *slot, const struct source *source)
+{
+    return slot->ref && slot->hash == source->hash &&
+           slot->environment_size == source->environment.size &&
+           slot->size == source->environment.size + source->resource.size &&
+           memcmp(slot->text, source->environment.data, source->environment.size) == 0 &&
+           memcmp(slot->text + slot->environment_size, source->resource.data,
+                  source->resource.size) == 0 &&
+           marline__uuid_equal(&slot->project_id, &source->project_id) &&
+           marline__uuid_equal(&slot->organization_id, &source->organization_id);
+}
+
+static void slot_fill(struct source_slot *slot, const struct source *source, int64_t ref)
+{
+    size_t size = source->environment.size + source->resource.size;
+    marline__memory_free(slot->text);
+    *slot = (struct source_slot){.ref = 0};
+    if (size > SOURCE_CACHED_MAX) {
+        return;
+    }
+    slot->text = alloc_array(size + 1, 1);
+    memcpy(slot->text, source->environment.data, source->environment.size);
+    memcpy(slot->text + source->environment.size, source->resource.data, source->resource.size);
+    slot->ref = ref;
+    slot->hash = source->hash;
+    slot->organization_id = source->organization_id;
+    slot->project_id = source->project_id;
+    slot->environment_size = source->environment.size;
+    slot->size = size;
+}
+
+static void bind_source(sqlite3_stmt *s, const struct source *source)
+{
+    bind_int(s, 1, source->hash);
+    bind_uuid(s, 2, &source->organization_id);
+    bind_uuid_or_null(s, 3, &source->project_id);
+    bind_text(s, 4, source->environment);
+    bind_text(s, 5, source->resource);
+}
+
+static enum store_status find_or_create_source(struct connection *c, const struct source *source,
+                                               int64_t *out_ref, struct store_error *error)
+{
+    static const char find[] = "SELECT ref FROM sources WHERE hash = ? AND organization_id = ?"
+                               " AND project_id IS ? AND environment = ? AND resource = ?";
+    static const char create[] = "INSERT INTO sources(hash, organization_id, project_id,"
+                                 " environment, resource) VALUES(?, ?, ?, ?, ?)";
+    sqlite3_stmt *s = connection_statement(c, find, error);
+    if (!s) {
+        return error->status;
+    }
+    bind_source(s, source);
+    enum store_status status = STORE_OK;
+    if (statement_row(c, s, &status, error)) {
+        *out_ref = sqlite3_column_int64(s, 0);
+        (void)sqlite3_reset(s);
+        return STORE_OK;
+    }
+    s = status == STORE_OK ? connection_statement(c, create, error) : NULL;
+    if (!s) {
+        return error->status;
+    }
+    bind_source(s, source);
+    status = statement_run(c, s, error);
+    *out_ref = sqlite3_last_insert_rowid(c->db);
+    return status;
+}
+
+static struct slice or_default(struct slice text, struct slice fallback)
+{
+    return text.data ? text : fallback;
+}
+
+static enum store_status source_ref(struct sqlite_store *store, const struct store_insert_spans *in,
+                                    const struct store_span *span, int64_t *out_ref,
+                                    struct store_error *error)
+{
+    struct source source = {
+        .organization_id = in->organization_id,
+        .project_id = in->project_id,
+        .environment = or_default(span->environment, SLICE("development")),
+        .resource = or_default(span->resource, SLICE("{}")),
+    };
+    source.hash = hash_source(&source);
+    struct source_slot *slot = &store->writer.intern.sources[source.hash % SOURCE_CACHE_SIZE];
+    if (slot_holds(slot, &source)) {
+        *out_ref = slot->ref;
+        return STORE_OK;
+    }
+    enum store_status status =
+        find_or_create_source(&store->writer.connection, &source, out_ref, error);
+    if (status == STORE_OK) {
+        slot_fill(slot, &source, *out_ref);
+    }
+    return status;
+}
+
+void intern_clear(struct intern *intern)
+{
+    for (size_t i = 0; i < SOURCE_CACHE_SIZE; i++) {
+        marline__memory_free(intern->sources[i].text);
+    }
+    memset(intern, 0, sizeof *intern);
+}
+
+/* ---- spans ---- */
+
+static enum store_status create_post(struct connection *c, const struct store_write *write,
+                                     int64_t *out_ref, struct store_error *error)
+{
+    static const char sql[] = "INSERT INTO posts(organization_id, id, at, received, stored,"
+                              " duplicate, rejected) VALUES(?, ?, ?, ?, 0, 0, 0)";
+    const struct store_insert_spans *in = &write->insert_spans;
+    sqlite3_stmt *s = connection_statement(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    bind_uuid(s, 1, &in->organization_id);
+    bind_text(s, 2, or_default(in->post_id, SLICE("")));
+    bind_int(s, 3, write->at_unix_ns);
+    bind_int(s, 4, in->count);
+    enum store_status status = statement_run(c, s, error);
+    *out_ref = sqlite3_last_insert_rowid(c->db);
+    return status;
+}
+
+static enum store_status finish_post(struct connection *c, const struct store_insert_spans *in,
+                                     int64_t post, struct store_error *error)
+{
+    static const char sql[] = "UPDATE posts SET stored = ?, duplicate = ? WHERE ref = ?";
+    sqlite3_stmt *s = connection_statement(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    bind_int(s, 1, in->stored);
+    bind_int(s, 2, in->duplicates);
+    bind_ref(s, 3, post);
+    return statement_run(c, s, error);
+}
+
+/* Empty containers are stored as NULL: most spans have neither events nor links. */
+static struct slice unless_empty(struct slice json, const char *empty)
+{
+    return marline__slice_is(json, empty) || json.size == 0 ? SLICE_EMPTY : json;
+}
+
+/* The references of one span's row. */
+struct span_refs {
+    int64_t organization;
+    int64_t post;
+    int64_t source;
+    int64_t context; /* 0 = none */
+};
+
+static void bind_span(sqlite3_stmt *s, const struct store_span *span, const struct span_refs *refs)
+{
+    (void)sqlite3_bind_blob(s, 1, span->trace_id, sizeof span->trace_id, SQLITE_STATIC);
+    (void)sqlite3_bind_blob(s, 2, span->span_id, sizeof span->span_id, SQLITE_STATIC);
+    (void)sqlite3_bind_blob(s, 3, span->has_parent ? span->parent_span_id : NULL,
+                            sizeof span->parent_span_id, SQLITE_STATIC);
+    bind_ref(s, 4, refs->organization);
+    bind_ref(s, 5, refs->source);
+    bind_ref(s, 6, refs->post);
+    bind_ref(s, 7, refs->context);
+    bind_int(s, 8, span->kind);
+    bind_int(s, 9, span->status);
+    bind_int(s, 10, span->start_unix_ns);
+    bind_int(s, 11, span->end_unix_ns - span->start_unix_ns);
+    bind_text(s, 12, or_default(span->name, SLICE("")));
+    bind_text(s, 13, span->status_message);
+    bind_text(s, 14, span->conversation_id);
+    bind_text(s, 15, unless_empty(span->attributes, "{}"));
+    bind_text(s, 16, unless_empty(span->events, "[]"));
+    bind_text(s, 17, unless_empty(span->links, "[]"));
+}
+
+static enum store_status insert_span(struct connection *c, struct store_span *span,
+                                     const struct span_refs *refs, struct store_error *error)
+{
+    static const char sql[] =
+        "INSERT INTO spans(trace_id, span_id, parent_span_id, organization_ref, source_ref,"
+        " post_ref, context_ref, kind, status, start_at, duration_ns, name, status_message,"
+        " conversation_id, attributes, events, links)"
+        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
+    sqlite3_stmt *s = connection_statement(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    bind_span(s, span, refs);
+    enum store_status status = statement_run(c, s, error);
+    span->duplicate = status == STORE_OK && sqlite3_changes(c->db) == 0;
+    return status;
+}
+
+static enum store_status insert_one(struct sqlite_store *store, const struct store_insert_spans *in,
+                                    struct store_span *span, struct span_refs *refs,
+                                    struct store_error *error)
+{
+    enum store_status status = source_ref(store, in, span, &refs->source, error);
+    refs->context = 0;
+    if (status == STORE_OK && span->has_key) {
+        status = sqlite_context(store, &span->key, &refs->context, error);
+    }
+    return status == STORE_OK ? insert_span(&store->writer.connection, span, refs, error) : status;
+}
+
+enum store_status sqlite_insert_spans(struct sqlite_store *store, struct store_write *write,
+                                      struct store_error *error)
+{
+    struct connection *c = &store->writer.connection;
+    struct store_insert_spans *in = &write->insert_spans;
+    struct span_refs refs = {0};
+    enum store_status status =
+        organization_ref(store, &in->organization_id, &refs.organization, error);
+    if (status == STORE_OK) {
+        status = create_post(c, write, &refs.post, error);
+    }
+    in->stored = 0;
+    in->duplicates = 0;
+    for (size_t i = 0; status == STORE_OK && i < in->count; i++) {
+        status = insert_one(store, in, &in->spans[i], &refs, error);
+        in->duplicates += in->spans[i].duplicate;
+    }
+    if (status != STORE_OK) {
+        return status;
+    }
+    in->stored = in->count - in->duplicates;
+    return finish_post(c, in, refs.post, error);
+}

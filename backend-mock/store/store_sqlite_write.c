@@ -1,0 +1,459 @@
+/* The SQLite store's transactions, and all writes but spans and links. */
+#include "store/store_sqlite.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* ---- projects, tokens, runs ---- */
+
+static enum store_status create_organization(struct connection *c, const struct uuid *id,
+                                             struct store_error *error)
+{
+    static const char sql[] = "INSERT INTO organizations(id) VALUES(?) ON CONFLICT DO NOTHING";
+    sqlite3_stmt *s = connection_statement(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    bind_uuid(s, 1, id);
+    return statement_run(c, s, error);
+}
+
+/* STORE_OK when the project is one of the organization's. */
+static enum store_status check_project(struct connection *c, const struct uuid *organization_id,
+                                       const struct uuid *project_id, struct store_error *error)
+{
+    static const char sql[] = "SELECT 1 FROM projects WHERE id = ? AND organization_id = ?";
+    sqlite3_stmt *s = connection_statement(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    bind_uuid(s, 1, project_id);
+    bind_uuid(s, 2, organization_id);
+    enum store_status status = STORE_OK;
+    if (statement_row(c, s, &status, error)) {
+        (void)sqlite3_reset(s);
+        return STORE_OK;
+    }
+    return status == STORE_OK ? error_set(error, STORE_NOT_FOUND, "no such project") : status;
+}
+
+static enum store_status create_project(struct sqlite_store *store, struct store_write *write,
+                                        struct store_error *error)
+{
+    static const char sql[] = "INSERT INTO projects(id, organization_id, name, created_at)"
+                              " VALUES(?, ?, ?, ?) ON CONFLICT DO NOTHING";
+    struct connection *c = &store->writer.connection;
+    const struct store_create_project *p = &write->create_project;
+    enum store_status status = create_organization(c, &p->organization_id, error);
+    if (status != STORE_OK) {
+        return status;
+    }
+    sqlite3_stmt *s = connection_statement(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    bind_uuid(s, 1, &p->project_id);
+    bind_uuid(s, 2, &p->organization_id);
+    bind_text(s, 3, p->name);
+    bind_int(s, 4, write->at_unix_ns);
+    status = statement_run(c, s, error);
+    if (status != STORE_OK || sqlite3_changes(c->db) == 1) {
+        return status;
+    }
+    status = check_project(c, &p->organization_id, &p->project_id, error);
+    return status == STORE_NOT_FOUND
+               ? error_set(error, STORE_CONFLICT, "the project belongs to another organization")
+               : status;
+}
+
+/* The first eight bytes of a digest find its row; the comparison that decides is constant-time. */
+static uint64_t key_prefix(const uint8_t sha256[32])
+{
+    uint64_t prefix = 0;
+    memcpy(&prefix, sha256, sizeof prefix);
+    return prefix;
+}
+
+static enum store_status create_token(struct sqlite_store *store, struct store_write *write,
+                                      struct store_error *error)
+{
+    static const char sql[] = "INSERT INTO tokens(key_prefix, key_sha256, organization_id, user_id,"
+                              " project_id, name, created_at) VALUES(?, ?, ?, ?, ?, ?, ?)"
+                              " ON CONFLICT DO NOTHING";
+    struct connection *c = &store->writer.connection;
+    const struct store_create_token *t = &write->create_token;
+    sqlite3_stmt *s = connection_statement(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    bind_int(s, 1, key_prefix(t->key_sha256));
+    (void)sqlite3_bind_blob(s, 2, t->key_sha256, sizeof t->key_sha256, SQLITE_STATIC);
+    bind_uuid(s, 3, &t->organization_id);
+    bind_uuid(s, 4, &t->user_id);
+    bind_uuid_or_null(s, 5, &t->project_id);
+    bind_text(s, 6, t->name);
+    bind_int(s, 7, write->at_unix_ns);
+    return statement_run(c, s, error);
+}
+
+static bool digests_equal(const uint8_t *a, const uint8_t *b, size_t size)
+{
+    uint8_t difference = 0;
+    for (size_t i = 0; i < size; i++) {
+        difference = (uint8_t)(difference | (a[i] ^ b[i]));
+    }
+    return difference == 0;
+}
+
+static enum store_status find_token(struct connection *c, const uint8_t key_sha256[32],
+                                    struct store_token *out, struct store_error *error)
+{
+    static const char sql[] = "SELECT key_sha256, organization_id, user_id, project_id FROM tokens"
+                              " WHERE key_prefix = ?";
+    sqlite3_stmt *s = connection_statement(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    bind_int(s, 1, key_prefix(key_sha256));
+    enum store_status status = STORE_OK;
+    bool found = false;
+    while (statement_row(c, s, &status, error)) {
+        const void *digest = sqlite3_column_blob(s, 0);
+        if (sqlite3_column_bytes(s, 0) == 32 && digests_equal(digest, key_sha256, 32)) {
+            found = true;
+            out->organization_id = column_uuid(s, 1);
+            out->user_id = column_uuid(s, 2);
+            out->project_id = column_uuid(s, 3);
+        }
+    }
+    return status != STORE_OK || found ? status
+                                       : error_set(error, STORE_NOT_FOUND, "unknown API key");
+}
+
+enum store_status sqlite_find_token(struct store *base, const uint8_t key_sha256[32],
+                                    struct store_token *out, struct store_error *error)
+{
+    struct sqlite_store *store = (struct sqlite_store *)base;
+    struct connection *c = sqlite_reader_take(store, error);
+    if (!c) {
+        return error->status;
+    }
+    enum store_status status = find_token(c, key_sha256, out, error);
+    sqlite_reader_return(store, c);
+    return status;
+}
+
+static enum store_status insert_run_test(struct connection *c, const struct uuid *run_id,
+                                         size_t position, const struct store_run_test *test,
+                                         struct store_error *error)
+{
+    static const char sql[] = "INSERT INTO run_tests(run_id, position, test_id, configuration_id,"
+                              " function_name, inputs, timeout_ms) VALUES(?, ?, ?, ?, ?, ?, ?)";
+    sqlite3_stmt *s = connection_statement(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    bind_uuid(s, 1, run_id);
+    bind_int(s, 2, position);
+    bind_uuid(s, 3, &test->test_id);
+    bind_uuid(s, 4, &test->configuration_id);
+    bind_text(s, 5, test->function_name);
+    bind_text(s, 6, test->inputs);
+    bind_int(s, 7, test->timeout_ms);
+    return statement_run(c, s, error);
+}
+
+static enum store_status create_run(struct sqlite_store *store, struct store_write *write,
+                                    struct store_error *error)
+{
+    static const char sql[] = "INSERT INTO runs(id, organization_id, project_id, environment,"
+                              " concurrency, status, created_at) VALUES(?, ?, ?, ?, ?, ?, ?)";
+    struct connection *c = &store->writer.connection;
+    const struct store_create_run *r = &write->create_run;
+    enum store_status status = check_project(c, &r->organization_id, &r->project_id, error);
+    if (status != STORE_OK) {
+        return status;
+    }
+    sqlite3_stmt *s = connection_statement(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    bind_uuid(s, 1, &r->run_id);
+    bind_uuid(s, 2, &r->organization_id);
+    bind_uuid(s, 3, &r->project_id);
+    bind_text(s, 4, r->environment);
+    bind_int(s, 5, r->concurrency);
+    bind_int(s, 6, RUN_QUEUED);
+    bind_int(s, 7, write->at_unix_ns);
+    status = statement_run(c, s, error);
+    for (size_t i = 0; status == STORE_OK && i < r->test_count; i++) {
+        status = insert_run_test(c, &r->run_id, i, &r->tests[i], error);
+    }
+    return status;
+}
+
+static enum store_status set_run_status(struct sqlite_store *store, struct store_write *write,
+                                        struct store_error *error)
+{
+    static const char sql[] =
+        "UPDATE runs SET status = ?3,"
+        " started_at = CASE WHEN ?3 = 1 THEN ifnull(started_at, ?4) ELSE started_at END,"
+        " finished_at = CASE WHEN ?3 >= 2 THEN ifnull(finished_at, ?4) ELSE finished_at END"
+        " WHERE id = ?1 AND organization_id = ?2";
+    struct connection *c = &store->writer.connection;
+    const struct store_set_run_status *r = &write->set_run_status;
+    sqlite3_stmt *s = connection_statement(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    bind_uuid(s, 1, &r->run_id);
+    bind_uuid(s, 2, &r->organization_id);
+    bind_int(s, 3, r->status);
+    bind_int(s, 4, write->at_unix_ns);
+    enum store_status status = statement_run(c, s, error);
+    if (status == STORE_OK && sqlite3_changes(c->db) == 0) {
+        return error_set(error, STORE_NOT_FOUND, "no such test run");
+    }
+    return status;
+}
+
+/* ---- events and results ---- */
+
+static enum store_status insert_event(struct sqlite_store *store, struct store_write *write,
+                                      const struct link_key *key, enum store_event_type type,
+                                      struct slice invocation_id, enum result_status result_status,
+                                      struct store_error *error)
+{
+    static const char sql[] = "INSERT INTO events(context_ref, type, at, invocation_id, status)"
+                              " VALUES(?, ?, ?, ?, ?)";
+    struct connection *c = &store->writer.connection;
+    int64_t context = 0;
+    enum store_status status = sqlite_context(store, key, &context, error);
+    if (status != STORE_OK) {
+        return status;
+    }
+    sqlite3_stmt *s = connection_statement(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    bind_ref(s, 1, context);
+    bind_int(s, 2, type);
+    bind_int(s, 3, write->at_unix_ns);
+    bind_text(s, 4, invocation_id);
+    bind_int(s, 5, result_status);
+    return statement_run(c, s, error);
+}
+
+static enum store_status record_invoked(struct sqlite_store *store, struct store_write *write,
+                                        struct store_error *error)
+{
+    return insert_event(store, write, &write->record_invoked.key, EVENT_INVOKED,
+                        write->record_invoked.invocation_id, RESULT_PASS, error);
+}
+
+static enum store_status record_received(struct sqlite_store *store, struct store_write *write,
+                                         struct store_error *error)
+{
+    return insert_event(store, write, &write->record_received.key, EVENT_RESULT_RECEIVED,
+                        SLICE_EMPTY, write->record_received.status, error);
+}
+
+/* Inserts one row; a conflict, with the canonical index or with the id, inserts nothing. */
+static enum store_status insert_result_row(struct connection *c, const struct store_write *write,
+                                           const struct uuid *id, int64_t context,
+                                           int64_t duplicate_of, struct store_error *error)
+{
+    static const char sql[] =
+        "INSERT INTO results(id, context_ref, duplicate_of, project_id, status, function_name,"
+        " output, error, duration_ms, trace_id, span_count, stored_at)"
+        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
+    const struct store_insert_result *r = &write->insert_result;
+    sqlite3_stmt *s = connection_statement(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    bind_uuid(s, 1, id);
+    bind_ref(s, 2, context);
+    bind_ref(s, 3, duplicate_of);
+    bind_uuid_or_null(s, 4, &r->project_id);
+    bind_int(s, 5, r->status);
+    bind_text(s, 6, r->function_name.data ? r->function_name : SLICE(""));
+    bind_text(s, 7, r->output.size > 0 ? r->output : SLICE_EMPTY);
+    bind_text(s, 8, r->error);
+    (void)sqlite3_bind_double(s, 9, r->duration_ms);
+    bind_text(s, 10, r->trace_id);
+    bind_int(s, 11, r->span_count);
+    bind_int(s, 12, write->at_unix_ns);
+    return statement_run(c, s, error);
+}
+
+static enum store_status find_canonical(struct connection *c, int64_t context, int64_t *out_ref,
+                                        struct uuid *out_id, struct store_error *error)
+{
+    static const char sql[] =
+        "SELECT ref, id FROM results WHERE context_ref = ? AND duplicate_of IS NULL";
+    sqlite3_stmt *s = connection_statement(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    bind_ref(s, 1, context);
+    enum store_status status = STORE_OK;
+    if (!statement_row(c, s, &status, error)) {
+        return status == STORE_OK ? error_set(error, STORE_CONFLICT, "the result's id is taken")
+                                  : status;
+    }
+    *out_ref = sqlite3_column_int64(s, 0);
+    *out_id = column_uuid(s, 1);
+    (void)sqlite3_reset(s);
+    return STORE_OK;
+}
+
+/* The unique index on canonical results decides who is first; nothing is read beforehand. */
+static enum store_status insert_result(struct sqlite_store *store, struct store_write *write,
+                                       struct store_error *error)
+{
+    struct connection *c = &store->writer.connection;
+    struct store_insert_result *r = &write->insert_result;
+    if (r->key.attempt == 0) {
+        return error_set(error, STORE_INVALID, "a result needs the number of its attempt");
+    }
+    int64_t context = 0;
+    enum store_status status = sqlite_context(store, &r->key, &context, error);
+    if (status != STORE_OK) {
+        return status;
+    }
+    struct uuid id = link_key_result_id(&r->key);
+    status = insert_result_row(c, write, &id, context, 0, error);
+    r->is_duplicate = status == STORE_OK && sqlite3_changes(c->db) == 0;
+    r->result_id = id;
+    if (!r->is_duplicate) {
+        return status;
+    }
+    int64_t canonical = 0;
+    status = find_canonical(c, context, &canonical, &r->duplicate_of, error);
+    r->result_id = r->spare_id;
+    return status == STORE_OK ? insert_result_row(c, write, &r->spare_id, context, canonical, error)
+                              : status;
+}
+
+static enum store_status record_rejected(struct sqlite_store *store, struct store_write *write,
+                                         struct store_error *error)
+{
+    static const char sql[] = "INSERT INTO posts(organization_id, id, at, received, stored,"
+                              " duplicate, rejected) VALUES(?1, ?2, ?3, ?4, 0, 0, ?4)";
+    struct connection *c = &store->writer.connection;
+    const struct store_record_rejected *r = &write->record_rejected;
+    sqlite3_stmt *s = connection_statement(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    bind_uuid(s, 1, &r->organization_id);
+    bind_text(s, 2, r->post_id.data ? r->post_id : SLICE(""));
+    bind_int(s, 3, write->at_unix_ns);
+    bind_int(s, 4, r->spans);
+    return statement_run(c, s, error);
+}
+
+/* ---- the transaction ---- */
+
+typedef enum store_status (*write_fn)(struct sqlite_store *store, struct store_write *write,
+                                      struct store_error *error);
+
+static const write_fn write_functions[] = {
+    [STORE_CREATE_PROJECT] = create_project,
+    [STORE_CREATE_TOKEN] = create_token,
+    [STORE_CREATE_RUN] = create_run,
+    [STORE_SET_RUN_STATUS] = set_run_status,
+    [STORE_RECORD_INVOKED] = record_invoked,
+    [STORE_RECORD_RECEIVED] = record_received,
+    [STORE_INSERT_RESULT] = insert_result,
+    [STORE_INSERT_SPANS] = sqlite_insert_spans,
+    [STORE_RECORD_REJECTED] = record_rejected,
+    [STORE_LINK] = sqlite_link,
+    [STORE_RECORD_ATTEMPT] = sqlite_record_attempt,
+};
+
+/* An error of the database itself rather than of one write: the batch has no future. */
+static bool is_fatal(struct connection *c, enum store_status status)
+{
+    return status == STORE_BUSY || status == STORE_FULL || status == STORE_BROKEN ||
+           sqlite3_get_autocommit(c->db);
+}
+
+/* One write under its savepoint. Returns the error of the batch; that of the write is in it. */
+static enum store_status carry_out(struct sqlite_store *store, struct store_write *write,
+                                   struct store_error *error)
+{
+    struct connection *c = &store->writer.connection;
+    static const char savepoint[] = "SAVEPOINT one";
+    static const char release[] = "RELEASE one";
+    static const char rollback[] = "ROLLBACK TO one";
+    sqlite3_stmt *begin = connection_statement(c, savepoint, error);
+    sqlite3_stmt *end = connection_statement(c, release, error);
+    sqlite3_stmt *undo = connection_statement(c, rollback, error);
+    if (!begin || !end || !undo) {
+        return error->status;
+    }
+    enum store_status status = statement_run(c, begin, error);
+    if (status != STORE_OK) {
+        return status;
+    }
+    write->outcome = (struct store_error){STORE_OK, ""};
+    status = write_functions[write->type](store, write, &write->outcome);
+    if (status != STORE_OK) {
+        intern_clear(&store->writer.intern);
+        if (is_fatal(c, status)) {
+            *error = write->outcome;
+            return status;
+        }
+        status = statement_run(c, undo, error);
+        if (status != STORE_OK) {
+            return status;
+        }
+    }
+    return statement_run(c, end, error);
+}
+
+static enum store_status transact(struct sqlite_store *store, struct store_write *const *writes,
+                                  size_t count, struct store_error *error)
+{
+    struct connection *c = &store->writer.connection;
+    static const char begin_sql[] = "BEGIN IMMEDIATE";
+    static const char commit_sql[] = "COMMIT";
+    sqlite3_stmt *begin = connection_statement(c, begin_sql, error);
+    sqlite3_stmt *commit = connection_statement(c, commit_sql, error);
+    if (!begin || !commit) {
+        return error->status;
+    }
+    enum store_status status = statement_run(c, begin, error);
+    for (size_t i = 0; status == STORE_OK && i < count; i++) {
+        status = carry_out(store, writes[i], error);
+    }
+    if (status == STORE_OK) {
+        status = statement_run(c, commit, error);
+    }
+    if (status != STORE_OK) {
+        intern_clear(&store->writer.intern);
+        struct store_error ignored; /* the first error is the one to tell */
+        if (!sqlite3_get_autocommit(c->db)) {
+            (void)connection_execute(c, "ROLLBACK", &ignored);
+        }
+    }
+    return status;
+}
+
+enum store_status sqlite_write_all(struct store *base, struct store_write *const *writes,
+                                   size_t count, struct store_error *error)
+{
+    struct sqlite_store *store = (struct sqlite_store *)base;
+    if (count == 0) {
+        return STORE_OK;
+    }
+    (void)pthread_mutex_lock(&store->writer.mutex);
+    enum store_status status = transact(store, writes, count, error);
+    (void)pthread_mutex_unlock(&store->writer.mutex);
+    for (size_t i = 0; status != STORE_OK && i < count; i++) {
+        writes[i]->outcome = *error;
+    }
+    return status;
+}

@@ -1,0 +1,350 @@
+/* Contract: linking, attempts, the timeline, keys that wait. */
+#include <string.h>
+
+#include "store_contract.h"
+
+static size_t count_linked(struct fixture *f, const struct uuid *result)
+{
+    struct span_list list;
+    read_spans(f, &list);
+    size_t count = 0;
+    for (size_t i = 0; i < list.count; i++) {
+        count += list.rows[i].has_result && marline__uuid_equal(&list.rows[i].result_id, result);
+    }
+    return count;
+}
+
+/* ---- the two points ---- */
+
+static void given_spans_first_when_point_1_tries_then_all_linked(void **state)
+{
+    struct fixture *f = *state;
+    create_run(f, 1);
+    struct link_key key = key_of(f, 1, 1);
+    (void)insert_spans(f, &key, 1, 3);
+    struct store_link early = try_link(f, &key, LINK_POINT_INGEST);
+    assert_false(early.result_found);
+    assert_int_equal(early.spans_found, 3);
+    assert_int_equal(early.linked, 0);
+    struct store_insert_result result = insert_result(f, &key);
+    struct store_link link = try_link(f, &key, LINK_POINT_RESULT);
+    assert_true(link.result_found);
+    assert_int_equal(link.spans_found, 3);
+    assert_int_equal(link.linked, 3);
+    assert_int_equal(count_linked(f, &result.result_id), 3);
+}
+
+static void given_result_first_when_point_2_tries_then_all_linked(void **state)
+{
+    struct fixture *f = *state;
+    create_run(f, 1);
+    struct link_key key = key_of(f, 1, 1);
+    struct store_insert_result result = insert_result(f, &key);
+    struct store_link early = try_link(f, &key, LINK_POINT_RESULT);
+    assert_true(early.result_found);
+    assert_int_equal(early.spans_found, 0);
+    (void)insert_spans(f, &key, 1, 3);
+    assert_int_equal(try_link(f, &key, LINK_POINT_INGEST).linked, 3);
+    assert_int_equal(count_linked(f, &result.result_id), 3);
+}
+
+static void given_linked_spans_when_tried_again_then_nothing_changes(void **state)
+{
+    struct fixture *f = *state;
+    create_run(f, 1);
+    struct link_key key = key_of(f, 1, 1);
+    struct store_insert_result result = insert_result(f, &key);
+    (void)insert_spans(f, &key, 1, 2);
+    (void)try_link(f, &key, LINK_POINT_INGEST);
+    (void)insert_result(f, &key); /* a duplicate takes no links */
+    struct store_link again = try_link(f, &key, LINK_POINT_RESULT);
+    assert_int_equal(again.spans_found, 0);
+    assert_int_equal(again.linked, 0);
+    struct span_list list;
+    read_spans(f, &list);
+    assert_int_equal(list.rows[0].link_source, LINK_POINT_INGEST);
+    assert_uuid_equal(list.rows[0].result_id, result.result_id);
+}
+
+/* F8: later spans go to the canonical result, not to an arbitrary one. */
+static void given_two_results_when_spans_follow_then_canonical_takes_them(void **state)
+{
+    struct fixture *f = *state;
+    create_run(f, 1);
+    struct link_key key = key_of(f, 1, 1);
+    struct store_insert_result first = insert_result(f, &key);
+    (void)insert_result(f, &key);
+    (void)insert_spans(f, &key, 1, 2);
+    assert_int_equal(try_link(f, &key, LINK_POINT_INGEST).linked, 2);
+    assert_int_equal(count_linked(f, &first.result_id), 2);
+}
+
+static void given_other_keys_when_one_is_tried_then_they_stay_alone(void **state)
+{
+    struct fixture *f = *state;
+    create_run(f, 2);
+    struct link_key mine = key_of(f, 1, 1);
+    struct link_key test = key_of(f, 2, 1);
+    struct link_key configuration = mine;
+    configuration.configuration = id_of(77);
+    struct link_key organization = mine;
+    organization.organization = id_of(0xa0000002);
+    (void)insert_result(f, &mine);
+    (void)insert_result(f, &test);
+    (void)insert_spans(f, &test, 1, 1);
+    (void)insert_spans(f, &configuration, 2, 1);
+    (void)insert_spans(f, &organization, 3, 1);
+    assert_int_equal(try_link(f, &mine, LINK_POINT_RESULT).spans_found, 0);
+    struct span_list list;
+    read_spans(f, &list);
+    for (size_t i = 0; i < list.count; i++) {
+        assert_false(list.rows[i].has_result);
+    }
+}
+
+/* ---- attempts ---- */
+
+static void given_one_attempt_when_spans_do_not_say_which_then_linked(void **state)
+{
+    struct fixture *f = *state;
+    create_run(f, 1);
+    struct link_key attempt = key_of(f, 1, 1);
+    struct link_key unnumbered = key_of(f, 1, 0);
+    record_invoked(f, &attempt);
+    (void)insert_spans(f, &unnumbered, 1, 2);
+    assert_false(try_link(f, &unnumbered, LINK_POINT_INGEST).result_found);
+    struct store_insert_result result = insert_result(f, &attempt);
+    assert_int_equal(try_link(f, &attempt, LINK_POINT_RESULT).linked, 2);
+    (void)insert_spans(f, &unnumbered, 1, 1);
+    struct store_link link = try_link(f, &unnumbered, LINK_POINT_INGEST);
+    assert_true(link.result_found);
+    assert_int_equal(link.linked, 1);
+    assert_int_equal(count_linked(f, &result.result_id), 3);
+}
+
+static void given_two_attempts_when_spans_do_not_say_which_then_by_reported_trace(void **state)
+{
+    struct fixture *f = *state;
+    create_run(f, 1);
+    struct link_key first = key_of(f, 1, 1);
+    struct link_key second = key_of(f, 1, 2);
+    struct link_key unnumbered = key_of(f, 1, 0);
+    record_invoked(f, &first);
+    record_invoked(f, &second);
+    (void)insert_spans(f, &unnumbered, 0x22, 2);
+    (void)insert_result_of_trace(f, &first, "11111111111111111111111111111111");
+    struct store_link link = try_link(f, &first, LINK_POINT_RESULT);
+    assert_int_equal(link.linked, 0);
+    struct store_insert_result result =
+        insert_result_of_trace(f, &second, "22222222222222222222222222222222");
+    assert_int_equal(try_link(f, &second, LINK_POINT_RESULT).linked, 2);
+    assert_int_equal(count_linked(f, &result.result_id), 2);
+}
+
+static void given_attempts_apart_in_time_when_spans_do_not_say_which_then_by_window(void **state)
+{
+    struct fixture *f = *state;
+    create_run(f, 1);
+    struct link_key first = key_of(f, 1, 1);
+    struct link_key second = key_of(f, 1, 2);
+    struct link_key unnumbered = key_of(f, 1, 0);
+    record_invoked(f, &first);
+    struct store_span early = make_span(f, &unnumbered, 0x33);
+    struct store_insert_result a = insert_result(f, &first);
+    record_invoked(f, &second);
+    struct store_span late = make_span(f, &unnumbered, 0x44);
+    struct store_insert_result b = insert_result(f, &second);
+    struct store_span spans[2] = {early, late};
+    struct store_write write = {
+        .type = STORE_INSERT_SPANS,
+        .insert_spans = {f->organization, f->project, SLICE("p"), spans, 2, 0, 0}};
+    must_write(f, &write);
+    assert_int_equal(try_link(f, &unnumbered, LINK_POINT_INGEST).linked, 2);
+    assert_int_equal(count_linked(f, &a.result_id), 1);
+    assert_int_equal(count_linked(f, &b.result_id), 1);
+}
+
+static void given_overlapping_attempts_when_spans_do_not_say_which_then_unlinked(void **state)
+{
+    struct fixture *f = *state;
+    create_run(f, 1);
+    struct link_key first = key_of(f, 1, 1);
+    struct link_key second = key_of(f, 1, 2);
+    struct link_key unnumbered = key_of(f, 1, 0);
+    record_invoked(f, &first);
+    record_invoked(f, &second);
+    (void)insert_spans(f, &unnumbered, 0x33, 2);
+    (void)insert_result(f, &first);
+    (void)insert_result(f, &second);
+    struct store_link link = try_link(f, &unnumbered, LINK_POINT_INGEST);
+    assert_true(link.result_found);
+    assert_int_equal(link.spans_found, 2);
+    assert_int_equal(link.linked, 0);
+    struct key_list waiting;
+    read_waiting(f, 10, &waiting);
+    assert_int_equal(waiting.count, 0); /* the sweeper has nothing to gain here */
+}
+
+/* F8, second half: the traces of failed attempts stay with their own results. */
+static void given_numbered_attempts_when_linked_then_each_to_its_own(void **state)
+{
+    struct fixture *f = *state;
+    create_run(f, 1);
+    struct link_key first = key_of(f, 1, 1);
+    struct link_key second = key_of(f, 1, 2);
+    (void)insert_spans(f, &first, 1, 2);
+    (void)insert_spans(f, &second, 2, 3);
+    struct store_insert_result a = insert_result(f, &first);
+    struct store_insert_result b = insert_result(f, &second);
+    assert_int_equal(try_link(f, &second, LINK_POINT_RESULT).linked, 3);
+    assert_int_equal(try_link(f, &first, LINK_POINT_RESULT).linked, 2);
+    assert_int_equal(count_linked(f, &a.result_id), 2);
+    assert_int_equal(count_linked(f, &b.result_id), 3);
+}
+
+/* ---- keys that wait ---- */
+
+static void given_unlinked_span_and_result_when_swept_then_key_is_named(void **state)
+{
+    struct fixture *f = *state;
+    create_run(f, 2);
+    struct link_key orphan = key_of(f, 1, 1);
+    struct link_key without_result = key_of(f, 2, 1);
+    (void)insert_spans(f, &orphan, 1, 2);
+    (void)insert_spans(f, &without_result, 2, 2);
+    (void)insert_result(f, &orphan);
+    struct key_list waiting;
+    read_waiting(f, 10, &waiting);
+    assert_int_equal(waiting.count, 1);
+    assert_true(link_key_equal(&waiting.keys[0], &orphan));
+    assert_int_equal(try_link(f, &orphan, LINK_POINT_SWEEP).linked, 2);
+    read_waiting(f, 10, &waiting);
+    assert_int_equal(waiting.count, 0);
+    assert_int_equal(read_ledger(f).links_by_source[LINK_POINT_SWEEP], 2);
+}
+
+static void given_many_waiting_keys_when_limited_then_the_oldest(void **state)
+{
+    struct fixture *f = *state;
+    for (uint32_t i = 1; i <= 5; i++) {
+        struct link_key key = key_of(f, i, 1);
+        (void)insert_spans(f, &key, (uint8_t)i, 1);
+        (void)insert_result(f, &key);
+    }
+    struct key_list waiting;
+    read_waiting(f, 2, &waiting);
+    assert_int_equal(waiting.count, 2);
+    struct link_key first = key_of(f, 1, 1);
+    assert_true(link_key_equal(&waiting.keys[0], &first));
+}
+
+/* ---- timeline ---- */
+
+struct event_list {
+    struct store_event events[32];
+    size_t count;
+};
+
+static void add_event(void *user, const struct store_event *event)
+{
+    struct event_list *list = user;
+    list->events[list->count++] = *event;
+}
+
+static void set_status(struct fixture *f, enum run_status status)
+{
+    struct store_write write = {.type = STORE_SET_RUN_STATUS,
+                                .set_run_status = {f->organization, id_of(1), status}};
+    must_write(f, &write);
+}
+
+static void play_fast_test(struct fixture *f, const struct link_key *key)
+{
+    set_status(f, RUN_RUNNING);
+    record_invoked(f, key);
+    struct store_write received = {.type = STORE_RECORD_RECEIVED,
+                                   .record_received = {*key, RESULT_PASS}};
+    must_write(f, &received);
+    (void)insert_result(f, key);
+    (void)try_link(f, key, LINK_POINT_RESULT);
+    (void)insert_spans(f, key, 1, 2);
+    (void)try_link(f, key, LINK_POINT_INGEST);
+    set_status(f, RUN_COMPLETED);
+}
+
+static void given_fast_test_when_timeline_read_then_every_event_in_order(void **state)
+{
+    static const enum store_event_type expected[] = {
+        EVENT_RUN_STARTED,  EVENT_INVOKED,      EVENT_RESULT_RECEIVED, EVENT_RESULT_STORED,
+        EVENT_LINK_ATTEMPT, EVENT_SPANS_STORED, EVENT_LINK_ATTEMPT,    EVENT_RUN_FINISHED};
+    struct fixture *f = *state;
+    create_run(f, 1);
+    struct link_key key = key_of(f, 1, 1);
+    play_fast_test(f, &key);
+    struct event_list list = {.count = 0};
+    struct store_error error;
+    assert_int_equal(store_read_timeline(f->store, &f->scope, &key.run, add_event, &list, &error),
+                     STORE_OK);
+    assert_int_equal(list.count, sizeof expected / sizeof expected[0]);
+    for (size_t i = 0; i < list.count; i++) {
+        assert_int_equal(list.events[i].type, expected[i]);
+        assert_true(i == 0 || list.events[i].at_unix_ns > list.events[i - 1].at_unix_ns);
+    }
+    assert_false(list.events[0].has_test);
+    assert_uuid_equal(list.events[3].result_id, link_key_result_id(&key));
+    assert_int_equal(list.events[4].point, LINK_POINT_RESULT);
+    assert_true(list.events[4].result_found);
+    assert_int_equal(list.events[4].spans_found, 0);
+    assert_int_equal(list.events[5].spans, 2);
+    assert_int_equal(list.events[5].post_spans, 2);
+    assert_int_equal(list.events[6].point, LINK_POINT_INGEST);
+    assert_int_equal(list.events[6].linked, 2);
+}
+
+static void check_failed_attempt(void *user, const struct store_event *event)
+{
+    size_t *count = user;
+    if (event->type == EVENT_LINK_ATTEMPT) {
+        assert_true(marline__slice_is(event->error, "no space left"));
+        assert_int_equal(event->linked, 0);
+        ++*count;
+    }
+}
+
+static void given_attempt_that_failed_when_recorded_then_in_the_timeline(void **state)
+{
+    struct fixture *f = *state;
+    create_run(f, 1);
+    struct link_key key = key_of(f, 1, 1);
+    struct store_write write = {.type = STORE_RECORD_ATTEMPT,
+                                .record_attempt = {key, LINK_POINT_INGEST, SLICE("no space left")}};
+    must_write(f, &write);
+    size_t count = 0;
+    struct store_error error;
+    assert_int_equal(
+        store_read_timeline(f->store, &f->scope, &key.run, check_failed_attempt, &count, &error),
+        STORE_OK);
+    assert_int_equal(count, 1);
+}
+
+int run_link_contract(const struct store_kind *kind)
+{
+    const struct CMUnitTest tests[] = {
+        CONTRACT_TEST(given_spans_first_when_point_1_tries_then_all_linked, kind),
+        CONTRACT_TEST(given_result_first_when_point_2_tries_then_all_linked, kind),
+        CONTRACT_TEST(given_linked_spans_when_tried_again_then_nothing_changes, kind),
+        CONTRACT_TEST(given_two_results_when_spans_follow_then_canonical_takes_them, kind),
+        CONTRACT_TEST(given_other_keys_when_one_is_tried_then_they_stay_alone, kind),
+        CONTRACT_TEST(given_one_attempt_when_spans_do_not_say_which_then_linked, kind),
+        CONTRACT_TEST(given_two_attempts_when_spans_do_not_say_which_then_by_reported_trace, kind),
+        CONTRACT_TEST(given_attempts_apart_in_time_when_spans_do_not_say_which_then_by_window,
+                      kind),
+        CONTRACT_TEST(given_overlapping_attempts_when_spans_do_not_say_which_then_unlinked, kind),
+        CONTRACT_TEST(given_numbered_attempts_when_linked_then_each_to_its_own, kind),
+        CONTRACT_TEST(given_unlinked_span_and_result_when_swept_then_key_is_named, kind),
+        CONTRACT_TEST(given_many_waiting_keys_when_limited_then_the_oldest, kind),
+        CONTRACT_TEST(given_fast_test_when_timeline_read_then_every_event_in_order, kind),
+        CONTRACT_TEST(given_attempt_that_failed_when_recorded_then_in_the_timeline, kind),
+    };
+    return cmocka_run_group_tests_name(kind->name, tests, NULL, NULL);
+}
