@@ -378,7 +378,14 @@ static void decode_object(struct decoder *d, struct slice raw, const struct fiel
 static void store_value(struct decoder *d, const struct field *field, enum json_type type,
                         struct slice raw, void *base)
 {
-    void *slot = field->offset == NO_FLAG ? NULL : (char *)base + field->offset;
+    if (field->nested) {
+        if (field->offset != NO_FLAG) {
+            *(bool *)((char *)base + field->offset) = true;
+        }
+        decode_object(d, raw, field->nested, base);
+        return;
+    }
+    void *slot = (char *)base + field->offset;
     switch (field->kind) {
     case FIELD_FALLBACK:
         if (((struct slice *)slot)->data) {
@@ -413,10 +420,7 @@ static void store_value(struct decoder *d, const struct field *field, enum json_
         return;
     case FIELD_NESTED:
     case FIELD_NESTED_HINT:
-        if (slot) {
-            *(bool *)slot = true;
-        }
-        decode_object(d, raw, field->nested, base);
+        assert(false); /* these have a table, see above */
         return;
     }
 }
@@ -586,12 +590,17 @@ enum decode_status marline__message_decode(struct slice text, struct buffer *scr
     return d.valid ? DECODE_OK : DECODE_INVALID;
 }
 
+static bool is_between_entries(char c)
+{
+    return c == ',' || c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 /* The next element of a well-formed raw array; *position is 0 or where the last one ended. */
 static bool next_entry(struct slice array, size_t *position, struct slice *out_entry)
 {
     struct json_reader r;
     *position += *position == 0 && array.size > 0; /* the bracket */
-    while (*position < array.size && memchr(", \t\r\n", array.data[*position], 5)) {
+    while (*position < array.size && is_between_entries(array.data[*position])) {
         ++*position;
     }
     struct slice rest = {array.data + *position, array.size - *position};
