@@ -52,6 +52,15 @@ bool marline__utf8_is_valid(struct slice text)
     return true;
 }
 
+size_t marline__utf8_length(struct slice text)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        count += ((unsigned char)text.data[i] & 0xc0) != 0x80;
+    }
+    return count;
+}
+
 static size_t utf8_encode(uint32_t code, char out[4])
 {
     if (code < 0x80) {

@@ -101,5 +101,7 @@ bool marline__json_is_valid(struct slice text, enum json_flags flags);
 bool marline__utf8_is_valid(struct slice text);
 /* Size of the well-formed sequence that a non-empty text starts with, 0 when it is none. */
 size_t marline__utf8_sequence(struct slice text);
+/* Characters (code points) of a well-formed text. */
+size_t marline__utf8_length(struct slice text);
 
 #endif

@@ -9,20 +9,32 @@
 
 enum {
     PLATFORM_SPANS_PER_POST = 100, /* §4.8: the SDK's chunk; receivers take any number */
+    /* The platform's database has these limits, in characters, and answers 500 (§5.1); here it is
+     * 422 string_too_long. */
+    PLATFORM_NAME_MAX = 255,
+    PLATFORM_ENVIRONMENT_MAX = 50,
+    PLATFORM_CONVERSATION_ID_MAX = 255,
+    PLATFORM_ERRORS_MAX = 1000, /* entries of a 422 body: a huge bad request has a bounded answer */
 };
 
 /* What the platform wants on every span beside OpenTelemetry's own fields. */
 struct platform_identity {
-    struct slice project_id;  /* null when unknown */
-    struct slice environment; /* "development" when empty */
+    struct slice project_id;      /* null when unknown */
+    struct slice environment;     /* "development" when empty */
+    struct slice conversation_id; /* of spans that have no `rhesis.conversation.id` (§4.4) */
 };
 
 /* True for names the platform accepts (§5.1): `function.<any>`, or ai.<domain>[.<action>] of
- * lower-case letters whose action is not chain, workflow or pipeline. Length up to 255. */
+ * lower-case letters whose domain is not chain, workflow or pipeline. Up to 255 characters. */
 bool marline__platform_span_name_is_valid(struct slice name);
 
+enum platform_name { PLATFORM_NAME_GOOD, PLATFORM_NAME_MALFORMED, PLATFORM_NAME_FORBIDDEN };
+/* The grammar alone. out_domain is set with FORBIDDEN. */
+enum platform_name marline__platform_check_name(struct slice name, struct slice *out_domain);
+
 /* Appends one span as a JSON object. The span's `rhesis.conversation.id` attribute also becomes its
- * conversation_id. The synthetic parent 00000000cafecafe is written as null (§4.4). */
+ * conversation_id. Bytes are written as base64, NaN, infinities and empty values as null. The
+ * synthetic parent 00000000cafecafe is written as null (§4.4). */
 void marline__platform_encode_span(const marline_span_data *span,
                                    const struct platform_identity *identity, struct buffer *out);
 
@@ -33,8 +45,9 @@ size_t marline__platform_plan_chunks(const marline_span_data *spans, size_t coun
 
 /* ---- receiving ---- */
 
-/* One span of a request, validated. Slices borrow from the request's text or its scratch buffer;
- * attributes, events, links and resource are raw JSON, null written as their empty form. */
+/* One span of a request, validated. Times are cut to microseconds; one without zone is UTC. Slices
+ * borrow from the request's text or its scratch buffer; attributes, events, links and resource are
+ * raw JSON, null written as their empty form. */
 struct platform_span {
     char trace_id[33]; /* lower-case hex and a NUL */
     char span_id[17];
