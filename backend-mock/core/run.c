@@ -1,0 +1,361 @@
+/* The executor of one run. A test's state says which arrow comes next; actions are found by going
+ * over the tests, so nothing has to be queued and nothing can be lost. */
+#include "core/run.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "core/alloc.h"
+
+enum test_state {
+    TEST_QUEUED,
+    TEST_INVOKE,  /* a slot is taken; the action is not handed out yet */
+    TEST_INVOKED, /* waiting for the answer, until due_ns */
+    TEST_JUDGED,  /* the result is to be stored, from due_ns on */
+    TEST_STORING,
+    TEST_DONE,
+    TEST_SKIPPED,
+};
+
+struct test {
+    enum test_state state;
+    struct run_test spec; /* function_name and inputs owned */
+    bool withdraw;        /* to be told: nobody waits any more */
+    uint64_t due_ns;
+    uint32_t store_tries;
+    enum result_status result_status;
+    struct run_answer answer; /* texts owned */
+    char invocation_id[INVOCATION_ID_SIZE];
+};
+
+struct run {
+    struct run_options options;
+    enum run_status status;
+    bool start_pending; /* actions */
+    bool end_pending;
+    bool cancelled;
+    uint64_t now_ns;   /* of the last event */
+    size_t active;     /* invoked or about to be */
+    size_t finished;   /* done or skipped */
+    size_t first_open; /* no test before it can have an action any more */
+    size_t first_queued;
+    size_t count;
+    struct test tests[];
+};
+
+/* ---- creation ---- */
+
+/* Known to the run alone, unique over runs and attempts, and the same in every replay. */
+static void name_invocation(const struct run_options *options, size_t index,
+                            char out[INVOCATION_ID_SIZE])
+{
+    char name[32];
+    int size = snprintf(name, sizeof name, "%zu|1", index);
+    struct uuid id = marline__uuid_derived(&options->run_id, (struct slice){name, (size_t)size});
+    char text[UUID_TEXT_SIZE];
+    marline__uuid_format(&id, text);
+    (void)snprintf(out, INVOCATION_ID_SIZE, "run_%s", text);
+}
+
+static struct slice copy_text(struct slice text)
+{
+    return text.data ? (struct slice){alloc_slice(text), text.size} : SLICE_EMPTY;
+}
+
+static void free_text(struct slice *text)
+{
+    marline__memory_free((void *)(uintptr_t)text->data);
+    *text = SLICE_EMPTY;
+}
+
+struct run *run_create(const struct run_options *options, const struct run_test *tests,
+                       size_t count)
+{
+    struct run *run = alloc_zeroed(sizeof *run + count * sizeof run->tests[0]);
+    run->options = *options;
+    run->options.concurrency = options->concurrency ? options->concurrency : 1;
+    run->options.retry_min_ms =
+        options->retry_min_ms ? options->retry_min_ms : RUN_STORE_RETRY_MIN_MS;
+    run->count = count;
+    for (size_t i = 0; i < count; i++) {
+        struct test *test = &run->tests[i];
+        test->spec = tests[i];
+        test->spec.function_name = copy_text(tests[i].function_name);
+        test->spec.inputs = copy_text(tests[i].inputs);
+        name_invocation(options, i, test->invocation_id);
+    }
+    return run;
+}
+
+static void free_answer(struct test *test)
+{
+    free_text(&test->answer.output);
+    free_text(&test->answer.error);
+    free_text(&test->answer.trace_id);
+}
+
+void run_destroy(struct run *run)
+{
+    if (!run) {
+        return;
+    }
+    for (size_t i = 0; i < run->count; i++) {
+        free_text(&run->tests[i].spec.function_name);
+        free_text(&run->tests[i].spec.inputs);
+        free_answer(&run->tests[i]);
+    }
+    marline__memory_free(run);
+}
+
+/* ---- steps ---- */
+
+static void fill_slots(struct run *run)
+{
+    while (run->status == RUN_RUNNING && !run->cancelled &&
+           run->active < run->options.concurrency && run->first_queued < run->count) {
+        run->tests[run->first_queued++].state = TEST_INVOKE;
+        run->active++;
+    }
+}
+
+static void finish_if_all_done(struct run *run)
+{
+    if (run->status == RUN_RUNNING && run->finished == run->count) {
+        run->status = run->cancelled ? RUN_CANCELLED : RUN_COMPLETED;
+        run->end_pending = true;
+    }
+}
+
+/* The one arrow from invoked to judged. */
+static void judge(struct run *run, struct test *test, const struct run_answer *answer,
+                  enum result_status status)
+{
+    assert(test->state == TEST_INVOKED || test->state == TEST_INVOKE);
+    test->state = TEST_JUDGED;
+    test->result_status = status;
+    test->answer = *answer;
+    test->answer.output = copy_text(answer->output);
+    test->answer.error = copy_text(answer->error);
+    test->answer.trace_id = copy_text(answer->trace_id);
+    test->due_ns = run->now_ns;
+    run->active--;
+    fill_slots(run);
+}
+
+static void judge_error(struct run *run, struct test *test, struct slice text)
+{
+    const struct run_answer answer = {.error = text};
+    judge(run, test, &answer, RESULT_ERROR);
+}
+
+static struct test *find_invoked(struct run *run, struct slice invocation_id)
+{
+    for (size_t i = run->first_open; i < run->first_queued; i++) {
+        struct test *test = &run->tests[i];
+        if (test->state == TEST_INVOKED && marline__slice_is(invocation_id, test->invocation_id)) {
+            return test;
+        }
+    }
+    return NULL;
+}
+
+/* ---- events ---- */
+
+void run_start(struct run *run, uint64_t now_ns)
+{
+    run->now_ns = now_ns;
+    if (run->status != RUN_QUEUED) {
+        return;
+    }
+    run->status = RUN_RUNNING;
+    run->start_pending = true;
+    fill_slots(run);
+    finish_if_all_done(run); /* a run without tests */
+}
+
+bool run_on_answer(struct run *run, uint64_t now_ns, struct slice invocation_id,
+                   const struct run_answer *answer)
+{
+    run->now_ns = now_ns;
+    struct test *test = find_invoked(run, invocation_id);
+    if (!test) {
+        return false;
+    }
+    enum result_status status = RESULT_ERROR;
+    if (answer->success) {
+        status = run->options.judge ? run->options.judge(run->options.judge_user,
+                                                         (size_t)(test - run->tests), answer)
+                                    : RESULT_PASS;
+    }
+    judge(run, test, answer, status);
+    return true;
+}
+
+bool run_on_failed(struct run *run, uint64_t now_ns, struct slice invocation_id,
+                   struct slice reason)
+{
+    run->now_ns = now_ns;
+    struct test *test = find_invoked(run, invocation_id);
+    if (!test) {
+        return false;
+    }
+    judge_error(run, test, reason);
+    return true;
+}
+
+void run_on_result_stored(struct run *run, uint64_t now_ns, size_t index, bool ok)
+{
+    run->now_ns = now_ns;
+    struct test *test = &run->tests[index];
+    if (test->state != TEST_STORING) {
+        return;
+    }
+    if (!ok) {
+        uint64_t delay_ms = (uint64_t)run->options.retry_min_ms
+                            << (test->store_tries < 16 ? test->store_tries : 16);
+        delay_ms = delay_ms < RUN_STORE_RETRY_MAX_MS ? delay_ms : RUN_STORE_RETRY_MAX_MS;
+        test->store_tries++;
+        test->state = TEST_JUDGED;
+        test->due_ns = now_ns + delay_ms * NS_PER_MS;
+        return;
+    }
+    free_answer(test);
+    test->state = TEST_DONE;
+    run->finished++;
+    finish_if_all_done(run);
+}
+
+void run_cancel(struct run *run, uint64_t now_ns)
+{
+    run->now_ns = now_ns;
+    if (run->cancelled || run->status == RUN_COMPLETED) {
+        return;
+    }
+    run->cancelled = true;
+    run->status = RUN_RUNNING; /* also from queued: the end is announced in one way */
+    for (size_t i = 0; i < run->count; i++) {
+        struct test *test = &run->tests[i];
+        if (test->state == TEST_INVOKED) {
+            test->withdraw = true;
+            judge_error(run, test, SLICE("cancelled"));
+        } else if (test->state == TEST_QUEUED || test->state == TEST_INVOKE) {
+            run->active -= test->state == TEST_INVOKE;
+            test->state = TEST_SKIPPED;
+            run->finished++;
+        }
+    }
+    run->first_queued = run->count;
+    finish_if_all_done(run);
+}
+
+static void time_out(struct run *run, struct test *test)
+{
+    char text[64];
+    int size =
+        snprintf(text, sizeof text, "no answer within %" PRIu32 " ms", test->spec.timeout_ms);
+    test->withdraw = true;
+    judge_error(run, test, (struct slice){text, (size_t)size});
+}
+
+void run_on_tick(struct run *run, uint64_t now_ns)
+{
+    run->now_ns = now_ns;
+    for (size_t i = run->first_open; i < run->first_queued; i++) {
+        if (run->tests[i].state == TEST_INVOKED && run->tests[i].due_ns <= now_ns) {
+            time_out(run, &run->tests[i]);
+        }
+    }
+}
+
+uint64_t run_next_deadline(const struct run *run)
+{
+    uint64_t deadline = TIME_NEVER;
+    for (size_t i = run->first_open; i < run->first_queued; i++) {
+        const struct test *test = &run->tests[i];
+        bool waits = test->state == TEST_INVOKED || test->state == TEST_JUDGED;
+        deadline = waits && test->due_ns < deadline ? test->due_ns : deadline;
+    }
+    return deadline;
+}
+
+/* ---- actions ---- */
+
+static void describe(const struct run *run, const struct test *test, enum run_action_type type,
+                     struct run_action *out)
+{
+    *out = (struct run_action){
+        .type = type,
+        .test = (size_t)(test - run->tests),
+        .key = {run->options.organization_id, run->options.run_id, test->spec.test_id,
+                test->spec.configuration_id, 1},
+        .function_name = test->spec.function_name,
+        .inputs = test->spec.inputs,
+        .timeout_ms = test->spec.timeout_ms,
+        .result_status = test->result_status,
+        .result = test->answer,
+    };
+    memcpy(out->invocation_id, test->invocation_id, sizeof out->invocation_id);
+}
+
+static bool test_action(struct run *run, struct test *test, struct run_action *out)
+{
+    if (test->withdraw) {
+        test->withdraw = false;
+        describe(run, test, RUN_WITHDRAW, out);
+        return true;
+    }
+    if (test->state == TEST_INVOKE) {
+        test->state = TEST_INVOKED;
+        test->due_ns =
+            test->spec.timeout_ms ? run->now_ns + test->spec.timeout_ms * NS_PER_MS : TIME_NEVER;
+        describe(run, test, RUN_INVOKE, out);
+        return true;
+    }
+    if (test->state == TEST_JUDGED && test->due_ns <= run->now_ns) {
+        test->state = TEST_STORING;
+        describe(run, test, RUN_STORE_RESULT, out);
+        return true;
+    }
+    return false;
+}
+
+static bool is_closed(const struct test *test)
+{
+    return (test->state == TEST_DONE || test->state == TEST_SKIPPED) && !test->withdraw;
+}
+
+bool run_next_action(struct run *run, struct run_action *out)
+{
+    if (run->start_pending) {
+        run->start_pending = false;
+        *out = (struct run_action){.type = RUN_SET_STATUS, .status = RUN_RUNNING};
+        return true;
+    }
+    while (run->first_open < run->count && is_closed(&run->tests[run->first_open])) {
+        run->first_open++;
+    }
+    for (size_t i = run->first_open; i < run->first_queued; i++) {
+        if (test_action(run, &run->tests[i], out)) {
+            return true;
+        }
+    }
+    if (run->end_pending) { /* told last */
+        run->end_pending = false;
+        *out = (struct run_action){.type = RUN_SET_STATUS, .status = run->status};
+        return true;
+    }
+    return false;
+}
+
+enum run_status run_get_status(const struct run *run)
+{
+    return run->status;
+}
+
+bool run_is_finished(const struct run *run)
+{
+    return run->status == RUN_COMPLETED || run->status == RUN_CANCELLED;
+}

@@ -1,0 +1,290 @@
+/* The executor of one run, under a clock moved by hand. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "core/run.h"
+
+static uint64_t ms(uint64_t value)
+{
+    return value * NS_PER_MS;
+}
+
+static struct run *create(size_t tests, uint32_t concurrency, run_judge_fn judge)
+{
+    const struct run_options options = {
+        .organization_id = {{1}}, .run_id = {{2}}, .concurrency = concurrency, .judge = judge};
+    struct run_test specs[8];
+    for (size_t i = 0; i < tests; i++) {
+        specs[i] = (struct run_test){
+            .test_id = {{3, (uint8_t)i}},
+            .configuration_id = {{4, (uint8_t)i}},
+            .function_name = SLICE("probe"),
+            .inputs = SLICE("{}"),
+            .timeout_ms = 500,
+        };
+    }
+    return run_create(&options, specs, tests);
+}
+
+static struct run_action expect(struct run *run, enum run_action_type type)
+{
+    struct run_action action;
+    assert_true(run_next_action(run, &action));
+    assert_int_equal(action.type, type);
+    return action;
+}
+
+static void expect_status(struct run *run, enum run_status status)
+{
+    assert_int_equal(expect(run, RUN_SET_STATUS).status, status);
+    assert_int_equal(run_get_status(run), status);
+}
+
+static void expect_none(struct run *run)
+{
+    struct run_action action;
+    assert_false(run_next_action(run, &action));
+}
+
+static bool answer(struct run *run, uint64_t now, const struct run_action *invoked, bool success)
+{
+    const struct run_answer text = {.success = success,
+                                    .output = success ? SLICE("{\"a\":1}") : SLICE_EMPTY,
+                                    .error = success ? SLICE_EMPTY : SLICE("boom"),
+                                    .duration_ms = 3,
+                                    .trace_id = SLICE("00"),
+                                    .span_count = 2};
+    return run_on_answer(run, now, marline__slice_text(invoked->invocation_id), &text);
+}
+
+static void given_one_test_when_answered_then_passes_and_run_completes(void **state)
+{
+    (void)state;
+    struct run *run = create(1, 1, NULL);
+    expect_none(run);
+    run_start(run, ms(0));
+    expect_status(run, RUN_RUNNING);
+    struct run_action invoked = expect(run, RUN_INVOKE);
+    assert_true(marline__slice_is(invoked.function_name, "probe"));
+    assert_int_equal(invoked.key.attempt, 1);
+    assert_int_equal(invoked.key.test.bytes[0], 3);
+    assert_true(answer(run, ms(10), &invoked, true));
+    struct run_action result = expect(run, RUN_STORE_RESULT);
+    assert_int_equal(result.result_status, RESULT_PASS);
+    assert_true(marline__slice_is(result.result.output, "{\"a\":1}"));
+    assert_int_equal(result.result.span_count, 2);
+    assert_true(link_key_equal(&result.key, &invoked.key));
+    expect_none(run);
+    assert_false(run_is_finished(run));
+    run_on_result_stored(run, ms(11), result.test, true);
+    expect_status(run, RUN_COMPLETED);
+    expect_none(run);
+    assert_true(run_is_finished(run));
+    assert_true(run_next_deadline(run) == TIME_NEVER);
+    run_destroy(run);
+}
+
+static void given_failed_function_when_answered_then_error_result(void **state)
+{
+    (void)state;
+    struct run *run = create(1, 1, NULL);
+    run_start(run, 0);
+    expect_status(run, RUN_RUNNING);
+    struct run_action invoked = expect(run, RUN_INVOKE);
+    assert_true(answer(run, ms(1), &invoked, false));
+    struct run_action result = expect(run, RUN_STORE_RESULT);
+    assert_int_equal(result.result_status, RESULT_ERROR);
+    assert_true(marline__slice_is(result.result.error, "boom"));
+    run_destroy(run);
+}
+
+static enum result_status judge_fail(void *user, size_t test, const struct run_answer *text)
+{
+    (void)user;
+    (void)test;
+    (void)text;
+    return RESULT_FAIL;
+}
+
+static void given_judge_when_function_succeeded_then_judge_decides(void **state)
+{
+    (void)state;
+    struct run *run = create(2, 2, judge_fail);
+    run_start(run, 0);
+    expect_status(run, RUN_RUNNING);
+    struct run_action first = expect(run, RUN_INVOKE);
+    struct run_action second = expect(run, RUN_INVOKE);
+    assert_true(answer(run, ms(1), &first, true));
+    assert_true(answer(run, ms(1), &second, false));
+    assert_int_equal(expect(run, RUN_STORE_RESULT).result_status, RESULT_FAIL);
+    assert_int_equal(expect(run, RUN_STORE_RESULT).result_status, RESULT_ERROR);
+    run_destroy(run);
+}
+
+static void given_more_tests_than_slots_when_one_answers_then_the_next_starts(void **state)
+{
+    (void)state;
+    struct run *run = create(3, 2, NULL);
+    run_start(run, 0);
+    expect_status(run, RUN_RUNNING);
+    struct run_action first = expect(run, RUN_INVOKE);
+    struct run_action second = expect(run, RUN_INVOKE);
+    expect_none(run);
+    assert_string_not_equal(first.invocation_id, second.invocation_id);
+    assert_true(answer(run, ms(1), &second, true));
+    assert_int_equal(expect(run, RUN_STORE_RESULT).test, 1);
+    assert_int_equal(expect(run, RUN_INVOKE).test, 2);
+    expect_none(run);
+    run_destroy(run);
+}
+
+static void given_no_answer_when_timeout_passes_then_error_and_withdrawn(void **state)
+{
+    (void)state;
+    struct run *run = create(1, 1, NULL);
+    run_start(run, ms(100));
+    expect_status(run, RUN_RUNNING);
+    struct run_action invoked = expect(run, RUN_INVOKE);
+    assert_true(run_next_deadline(run) == ms(600));
+    run_on_tick(run, ms(599));
+    expect_none(run);
+    run_on_tick(run, ms(600));
+    assert_string_equal(expect(run, RUN_WITHDRAW).invocation_id, invoked.invocation_id);
+    struct run_action result = expect(run, RUN_STORE_RESULT);
+    assert_int_equal(result.result_status, RESULT_ERROR);
+    assert_true(marline__slice_is(result.result.error, "no answer within 500 ms"));
+    assert_false(answer(run, ms(601), &invoked, true)); /* late */
+    expect_none(run);
+    run_destroy(run);
+}
+
+static void given_answered_test_when_answered_again_then_ignored(void **state)
+{
+    (void)state;
+    struct run *run = create(1, 1, NULL);
+    run_start(run, 0);
+    expect_status(run, RUN_RUNNING);
+    struct run_action invoked = expect(run, RUN_INVOKE);
+    assert_true(answer(run, ms(1), &invoked, true));
+    assert_false(answer(run, ms(2), &invoked, false));
+    assert_int_equal(expect(run, RUN_STORE_RESULT).result_status, RESULT_PASS);
+    expect_none(run);
+    run_destroy(run);
+}
+
+static void given_foreign_invocation_when_answered_then_ignored(void **state)
+{
+    (void)state;
+    struct run *run = create(1, 1, NULL);
+    run_start(run, 0);
+    expect_status(run, RUN_RUNNING);
+    (void)expect(run, RUN_INVOKE);
+    const struct run_answer text = {.success = true};
+    assert_false(run_on_answer(run, ms(1), SLICE("run_other"), &text));
+    expect_none(run);
+    run_destroy(run);
+}
+
+static void given_no_agent_when_dispatch_fails_then_error_with_reason(void **state)
+{
+    (void)state;
+    struct run *run = create(1, 1, NULL);
+    run_start(run, 0);
+    expect_status(run, RUN_RUNNING);
+    struct run_action invoked = expect(run, RUN_INVOKE);
+    assert_true(run_on_failed(run, ms(1), marline__slice_text(invoked.invocation_id),
+                              SLICE("no agent is connected")));
+    struct run_action result = expect(run, RUN_STORE_RESULT);
+    assert_true(marline__slice_is(result.result.error, "no agent is connected"));
+    run_destroy(run);
+}
+
+static void given_failing_store_when_delay_is_over_then_result_is_stored_again(void **state)
+{
+    (void)state;
+    struct run *run = create(1, 1, NULL);
+    run_start(run, 0);
+    expect_status(run, RUN_RUNNING);
+    struct run_action invoked = expect(run, RUN_INVOKE);
+    assert_true(answer(run, ms(1), &invoked, true));
+    struct run_action result = expect(run, RUN_STORE_RESULT);
+    run_on_result_stored(run, ms(2), result.test, false);
+    expect_none(run);
+    assert_true(run_next_deadline(run) == ms(102));
+    run_on_tick(run, ms(102));
+    result = expect(run, RUN_STORE_RESULT);
+    assert_true(marline__slice_is(result.result.output, "{\"a\":1}"));
+    run_on_result_stored(run, ms(103), result.test, false);
+    assert_true(run_next_deadline(run) == ms(303));
+    run_on_tick(run, ms(303));
+    result = expect(run, RUN_STORE_RESULT);
+    run_on_result_stored(run, ms(304), result.test, true);
+    expect_status(run, RUN_COMPLETED);
+    run_destroy(run);
+}
+
+static void given_running_run_when_cancelled_then_queued_skipped_and_invoked_withdrawn(void **state)
+{
+    (void)state;
+    struct run *run = create(3, 1, NULL);
+    run_start(run, 0);
+    expect_status(run, RUN_RUNNING);
+    struct run_action invoked = expect(run, RUN_INVOKE);
+    run_cancel(run, ms(1));
+    assert_string_equal(expect(run, RUN_WITHDRAW).invocation_id, invoked.invocation_id);
+    struct run_action result = expect(run, RUN_STORE_RESULT);
+    assert_int_equal(result.test, 0);
+    assert_true(marline__slice_is(result.result.error, "cancelled"));
+    expect_none(run);
+    run_on_result_stored(run, ms(2), 0, true);
+    expect_status(run, RUN_CANCELLED);
+    expect_none(run);
+    assert_true(run_is_finished(run));
+    run_destroy(run);
+}
+
+static void given_queued_run_when_cancelled_then_cancelled_at_once(void **state)
+{
+    (void)state;
+    struct run *run = create(2, 1, NULL);
+    run_cancel(run, 0);
+    expect_status(run, RUN_CANCELLED);
+    run_start(run, ms(1));
+    expect_none(run);
+    run_destroy(run);
+}
+
+static void given_no_tests_when_started_then_completes(void **state)
+{
+    (void)state;
+    struct run *run = create(0, 1, NULL);
+    run_start(run, 0);
+    assert_int_equal(expect(run, RUN_SET_STATUS).status, RUN_RUNNING);
+    expect_status(run, RUN_COMPLETED);
+    run_destroy(run);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(given_one_test_when_answered_then_passes_and_run_completes),
+        cmocka_unit_test(given_failed_function_when_answered_then_error_result),
+        cmocka_unit_test(given_judge_when_function_succeeded_then_judge_decides),
+        cmocka_unit_test(given_more_tests_than_slots_when_one_answers_then_the_next_starts),
+        cmocka_unit_test(given_no_answer_when_timeout_passes_then_error_and_withdrawn),
+        cmocka_unit_test(given_answered_test_when_answered_again_then_ignored),
+        cmocka_unit_test(given_foreign_invocation_when_answered_then_ignored),
+        cmocka_unit_test(given_no_agent_when_dispatch_fails_then_error_with_reason),
+        cmocka_unit_test(given_failing_store_when_delay_is_over_then_result_is_stored_again),
+        cmocka_unit_test(
+            given_running_run_when_cancelled_then_queued_skipped_and_invoked_withdrawn),
+        cmocka_unit_test(given_queued_run_when_cancelled_then_cancelled_at_once),
+        cmocka_unit_test(given_no_tests_when_started_then_completes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
