@@ -185,7 +185,7 @@ static void describe_done(const struct event *event, bool counts_views, char *ou
 static enum colour describe_event(const struct event *event, bool counts_views, char *out,
                                   size_t size)
 {
-    char done[64] = "";
+    char done[64];
     describe_done(event, counts_views, done, sizeof done);
     switch (event->kind) {
     case EVENT_BLOCKED:
@@ -243,7 +243,7 @@ static void print_heads(FILE *out, const struct design *d)
     static const char *const heads[PARTY_MAX] = {"R  the result side", "S  the span side",
                                                  "T  a second batch"};
     (void)fputs("      ", out);
-    for (int lane = 0; lane < d->party_count && lane < PARTY_MAX; lane++) {
+    for (int lane = 0; lane < d->party_count; lane++) {
         print_text(out, COLOUR_DIM, lane ? "│ " : "");
         print_padded(out, COLOUR_BOLD, heads[lane], lane + 1 < d->party_count ? COLUMN_LANE : 0);
     }

@@ -56,8 +56,8 @@ MARLINE_API marline_context *marline_context_with_test(marline_context *parent,
 
 /* Counts the spans started under a context, at any depth and on any thread. */
 typedef struct marline_span_group marline_span_group;
-MARLINE_API marline_span_group *
-marline_span_group_create(void); /* owned; NULL when out of memory */
+/* Returns owned; NULL when out of memory. */
+MARLINE_API marline_span_group *marline_span_group_create(void);
 MARLINE_API void marline_span_group_unref(marline_span_group *group);
 MARLINE_API marline_context *marline_context_with_group(marline_context *parent,
                                                         marline_span_group *group);
@@ -68,7 +68,10 @@ MARLINE_API uint32_t marline_span_group_ended(const marline_span_group *group);
  * and is left on the thread that entered it, in reverse order; a wrong order is tolerated and
  * logged. */
 typedef struct marline_scope {
+    /* private */
     marline_context *context;
+    const struct marline_span *span;
+    void *facts;
     struct marline_scope *outer;
 } marline_scope;
 

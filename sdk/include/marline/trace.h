@@ -178,6 +178,8 @@ MARLINE_API marline_status marline_exporter_platform_create(
 /* Keeps what is exported, for tests of your own. Any thread may read. */
 typedef struct marline_memory_exporter marline_memory_exporter;
 MARLINE_API marline_memory_exporter *marline_memory_exporter_create(marline_exporter *out);
+/* Forgets what it has. */
+MARLINE_API void marline_memory_exporter_reset(marline_memory_exporter *memory);
 MARLINE_API size_t marline_memory_exporter_count(marline_memory_exporter *memory);
 /* Copies nothing: the view is valid until the exporter is destroyed or reset. NULL beyond the end.
  */

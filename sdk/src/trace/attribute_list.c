@@ -1,0 +1,280 @@
+/* Copying, overwriting and limiting attributes; see attribute_list.h. */
+#include "trace/attribute_list.h"
+
+#include <string.h>
+
+enum { FIRST_CAPACITY = 8 };
+
+marline_string marline__string_copy(struct arena *arena, marline_string text)
+{
+    char *copy = marline__arena_take(arena, text.size, 1);
+    if (copy && text.size > 0) {
+        memcpy(copy, text.data, text.size);
+    }
+    return (marline_string){copy, copy ? text.size : 0};
+}
+
+/* A kept text is preceded by its capacity, so that overwriting it again and again with texts of
+ * changing length does not use up the arena. */
+static bool keep_bytes(struct arena *arena, marline_string text, uint32_t capacity,
+                       marline_string *out)
+{
+    if (text.size > ARENA_BYTES_MAX) {
+        return false;
+    }
+    if (capacity < text.size) {
+        capacity = (uint32_t)text.size;
+    }
+    char *block = marline__arena_take(arena, sizeof capacity + capacity, 1);
+    if (!block) {
+        return false;
+    }
+    memcpy(block, &capacity, sizeof capacity);
+    block += sizeof capacity;
+    if (text.size > 0) {
+        memcpy(block, text.data, text.size);
+    }
+    *out = (marline_string){block, text.size};
+    return true;
+}
+
+static bool replace_bytes(struct arena *arena, marline_string text, marline_string *kept)
+{
+    uint32_t capacity;
+    memcpy(&capacity, kept->data - sizeof capacity, sizeof capacity);
+    if (text.size > capacity) {
+        return keep_bytes(arena, text, capacity < UINT32_MAX / 2 ? 2 * capacity : 0, kept);
+    }
+    char *block; /* the arena's bytes are ours to change; only readers see them as constant */
+    memcpy(&block, &kept->data, sizeof block);
+    if (text.size > 0) {
+        memmove(block, text.data, text.size);
+    }
+    kept->size = text.size;
+    return true;
+}
+
+/* Cuts after `length` code points; a stray continuation byte counts with what precedes it. */
+static marline_string cut_text(marline_string text, uint32_t length)
+{
+    if (text.size <= length) {
+        return text;
+    }
+    uint32_t seen = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        if (((unsigned char)text.data[i] & 0xc0) != 0x80 && seen++ == length) {
+            text.size = i;
+        }
+    }
+    return text;
+}
+
+static marline_string cut(const marline_value *value, const struct span_limits *limits)
+{
+    marline_string s = value->as.string;
+    if (!s.data) {
+        s.size = 0;
+    }
+    if (limits->value_length == UINT32_MAX) {
+        return s;
+    }
+    if (value->type == MARLINE_VALUE_BYTES) {
+        s.size = s.size < limits->value_length ? s.size : limits->value_length;
+        return s;
+    }
+    return cut_text(s, limits->value_length);
+}
+
+static marline_attribute *find(const struct attribute_list *list, marline_string key)
+{
+    for (uint32_t i = 0; i < list->count; i++) {
+        marline_attribute *item = &list->items[i];
+        if (item->key.size == key.size && memcmp(item->key.data, key.data, key.size) == 0) {
+            return item;
+        }
+    }
+    return NULL;
+}
+
+static bool copy_value(struct arena *arena, const struct span_limits *limits, uint32_t depth,
+                       const marline_value *in, marline_value *out);
+
+static bool copy_array(struct arena *arena, const struct span_limits *limits, uint32_t depth,
+                       const marline_value *in, marline_value *out)
+{
+    size_t count = in->as.array.items ? in->as.array.count : 0;
+    marline_value *items =
+        count <= ARENA_BYTES_MAX / sizeof *items
+            ? marline__arena_take(arena, count * sizeof *items, _Alignof(marline_value))
+            : NULL;
+    if (!items) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!copy_value(arena, limits, depth + 1, &in->as.array.items[i], &items[i])) {
+            return false;
+        }
+    }
+    out->as.array.items = items;
+    out->as.array.count = count;
+    return true;
+}
+
+/* Keys of a map are unique (SPN-04): a later one replaces an earlier one. */
+static bool copy_map(struct arena *arena, const struct span_limits *limits, uint32_t depth,
+                     const marline_value *in, marline_value *out)
+{
+    size_t count = in->as.map.items ? in->as.map.count : 0;
+    marline_attribute *items =
+        count <= ARENA_BYTES_MAX / sizeof *items
+            ? marline__arena_take(arena, count * sizeof *items, _Alignof(marline_attribute))
+            : NULL;
+    if (!items) {
+        return false;
+    }
+    struct attribute_list map;
+    marline__attributes_init(&map, items, 0);
+    for (size_t i = 0; i < count; i++) {
+        const marline_attribute *member = &in->as.map.items[i];
+        marline_attribute *same = find(&map, member->key);
+        marline_attribute *slot = same ? same : &items[map.count];
+        if (!copy_value(arena, limits, depth + 1, &member->value, &slot->value)) {
+            return false;
+        }
+        if (!same) {
+            slot->key = marline__string_copy(arena, member->key);
+            if (!slot->key.data) {
+                return false;
+            }
+            map.count++;
+        }
+    }
+    out->as.map.items = items;
+    out->as.map.count = map.count;
+    return true;
+}
+
+static bool copy_value(struct arena *arena, const struct span_limits *limits, uint32_t depth,
+                       const marline_value *in, marline_value *out)
+{
+    *out = *in;
+    switch (in->type) {
+    case MARLINE_VALUE_STRING:
+    case MARLINE_VALUE_BYTES:
+        return keep_bytes(arena, cut(in, limits), 0, &out->as.string);
+    case MARLINE_VALUE_ARRAY:
+    case MARLINE_VALUE_MAP:
+        if (depth > limits->value_depth) { /* LIM-04 */
+            *out = (marline_value){.type = MARLINE_VALUE_EMPTY};
+            return true;
+        }
+        return in->type == MARLINE_VALUE_ARRAY ? copy_array(arena, limits, depth, in, out)
+                                               : copy_map(arena, limits, depth, in, out);
+    case MARLINE_VALUE_EMPTY:
+    case MARLINE_VALUE_BOOL:
+    case MARLINE_VALUE_INT:
+    case MARLINE_VALUE_DOUBLE:
+        return true;
+    }
+    *out = (marline_value){.type = MARLINE_VALUE_EMPTY}; /* a type that does not exist */
+    return true;
+}
+
+static bool is_bytes(marline_value_type type)
+{
+    return type == MARLINE_VALUE_STRING || type == MARLINE_VALUE_BYTES;
+}
+
+const marline_attribute *marline__attributes_find(const struct attribute_list *list,
+                                                  marline_string key)
+{
+    return find(list, key);
+}
+
+static bool reserve(struct attribute_list *list, struct arena *arena)
+{
+    if (list->count < list->capacity) {
+        return true;
+    }
+    uint32_t capacity = list->capacity ? list->capacity * 2 : FIRST_CAPACITY;
+    marline_attribute *items =
+        marline__arena_take(arena, capacity * sizeof *items, _Alignof(marline_attribute));
+    if (!items) {
+        return false;
+    }
+    if (list->count > 0) {
+        memcpy(items, list->items, list->count * sizeof *items);
+    }
+    list->items = items;
+    list->capacity = capacity;
+    return true;
+}
+
+static bool overwrite(marline_attribute *item, struct arena *arena,
+                      const struct span_limits *limits, const marline_value *value)
+{
+    if (is_bytes(value->type) && is_bytes(item->value.type)) {
+        if (!replace_bytes(arena, cut(value, limits), &item->value.as.string)) {
+            return false;
+        }
+        item->value.type = value->type;
+        return true;
+    }
+    marline_value copy;
+    if (!copy_value(arena, limits, 1, value, &copy)) {
+        return false;
+    }
+    item->value = copy;
+    return true;
+}
+
+/* Appends a key; its value is still to be set. NULL: dropped. */
+static marline_attribute *append(struct attribute_list *list, struct arena *arena,
+                                 uint32_t count_max, marline_string key)
+{
+    if (list->count >= count_max || !reserve(list, arena)) {
+        return NULL;
+    }
+    marline_attribute *item = &list->items[list->count];
+    item->key = marline__string_copy(arena, key);
+    return item->key.data ? item : NULL;
+}
+
+bool marline__attributes_set(struct attribute_list *list, struct arena *arena, uint32_t count_max,
+                             const struct span_limits *limits, const marline_attribute *attribute)
+{
+    if (!attribute->key.data || attribute->key.size == 0) {
+        return false;
+    }
+    marline_attribute *item = find(list, attribute->key);
+    if (item) {
+        if (overwrite(item, arena, limits, &attribute->value)) {
+            return true;
+        }
+    } else {
+        item = append(list, arena, count_max, attribute->key);
+        if (item && copy_value(arena, limits, 1, &attribute->value, &item->value)) {
+            list->count++;
+            return true;
+        }
+    }
+    list->dropped++;
+    return false;
+}
+
+bool marline__attributes_set_text(struct attribute_list *list, struct arena *arena,
+                                  const struct span_limits *limits, marline_string key,
+                                  marline_string value)
+{
+    marline_attribute attribute = {key, {.type = MARLINE_VALUE_STRING, .as.string = value}};
+    return marline__attributes_set(list, arena, limits->attributes, limits, &attribute);
+}
+
+void marline__attributes_set_all(struct attribute_list *list, struct arena *arena,
+                                 uint32_t count_max, const struct span_limits *limits,
+                                 const marline_attribute *attributes, size_t count)
+{
+    for (size_t i = 0; attributes && i < count; i++) {
+        (void)marline__attributes_set(list, arena, count_max, limits, &attributes[i]);
+    }
+}

@@ -1,0 +1,60 @@
+/* Attributes as a span keeps them: copied, one per key, limited (otel.md §1.6, SPN-03).
+ * The copies live in an arena of the owner's. No thread safety. */
+#ifndef MARLINE_TRACE_ATTRIBUTE_LIST_H
+#define MARLINE_TRACE_ATTRIBUTE_LIST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "trace/arena.h"
+#include <marline/span_data.h>
+
+/* otel.md §1.6. Counts and lengths are applied as given: 0 keeps nothing. */
+struct span_limits {
+    uint32_t attributes;
+    uint32_t value_length; /* code points of a text, bytes of a byte array; UINT32_MAX = no limit */
+    uint32_t value_depth;
+    uint32_t events;
+    uint32_t links;
+    uint32_t event_attributes;
+    uint32_t link_attributes;
+};
+
+#define SPAN_LIMITS_DEFAULT ((struct span_limits){128, UINT32_MAX, 64, 128, 128, 128, 128})
+
+struct attribute_list {
+    marline_attribute *items;
+    uint32_t count;
+    uint32_t capacity;
+    uint32_t dropped;
+};
+
+/* `items` may be NULL with capacity 0; they are borrowed while the list lives. */
+static inline void marline__attributes_init(struct attribute_list *list, marline_attribute *items,
+                                            uint32_t capacity)
+{
+    list->items = items;
+    list->count = 0;
+    list->capacity = capacity;
+    list->dropped = 0;
+}
+
+/* Copies key and value. The same key overwrites in place, at the limit too. A key without bytes is
+ * ignored. A new key above count_max, or out of memory: `dropped` grows, false. */
+bool marline__attributes_set(struct attribute_list *list, struct arena *arena, uint32_t count_max,
+                             const struct span_limits *limits, const marline_attribute *attribute);
+/* The commonest case on its own, because it is the hot one. */
+bool marline__attributes_set_text(struct attribute_list *list, struct arena *arena,
+                                  const struct span_limits *limits, marline_string key,
+                                  marline_string value);
+void marline__attributes_set_all(struct attribute_list *list, struct arena *arena,
+                                 uint32_t count_max, const struct span_limits *limits,
+                                 const marline_attribute *attributes, size_t count);
+/* NULL when absent. */
+const marline_attribute *marline__attributes_find(const struct attribute_list *list,
+                                                  marline_string key);
+
+/* Copies a text into the arena; data NULL when that failed. */
+marline_string marline__string_copy(struct arena *arena, marline_string text);
+
+#endif

@@ -1,0 +1,614 @@
+/* The thread shell of the batch processor; see batch_processor.h, batch_schedule.h.
+ *
+ * Ended spans wait in lanes (shard.h), one stack per thread, which this thread empties when it
+ * wakes: on a tick, on a flush, or when a producer finds batch_max places taken. Places in the
+ * queue are reserved by lanes in blocks, so that producers meet on the shared counter rarely.
+ *
+ * Threads: on_end runs in any; the worker owns `worker`, the mutex guards `shared`. An exporter
+ * that does not come back by the deadline of shutdown keeps the worker and what it reads; the
+ * worker then frees the processor when it returns (`abandoned`). */
+#include "trace/batch_processor.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "trace/batch_schedule.h"
+#include "trace/environment.h"
+#include "trace/provider.h"
+
+enum {
+    CREDITS_MAX = 32, /* places that a lane reserves at once */
+    /* Blocks only while less than this part of the queue is taken, so that idle threads cannot sit
+     * on more; beyond it places go out one by one. */
+    HOARD_PART = 4,
+    CANCEL_GRACE_MS = 200, /* for an exporter to notice its cancel */
+};
+
+struct batch_processor {
+    struct processor base;
+    marline_exporter exporter;
+    marline_batch_options options;
+    const struct clock *clock; /* monotonic, of the condition variable */
+    pthread_t thread;
+    atomic_uint references; /* the provider's and the worker's */
+    atomic_bool closed;
+    char line_above[CACHE_LINE]; /* what producers only read is in no line that is written */
+    atomic_int free_places;
+    atomic_bool wake_wanted;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    struct {
+        uint64_t flush_wanted; /* tickets: the last one asked for, the last one done */
+        uint64_t flush_done;
+        bool stopping;
+        uint64_t stop_deadline_ns;
+        bool exporting;
+        bool cut_short; /* the stop lost spans */
+        bool finished;
+        bool abandoned;
+    } shared;
+    struct {
+        struct batch_schedule schedule;
+        struct span_record *oldest; /* queued, in order of ending */
+        struct span_record *newest;
+        uint64_t flush_seen;
+        uint64_t flush_target;
+        struct span_record **records; /* of the running export */
+        marline_span_data *batch;
+        size_t batch_count;
+    } worker;
+};
+
+static uint64_t now_ns(const struct batch_processor *b)
+{
+    return marline__clock_monotonic_ns(b->clock);
+}
+
+static struct span_record **next_of(struct batch_processor *b, struct span_record *r)
+{
+    return &r->next[b->base.index];
+}
+
+static void unref(struct batch_processor *b)
+{
+    if (atomic_fetch_sub_explicit(&b->references, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    if (b->exporter.destroy) {
+        b->exporter.destroy(b->exporter.user);
+    }
+    pthread_cond_destroy(&b->changed);
+    pthread_mutex_destroy(&b->mutex);
+    marline__memory_free(b->worker.records);
+    marline__memory_free(b->worker.batch);
+    marline__memory_free(b);
+}
+
+/* ---- producers ---- */
+
+static void wake(struct batch_processor *b)
+{
+    if (atomic_exchange_explicit(&b->wake_wanted, true, memory_order_acq_rel)) {
+        return; /* the worker was woken and has not looked yet */
+    }
+    pthread_mutex_lock(&b->mutex);
+    pthread_cond_broadcast(&b->changed);
+    pthread_mutex_unlock(&b->mutex);
+}
+
+/* Reserves places for a lane; false when the queue is full. */
+static bool reserve(struct batch_processor *b, struct lane_queue *queue)
+{
+    int queue_max = (int)b->options.queue_max;
+    int free = atomic_load_explicit(&b->free_places, memory_order_relaxed);
+    int wanted = queue_max / (2 * CREDITS_MAX);
+    if (wanted > CREDITS_MAX) {
+        wanted = CREDITS_MAX;
+    }
+    if (wanted < 1 || free <= queue_max - queue_max / HOARD_PART) {
+        wanted = 1;
+    }
+    do {
+        if (free < wanted) {
+            return false;
+        }
+    } while (!atomic_compare_exchange_weak_explicit(&b->free_places, &free, free - wanted,
+                                                    memory_order_acquire, memory_order_relaxed));
+    queue->credits = (uint32_t)wanted;
+    return true;
+}
+
+static bool batch_may_be_full(const struct batch_processor *b)
+{
+    int free = atomic_load_explicit(&b->free_places, memory_order_relaxed);
+    return (int)b->options.queue_max - free >= (int)b->options.batch_max;
+}
+
+/* After the end of intake: what still came into a lane is dropped by whoever sees it. */
+static void sweep_lane(struct batch_processor *b, struct lane *lane)
+{
+    struct lane_queue *queue = &lane->queues[b->base.index];
+    struct span_record *r = atomic_exchange(&queue->newest, NULL);
+    while (r) {
+        struct span_record *next = *next_of(b, r);
+        marline__provider_release(r, FATE_DROPPED + MARLINE_DROP_SHUTDOWN);
+        r = next;
+    }
+}
+
+static void on_end(struct processor *p, struct lane *lane, struct span_record *r)
+{
+    struct batch_processor *b = (struct batch_processor *)p;
+    struct lane_queue *queue = &lane->queues[p->index];
+    if (atomic_load_explicit(&b->closed, memory_order_relaxed)) {
+        marline__provider_release(r, FATE_DROPPED + MARLINE_DROP_SHUTDOWN);
+        return;
+    }
+    if (queue->credits == 0 && !reserve(b, queue)) {
+        marline__provider_release(r, FATE_DROPPED + MARLINE_DROP_QUEUE_FULL);
+        wake(b);
+        return;
+    }
+    queue->credits--;
+    struct span_record *newest = atomic_load_explicit(&queue->newest, memory_order_relaxed);
+    do {
+        *next_of(b, r) = newest;
+    } while (!atomic_compare_exchange_weak(&queue->newest, &newest, r));
+    if (queue->credits == 0 && batch_may_be_full(b)) {
+        wake(b);
+    }
+    /* Sequentially consistent with the push: either the last drain saw the span, or this does. */
+    if (atomic_load(&b->closed)) {
+        sweep_lane(b, lane);
+    }
+}
+
+/* ---- the worker's queue ---- */
+
+static bool ended_later(const struct span_record *a, const struct span_record *b)
+{
+    return a->data.end_unix_ns > b->data.end_unix_ns;
+}
+
+/* Takes a lane's spans, oldest first. */
+static struct span_record *take_lane(struct batch_processor *b, struct lane *lane, size_t *count)
+{
+    struct span_record *r = atomic_exchange(&lane->queues[b->base.index].newest, NULL);
+    struct span_record *oldest = NULL;
+    while (r) {
+        struct span_record *next = *next_of(b, r);
+        *next_of(b, r) = oldest;
+        oldest = r;
+        r = next;
+        ++*count;
+    }
+    return oldest;
+}
+
+/* Merges two lists by time of ending, so that children leave before their parents although
+ * different threads ended them. */
+static struct span_record *merge(struct batch_processor *b, struct span_record *one,
+                                 struct span_record *two)
+{
+    struct span_record *first = NULL;
+    struct span_record **link = &first;
+    while (one && two) {
+        struct span_record **from = ended_later(one, two) ? &two : &one;
+        *link = *from;
+        link = next_of(b, *from);
+        *from = *link;
+    }
+    *link = one ? one : two;
+    return first;
+}
+
+static void drain(struct batch_processor *b)
+{
+    struct span_record *arrived = NULL;
+    size_t count = 0;
+    struct lane *lane = atomic_load_explicit(&b->base.provider->lanes, memory_order_acquire);
+    for (; lane; lane = lane->next_in_provider) {
+        arrived = merge(b, arrived, take_lane(b, lane, &count));
+    }
+    if (!arrived) {
+        return;
+    }
+    if (b->worker.newest) {
+        *next_of(b, b->worker.newest) = arrived;
+    } else {
+        b->worker.oldest = arrived;
+    }
+    while (*next_of(b, arrived)) {
+        arrived = *next_of(b, arrived);
+    }
+    b->worker.newest = arrived;
+    size_t accepted = marline__batch_schedule_add(&b->worker.schedule, count);
+    assert(accepted == count); /* each had a place */
+    (void)accepted;
+}
+
+static void pop_batch(struct batch_processor *b, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct span_record *r = b->worker.oldest;
+        b->worker.oldest = *next_of(b, r);
+        b->worker.records[i] = r;
+        b->worker.batch[i] = r->data;
+    }
+    if (!b->worker.oldest) {
+        b->worker.newest = NULL;
+    }
+    b->worker.batch_count = count;
+    atomic_fetch_add_explicit(&b->free_places, (int)count, memory_order_release);
+}
+
+/* ---- the worker ---- */
+
+static void release_batch(struct batch_processor *b, const marline_export_result *result)
+{
+    size_t count = b->worker.batch_count;
+    size_t exported = result->exported < count ? result->exported : count;
+    size_t rejected = result->rejected < count - exported ? result->rejected : count - exported;
+    for (size_t i = 0; i < count; i++) {
+        unsigned fate = i < exported              ? (unsigned)FATE_EXPORTED
+                        : i < exported + rejected ? FATE_DROPPED + MARLINE_DROP_REJECTED
+                                                  : FATE_DROPPED + MARLINE_DROP_TIMEOUT;
+        marline__provider_release(b->worker.records[i], fate);
+    }
+    b->worker.batch_count = 0;
+    if (exported < count) {
+        marline__log(LOG_WARN, "%zu of %zu spans were not exported: %s", count - exported, count,
+                     result->reason[0] ? result->reason : "the exporter gave no reason");
+    }
+}
+
+/* Of one export; 0 = no limit (ENV-04). */
+static uint64_t export_timeout_ms(struct batch_processor *b, bool stopping, uint64_t deadline_ns)
+{
+    uint64_t limit = b->options.export_timeout_ms;
+    if (!stopping) {
+        return limit;
+    }
+    uint64_t now = now_ns(b);
+    uint64_t left = now < deadline_ns ? (deadline_ns - now + NS_PER_MS - 1) / NS_PER_MS : 1;
+    return limit == 0 || left < limit ? left : limit;
+}
+
+static void drop_all(struct batch_processor *b)
+{
+    while (b->worker.oldest) {
+        struct span_record *r = b->worker.oldest;
+        b->worker.oldest = *next_of(b, r);
+        marline__provider_release(r, FATE_DROPPED + MARLINE_DROP_SHUTDOWN);
+    }
+    b->worker.newest = NULL;
+}
+
+struct wishes {
+    bool stopping;
+    uint64_t stop_deadline_ns;
+    uint64_t flush_wanted;
+};
+
+static struct wishes read_wishes(struct batch_processor *b)
+{
+    pthread_mutex_lock(&b->mutex);
+    struct wishes w = {b->shared.stopping, b->shared.stop_deadline_ns, b->shared.flush_wanted};
+    pthread_mutex_unlock(&b->mutex);
+    return w;
+}
+
+/* False when the processor was abandoned meanwhile: then nothing of it may be touched. */
+static bool export_batch(struct batch_processor *b, size_t count, const struct wishes *wishes)
+{
+    pop_batch(b, count);
+    marline_export_result result = {0};
+    pthread_mutex_lock(&b->mutex);
+    b->shared.exporting = true;
+    pthread_mutex_unlock(&b->mutex);
+    b->exporter.export_spans(b->exporter.user, b->worker.batch, count,
+                             export_timeout_ms(b, wishes->stopping, wishes->stop_deadline_ns),
+                             &result);
+    pthread_mutex_lock(&b->mutex);
+    b->shared.exporting = false;
+    b->shared.cut_short |= wishes->stopping && result.exported < count;
+    bool abandoned = b->shared.abandoned;
+    pthread_cond_broadcast(&b->changed);
+    pthread_mutex_unlock(&b->mutex);
+    if (!abandoned) {
+        release_batch(b, &result);
+        marline__batch_schedule_done(&b->worker.schedule);
+    }
+    return !abandoned;
+}
+
+static void note_flush(struct batch_processor *b, const struct wishes *wishes)
+{
+    if (wishes->flush_wanted != b->worker.flush_seen) {
+        b->worker.flush_seen = wishes->flush_wanted;
+        b->worker.flush_target = marline__batch_schedule_flush(&b->worker.schedule);
+    }
+}
+
+static void finish_flush(struct batch_processor *b)
+{
+    if (!marline__batch_schedule_is_flushed(&b->worker.schedule, b->worker.flush_target)) {
+        return;
+    }
+    pthread_mutex_lock(&b->mutex);
+    if (b->shared.flush_done != b->worker.flush_seen) {
+        b->shared.flush_done = b->worker.flush_seen;
+        pthread_cond_broadcast(&b->changed);
+    }
+    pthread_mutex_unlock(&b->mutex);
+}
+
+static struct timespec to_timespec(uint64_t ns)
+{
+    return (struct timespec){(time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S)};
+}
+
+static void wait_for_work(struct batch_processor *b)
+{
+    struct timespec until = to_timespec(marline__batch_schedule_deadline_ns(&b->worker.schedule));
+    pthread_mutex_lock(&b->mutex);
+    while (!atomic_load_explicit(&b->wake_wanted, memory_order_acquire) && !b->shared.stopping &&
+           b->shared.flush_wanted == b->worker.flush_seen) {
+        if (pthread_cond_timedwait(&b->changed, &b->mutex, &until) == ETIMEDOUT) {
+            break;
+        }
+    }
+    pthread_mutex_unlock(&b->mutex);
+}
+
+static void give_up(struct batch_processor *b)
+{
+    if (b->worker.oldest) {
+        pthread_mutex_lock(&b->mutex);
+        b->shared.cut_short = true;
+        pthread_mutex_unlock(&b->mutex);
+        drop_all(b);
+    }
+}
+
+/* One look at lanes, time and wishes. False: the worker's end. */
+static bool work_once(struct batch_processor *b)
+{
+    atomic_store_explicit(&b->wake_wanted, false, memory_order_release);
+    struct wishes wishes = read_wishes(b);
+    drain(
+        b); /* after the wishes were read: a flush covers all that ended before it was asked for */
+    note_flush(b, &wishes);
+    if (wishes.stopping && now_ns(b) >= wishes.stop_deadline_ns) {
+        give_up(b);
+        return false;
+    }
+    size_t count = marline__batch_schedule_take(&b->worker.schedule, now_ns(b));
+    if (count > 0) {
+        return export_batch(b, count, &wishes);
+    }
+    finish_flush(b);
+    if (wishes.stopping) {
+        return false;
+    }
+    wait_for_work(b);
+    return true;
+}
+
+static void *run(void *user)
+{
+    struct batch_processor *b = user;
+    while (work_once(b)) {
+    }
+    pthread_mutex_lock(&b->mutex);
+    b->shared.finished = true;
+    b->shared.flush_done = b->shared.flush_wanted;
+    pthread_cond_broadcast(&b->changed);
+    pthread_mutex_unlock(&b->mutex);
+    unref(b);
+    return NULL;
+}
+
+/* ---- the provider's calls ---- */
+
+/* Under the mutex: waits until the flag is set; false at the deadline. */
+static bool wait_flag(struct batch_processor *b, const bool *flag, uint64_t deadline_ns)
+{
+    struct timespec until = to_timespec(deadline_ns);
+    int code = 0;
+    while (!*flag && code == 0) {
+        code = pthread_cond_timedwait(&b->changed, &b->mutex, &until);
+    }
+    return *flag;
+}
+
+static marline_status force_flush(struct processor *p, uint64_t deadline_ns)
+{
+    struct batch_processor *b = (struct batch_processor *)p;
+    struct timespec until = to_timespec(deadline_ns);
+    int code = 0;
+    pthread_mutex_lock(&b->mutex);
+    uint64_t ticket = ++b->shared.flush_wanted;
+    pthread_cond_broadcast(&b->changed);
+    while (b->shared.flush_done < ticket && !b->shared.finished && code == 0) {
+        code = pthread_cond_timedwait(&b->changed, &b->mutex, &until);
+    }
+    bool done = b->shared.flush_done >= ticket || b->shared.finished;
+    pthread_mutex_unlock(&b->mutex);
+    if (!done) {
+        return MARLINE_ETIMEDOUT;
+    }
+    uint64_t now = now_ns(b);
+    uint64_t left_ms = now < deadline_ns ? (deadline_ns - now) / NS_PER_MS : 0;
+    return b->exporter.force_flush ? b->exporter.force_flush(b->exporter.user, left_ms)
+                                   : MARLINE_OK;
+}
+
+static void prompt(struct processor *p)
+{
+    struct batch_processor *b = (struct batch_processor *)p;
+    pthread_mutex_lock(&b->mutex);
+    b->shared.flush_wanted++;
+    pthread_cond_broadcast(&b->changed);
+    pthread_mutex_unlock(&b->mutex);
+}
+
+/* The exporter neither returned nor heeded its cancel. What it reads stays as it is, for good;
+ * everything else is settled here, because the worker will touch nothing any more. */
+static void abandon(struct batch_processor *b)
+{
+    marline__log(LOG_ERROR, "an exporter did not return: %zu spans of its batch are given up",
+                 b->worker.batch_count);
+    for (size_t i = 0; i < b->worker.batch_count; i++) {
+        marline__provider_forfeit(b->worker.records[i], FATE_DROPPED + MARLINE_DROP_TIMEOUT);
+    }
+    drop_all(b);
+    struct lane *lane = atomic_load_explicit(&b->base.provider->lanes, memory_order_acquire);
+    for (; lane; lane = lane->next_in_provider) {
+        sweep_lane(b, lane);
+    }
+}
+
+/* Under the mutex, after the deadline: true when the worker is at its end, false when it is stuck
+ * in the exporter. Outside an export the worker does not block, so that wait needs no limit. */
+static bool end_worker(struct batch_processor *b)
+{
+    if (!b->shared.finished && b->shared.exporting && b->exporter.cancel) {
+        pthread_mutex_unlock(&b->mutex);
+        b->exporter.cancel(b->exporter.user);
+        pthread_mutex_lock(&b->mutex);
+    }
+    if (!b->shared.finished && b->shared.exporting) {
+        (void)wait_flag(b, &b->shared.finished, now_ns(b) + CANCEL_GRACE_MS * NS_PER_MS);
+    }
+    while (!b->shared.finished && !b->shared.exporting) {
+        pthread_cond_wait(&b->changed, &b->mutex);
+    }
+    return b->shared.finished;
+}
+
+static marline_status shutdown_processor(struct processor *p, uint64_t deadline_ns)
+{
+    struct batch_processor *b = (struct batch_processor *)p;
+    atomic_store(&b->closed, true);
+    pthread_mutex_lock(&b->mutex);
+    b->shared.stopping = true;
+    b->shared.stop_deadline_ns = deadline_ns;
+    b->shared.flush_wanted++;
+    pthread_cond_broadcast(&b->changed);
+    (void)wait_flag(b, &b->shared.finished, deadline_ns);
+    bool finished = end_worker(b);
+    b->shared.abandoned = !finished;
+    bool complete = finished && !b->shared.cut_short;
+    pthread_mutex_unlock(&b->mutex);
+    if (finished) {
+        pthread_join(b->thread, NULL);
+    } else {
+        pthread_detach(b->thread);
+        abandon(b);
+    }
+    return complete ? MARLINE_OK : MARLINE_ETIMEDOUT;
+}
+
+static void destroy(struct processor *p)
+{
+    unref((struct batch_processor *)p);
+}
+
+/* ---- creation ---- */
+
+static uint32_t option(uint32_t given, const char *variable, uint32_t minimum, uint32_t otherwise)
+{
+    return given ? given : marline__environment_number(variable, minimum, otherwise);
+}
+
+void marline__batch_options_complete(const marline_batch_options *options,
+                                     marline_batch_options *out)
+{
+    static const marline_batch_options defaults = MARLINE_BATCH_OPTIONS_INIT;
+    const marline_batch_options *o = options ? options : &defaults;
+    *out = (marline_batch_options){
+        .size = sizeof *out,
+        .queue_max = option(o->queue_max, "OTEL_BSP_MAX_QUEUE_SIZE", 1, 2048),
+        .batch_max = option(o->batch_max, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 1, 512),
+        .interval_ms = option(o->interval_ms, "OTEL_BSP_SCHEDULE_DELAY", 0, 5000),
+        .export_timeout_ms = option(o->export_timeout_ms, "OTEL_BSP_EXPORT_TIMEOUT", 0, 30000)};
+    if (out->queue_max > INT_MAX) {
+        out->queue_max = INT_MAX;
+    }
+    if (out->batch_max > out->queue_max) {
+        out->batch_max = out->queue_max;
+    }
+    if (out->interval_ms == 0) {
+        out->interval_ms = 1; /* a delay of 0 means as soon as possible */
+    }
+}
+
+static bool init_sync(struct batch_processor *b)
+{
+    pthread_condattr_t attributes;
+    if (pthread_condattr_init(&attributes) != 0) {
+        return false;
+    }
+    bool ok = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
+              pthread_cond_init(&b->changed, &attributes) == 0;
+    pthread_condattr_destroy(&attributes);
+    if (ok && pthread_mutex_init(&b->mutex, NULL) != 0) {
+        pthread_cond_destroy(&b->changed);
+        ok = false;
+    }
+    return ok;
+}
+
+static bool start(struct processor *p)
+{
+    struct batch_processor *b = (struct batch_processor *)p;
+    atomic_fetch_add_explicit(&b->references, 1, memory_order_relaxed);
+    if (pthread_create(&b->thread, NULL, run, b) != 0) {
+        atomic_fetch_sub_explicit(&b->references, 1, memory_order_relaxed);
+        return false;
+    }
+    return true;
+}
+
+static const struct processor_functions functions = {
+    .start = start,
+    .on_end = on_end,
+    .force_flush = force_flush,
+    .shutdown = shutdown_processor,
+    .prompt = prompt,
+    .destroy = destroy,
+};
+
+struct processor *marline__batch_processor_create(const marline_exporter *exporter,
+                                                  const marline_batch_options *options)
+{
+    struct batch_processor *b = marline__memory_zeroed(sizeof *b);
+    struct span_record **records = marline__memory_array(options->batch_max, sizeof(void *));
+    marline_span_data *batch = marline__memory_array(options->batch_max, sizeof *batch);
+    if (!b || !records || !batch || !init_sync(b)) {
+        marline__memory_free(b);
+        marline__memory_free(records);
+        marline__memory_free(batch);
+        if (exporter->destroy) {
+            exporter->destroy(exporter->user);
+        }
+        return NULL;
+    }
+    b->base.functions = &functions;
+    b->exporter = *exporter;
+    b->options = *options;
+    b->clock = marline__clock_system();
+    b->worker.records = records;
+    b->worker.batch = batch;
+    atomic_init(&b->references, 1);
+    atomic_init(&b->free_places, (int)options->queue_max);
+    struct batch_schedule_config config = {options->queue_max, options->batch_max,
+                                           options->interval_ms * NS_PER_MS};
+    marline__batch_schedule_init(&b->worker.schedule, &config, now_ns(b));
+    return &b->base;
+}

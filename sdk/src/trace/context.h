@@ -1,0 +1,56 @@
+/* The private side of contexts: see marline/context.h.
+ *
+ * A context is a span plus the facts that hold around it. Facts are immutable, counted and shared
+ * by all contexts derived without changing them. */
+#ifndef MARLINE_TRACE_CONTEXT_H
+#define MARLINE_TRACE_CONTEXT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "trace/attribute_list.h"
+#include <marline/trace.h>
+
+enum {
+    GROUPS_MAX = 8, /* groups within groups; deeper ones are refused with a log line */
+};
+
+struct marline_span_group {
+    atomic_uint references;
+    atomic_uint started;
+    atomic_uint ended;
+};
+
+struct facts {
+    atomic_uint references;
+    bool is_test; /* spans are always sampled */
+    marline_span_group *groups[GROUPS_MAX];
+    uint32_t group_count;
+    struct attribute_list identity;
+    uint8_t state_trace_id[16]; /* whose trace state it is */
+    marline_string trace_state;
+    struct arena arena;
+};
+
+struct marline_context {
+    atomic_uint references; /* 0: static, not counted */
+    marline_span span;
+    struct facts *facts; /* NULL = none */
+};
+
+struct facts *marline__facts_ref(struct facts *facts);
+void marline__facts_unref(struct facts *facts);
+
+/* What a new span starts under. Borrowed from the context, or from the current scope. */
+struct parent_view {
+    const marline_span *span; /* never NULL */
+    struct facts *facts;      /* may be NULL */
+};
+/* NULL: the calling thread's current one. */
+struct parent_view marline__context_view(marline_context *context);
+
+/* Enters a scope for a span in the caller's memory, which must outlive the scope. */
+void marline__scope_enter_span(marline_scope *scope, const marline_span *span);
+
+#endif

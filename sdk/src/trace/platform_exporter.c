@@ -1,0 +1,355 @@
+/* Posts spans to the platform: chunks, retries, the counts of what became of them (wire-protocol
+ * §4.8, §5). Decisions about retries are retry.h's, the JSON is platform_trace.h's.
+ * Thread: the processor's; cancel comes from any. */
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "io/http_client.h"
+#include "io/url.h"
+#include "trace/retry.h"
+#include "wire/platform_trace.h"
+#include <marline/trace.h>
+
+static const char path[] = "/telemetry/traces";
+
+struct platform_exporter {
+    struct http_client *client;
+    char *url;
+    char *authorization; /* the whole header line */
+    char *project_id;
+    char *environment;
+    struct platform_identity identity;
+    /* of the running export */
+    struct buffer body;
+    struct http_response response;
+    marline_span_data *accepted; /* those whose names and times the platform takes */
+    uint32_t *order;
+    uint32_t *conversations; /* those of them that name a conversation */
+    size_t conversation_count;
+    size_t capacity;
+    /* any thread */
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    bool canceled;
+};
+
+static uint64_t now_ns(void)
+{
+    return marline__clock_monotonic_ns(marline__clock_system());
+}
+
+/* Waits; false when canceled. */
+static bool pause_for(struct platform_exporter *e, uint64_t wait_ns)
+{
+    uint64_t end = now_ns() + wait_ns;
+    struct timespec until = {(time_t)(end / NS_PER_S), (long)(end % NS_PER_S)};
+    int code = 0;
+    pthread_mutex_lock(&e->mutex);
+    while (!e->canceled && code == 0) {
+        code = pthread_cond_timedwait(&e->changed, &e->mutex, &until);
+    }
+    bool canceled = e->canceled;
+    pthread_mutex_unlock(&e->mutex);
+    return !canceled;
+}
+
+/* One attempt. Its failure is put into `reason`. */
+static struct retry_outcome post(struct platform_exporter *e, uint64_t timeout_ns,
+                                 char reason[MARLINE_ERROR_TEXT_SIZE])
+{
+    const char *headers[] = {e->authorization, "Content-Type: application/json"};
+    struct http_request request = {.url = e->url,
+                                   .headers = headers,
+                                   .header_count = 2,
+                                   .body = marline__buffer_slice(&e->body),
+                                   .timeout_ms = (timeout_ns + NS_PER_MS - 1) / NS_PER_MS};
+    marline_error error = {0};
+    struct retry_outcome outcome = {
+        marline__http_client_perform(e->client, &request, &e->response, &error), 0};
+    if (outcome.transport != MARLINE_OK) {
+        (void)snprintf(reason, MARLINE_ERROR_TEXT_SIZE, "%s", error.text);
+        return outcome;
+    }
+    outcome.http_status = e->response.status;
+    (void)snprintf(reason, MARLINE_ERROR_TEXT_SIZE, "%s answered HTTP %d: %.120s", e->url,
+                   e->response.status, e->response.body.size ? e->response.body.data : "no text");
+    return outcome;
+}
+
+/* Sends what is in the body, again where that helps. */
+static enum retry_verdict deliver(struct platform_exporter *e, uint64_t deadline_ns,
+                                  char reason[MARLINE_ERROR_TEXT_SIZE])
+{
+    struct retry retry;
+    marline__retry_begin(&retry, now_ns(), deadline_ns);
+    for (;;) {
+        uint64_t left_ns = marline__retry_left_ns(&retry, now_ns());
+        if (left_ns == 0) {
+            return RETRY_GIVE_UP;
+        }
+        struct retry_outcome outcome = post(e, left_ns, reason);
+        uint64_t wait_ns = 0;
+        enum retry_verdict verdict = marline__retry_judge(
+            &retry, &outcome, now_ns(), marline__random_u64(marline__random_system()), &wait_ns);
+        if (verdict != RETRY_AGAIN) {
+            return verdict;
+        }
+        if (!pause_for(e, wait_ns)) {
+            return RETRY_GIVE_UP;
+        }
+    }
+}
+
+static struct slice conversation_id(const marline_span_data *span)
+{
+    static const char key[] = "rhesis.conversation.id";
+    for (uint32_t i = 0; i < span->attribute_count; i++) {
+        const marline_attribute *a = &span->attributes[i];
+        if (a->key.size == sizeof key - 1 && memcmp(a->key.data, key, a->key.size) == 0 &&
+            a->value.type == MARLINE_VALUE_STRING) {
+            return (struct slice){a->value.as.string.data, a->value.as.string.size};
+        }
+    }
+    return SLICE_EMPTY;
+}
+
+/* §4.4: a span's conversation is also that of the other spans of its trace in the same export. */
+static struct slice conversation_of(const struct platform_exporter *e,
+                                    const marline_span_data *span)
+{
+    for (size_t i = 0; i < e->conversation_count; i++) {
+        const marline_span_data *other = &e->accepted[e->conversations[i]];
+        if (memcmp(other->trace_id, span->trace_id, sizeof span->trace_id) == 0) {
+            return conversation_id(other);
+        }
+    }
+    return SLICE_EMPTY;
+}
+
+static bool encode(struct platform_exporter *e, const uint32_t *order, size_t count)
+{
+    marline__buffer_clear(&e->body);
+    marline__buffer_append_text(&e->body, "{\"spans\":[");
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0) {
+            marline__buffer_append_byte(&e->body, ',');
+        }
+        const marline_span_data *span = &e->accepted[order[i]];
+        e->identity.conversation_id = conversation_of(e, span);
+        marline__platform_encode_span(span, &e->identity, &e->body);
+    }
+    marline__buffer_append_text(&e->body, "]}");
+    return !e->body.failed;
+}
+
+static bool reserve(struct platform_exporter *e, size_t count)
+{
+    if (count <= e->capacity) {
+        return true;
+    }
+    marline__memory_free(e->accepted);
+    marline__memory_free(e->order);
+    marline__memory_free(e->conversations);
+    e->accepted = marline__memory_array(count, sizeof *e->accepted);
+    e->order = marline__memory_array(count, sizeof *e->order);
+    e->conversations = marline__memory_array(count, sizeof *e->conversations);
+    e->capacity = e->accepted && e->order && e->conversations ? count : 0;
+    return e->capacity > 0;
+}
+
+/* One span that the platform refuses would cost its whole request (§5.3), so it is sorted out here.
+ */
+static size_t sort_out(struct platform_exporter *e, const marline_span_data *spans, size_t count,
+                       marline_export_result *out)
+{
+    size_t accepted = 0;
+    e->conversation_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct slice name = {spans[i].name.data, spans[i].name.size};
+        bool name_ok = marline__platform_span_name_is_valid(name);
+        if (name_ok && spans[i].end_unix_ns >= spans[i].start_unix_ns) {
+            if (conversation_id(&spans[i]).size > 0) {
+                e->conversations[e->conversation_count++] = (uint32_t)accepted;
+            }
+            e->accepted[accepted++] = spans[i];
+            continue;
+        }
+        out->rejected++;
+        (void)snprintf(out->reason, sizeof out->reason, "the platform takes no span %s \"%.80s%s",
+                       name_ok ? "that ends before it starts:" : "named",
+                       name.size ? name.data : "",
+                       name_ok ? "\"" : "\": use function.<name> or ai.<domain>.<action>");
+    }
+    return accepted;
+}
+
+static void export_chunks(struct platform_exporter *e, size_t count, size_t first_size,
+                          uint64_t deadline_ns, marline_export_result *out)
+{
+    size_t size = first_size;
+    for (size_t at = 0; at < count; at += size, size = PLATFORM_SPANS_PER_POST) {
+        size = size < count - at ? size : count - at;
+        enum retry_verdict verdict = RETRY_GIVE_UP;
+        if (encode(e, e->order + at, size)) {
+            verdict = deliver(e, deadline_ns, out->reason);
+        } else {
+            (void)snprintf(out->reason, sizeof out->reason, "out of memory for %zu spans", size);
+        }
+        if (verdict == RETRY_DELIVERED) {
+            out->exported += size;
+        } else if (verdict == RETRY_REFUSED) {
+            out->rejected += size; /* the next chunk may be to its liking */
+        } else {
+            out->failed += count - at; /* as the platform's own SDK: no use hurrying the rest */
+            return;
+        }
+    }
+}
+
+static void export_spans(void *user, const marline_span_data *spans, size_t count,
+                         uint64_t timeout_ms, marline_export_result *out)
+{
+    struct platform_exporter *e = user;
+    uint64_t deadline_ns = timeout_ms ? now_ns() + timeout_ms * NS_PER_MS : TIME_NEVER;
+    if (!reserve(e, count)) {
+        out->failed = count;
+        (void)snprintf(out->reason, sizeof out->reason, "out of memory for %zu spans", count);
+        return;
+    }
+    size_t accepted = sort_out(e, spans, count, out);
+    if (accepted > 0) {
+        size_t first = marline__platform_plan_chunks(e->accepted, accepted, e->order);
+        char refused[MARLINE_ERROR_TEXT_SIZE];
+        memcpy(refused, out->reason, sizeof refused);
+        export_chunks(e, accepted, first, deadline_ns, out);
+        if (out->exported == accepted) { /* then the last answer is no reason */
+            memcpy(out->reason, refused, sizeof refused);
+        }
+    }
+}
+
+static void cancel(void *user)
+{
+    struct platform_exporter *e = user;
+    pthread_mutex_lock(&e->mutex);
+    e->canceled = true;
+    pthread_cond_broadcast(&e->changed);
+    pthread_mutex_unlock(&e->mutex);
+    marline__http_client_cancel(e->client);
+}
+
+static void destroy(void *user)
+{
+    struct platform_exporter *e = user;
+    marline__http_client_destroy(e->client);
+    marline__http_response_deinit(&e->response);
+    marline__buffer_deinit(&e->body);
+    marline__memory_free(e->url);
+    marline__memory_free(e->authorization);
+    marline__memory_free(e->project_id);
+    marline__memory_free(e->environment);
+    marline__memory_free(e->accepted);
+    marline__memory_free(e->order);
+    marline__memory_free(e->conversations);
+    pthread_cond_destroy(&e->changed);
+    pthread_mutex_destroy(&e->mutex);
+    marline__memory_free(e);
+}
+
+/* ---- creation ---- */
+
+static marline_status fail(marline_error *error, marline_status code, const char *text)
+{
+    if (error) {
+        error->code = code;
+        (void)snprintf(error->text, sizeof error->text, "%s", text);
+    }
+    return code;
+}
+
+/* ws:// and wss:// stand for http:// and https://; a path prefix stays (wire-protocol §1.1). NULL
+ * when out of memory. */
+static char *ingest_url(const struct url *base)
+{
+    struct buffer text = BUFFER_INIT;
+    marline__buffer_append_format(&text, base->is_ipv6 ? "%s://[%s]:%u%s%s" : "%s://%s:%u%s%s",
+                                  base->secure ? "https" : "http", base->host, base->port,
+                                  base->path, path);
+    return marline__buffer_take(&text);
+}
+
+static bool init_sync(struct platform_exporter *e)
+{
+    pthread_condattr_t attributes;
+    if (pthread_mutex_init(&e->mutex, NULL) != 0) {
+        return false;
+    }
+    if (pthread_condattr_init(&attributes) != 0) {
+        pthread_mutex_destroy(&e->mutex);
+        return false;
+    }
+    bool ok = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
+              pthread_cond_init(&e->changed, &attributes) == 0;
+    pthread_condattr_destroy(&attributes);
+    if (!ok) {
+        pthread_mutex_destroy(&e->mutex);
+    }
+    return ok;
+}
+
+static bool copy_options(struct platform_exporter *e, const struct url *base,
+                         const marline_platform_exporter_options *options)
+{
+    struct buffer line = BUFFER_INIT;
+    marline__buffer_append_text(&line, "Authorization: Bearer ");
+    marline__buffer_append_text(&line, options->api_key);
+    e->authorization = marline__buffer_take(&line);
+    e->url = ingest_url(base);
+    e->project_id = marline__memory_text(options->project_id);
+    e->environment = marline__memory_text(options->environment);
+    e->identity.project_id = marline__slice_text(e->project_id);
+    e->identity.environment = marline__slice_text(e->environment);
+    e->client = marline__http_client_create(NULL);
+    return e->authorization && e->url && (e->project_id || !options->project_id) &&
+           (e->environment || !options->environment) && e->client;
+}
+
+marline_status marline_exporter_platform_create(const marline_platform_exporter_options *options,
+                                                marline_exporter *out, marline_error *error)
+{
+    if (!options || options->size != sizeof *options || !out) {
+        return fail(error, MARLINE_EINVAL,
+                    "the platform exporter needs its options, with their size set");
+    }
+    if (!options->api_key || options->api_key[0] == '\0' || strpbrk(options->api_key, "\r\n")) {
+        return fail(error, MARLINE_EINVAL, "the platform exporter needs an API key of one line");
+    }
+    struct url base;
+    const char *reason = NULL;
+    if (!marline__url_parse(marline__slice_text(options->base_url), &base, &reason)) {
+        if (error) {
+            error->code = MARLINE_EINVAL;
+            (void)snprintf(error->text, sizeof error->text, "the base URL \"%.100s\": %s",
+                           options->base_url ? options->base_url : "", reason);
+        }
+        return MARLINE_EINVAL;
+    }
+    struct platform_exporter *e = marline__memory_zeroed(sizeof *e);
+    if (!e || !init_sync(e)) {
+        marline__memory_free(e);
+        return fail(error, MARLINE_ENOMEM, "out of memory for an exporter");
+    }
+    if (!copy_options(e, &base, options)) {
+        destroy(e);
+        return fail(error, MARLINE_ENOMEM, "out of memory for an exporter");
+    }
+    *out = (marline_exporter){
+        .export_spans = export_spans, .cancel = cancel, .destroy = destroy, .user = e};
+    return MARLINE_OK;
+}

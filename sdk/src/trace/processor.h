@@ -1,0 +1,35 @@
+/* What a provider hands ended spans to: one table for the batch processor, the simple one, and the
+ * user's own (otel.md PRC-*). */
+#ifndef MARLINE_TRACE_PROCESSOR_H
+#define MARLINE_TRACE_PROCESSOR_H
+
+#include <stdint.h>
+
+#include "trace/shard.h"
+#include "trace/span_record.h"
+
+struct processor {
+    const struct processor_functions *functions;
+    marline_provider *provider; /* set when added; outlives the processor */
+    unsigned index;             /* in the provider: which queue and which link are its */
+};
+
+struct processor_functions {
+    /* Once provider and index are set, before the first span. False: it cannot run. Optional. */
+    bool (*start)(struct processor *p);
+    /* optional: from the starter's thread, before the span's handle is out */
+    void (*on_start)(struct processor *p, struct span_record *r);
+    /* From the thread that ends the span, under the record's lock; never blocks. Keeps the record
+     * until it calls marline__provider_release. `lane` is the ending thread's. */
+    void (*on_end)(struct processor *p, struct lane *lane, struct span_record *r);
+    /* deadline_ns: monotonic */
+    marline_status (*force_flush)(struct processor *p, uint64_t deadline_ns);
+    /* Once. Returns by the deadline, whatever the exporter does; every span is released by then. */
+    marline_status (*shutdown)(struct processor *p, uint64_t deadline_ns);
+    /* Asks to hurry the spans that have ended so far out; returns at once. Optional. */
+    void (*prompt)(struct processor *p);
+    /* After shutdown. */
+    void (*destroy)(struct processor *p);
+};
+
+#endif

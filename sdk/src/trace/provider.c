@@ -1,0 +1,410 @@
+/* Providers: creation, tracers, the balance, flush and shutdown; see provider.h. */
+#include "trace/provider.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "trace/batch_processor.h"
+#include "trace/context.h"
+#include "trace/resource.h"
+
+/* In 1 ms steps, so far in the future that nobody sees it, so near that adding never overflows. */
+#define TIMEOUT_MAX_MS (UINT64_MAX / NS_PER_MS / 4)
+
+static _Atomic(marline_provider *) global_provider;
+static atomic_uint_fast64_t last_id;
+
+static marline_status fail(marline_error *error, marline_status code, const char *text)
+{
+    if (error) {
+        error->code = code;
+        (void)snprintf(error->text, sizeof error->text, "%s", text);
+    }
+    return code;
+}
+
+/* ---- tracers ---- */
+
+static void free_tracer(struct marline_tracer *tracer)
+{
+    marline__arena_deinit(&tracer->arena);
+    marline__memory_free(tracer);
+}
+
+static struct marline_tracer *make_tracer(marline_provider *provider, const char *name,
+                                          const char *version)
+{
+    struct marline_tracer *tracer = marline__memory_zeroed(sizeof *tracer);
+    if (!tracer) {
+        return NULL;
+    }
+    tracer->provider = provider;
+    marline__arena_init(&tracer->arena, NULL, 0);
+    tracer->scope.name = marline__string_copy(&tracer->arena, marline_text(name));
+    tracer->scope.version = marline__string_copy(&tracer->arena, marline_text(version));
+    if (!tracer->scope.name.data || !tracer->scope.version.data) {
+        free_tracer(tracer);
+        return NULL;
+    }
+    return tracer;
+}
+
+static bool is_text(marline_string s, const char *text)
+{
+    return s.size == strlen(text) && memcmp(s.data, text, s.size) == 0;
+}
+
+/* Under the mutex. */
+static struct marline_tracer *find_tracer(marline_provider *provider, const char *name,
+                                          const char *version)
+{
+    struct marline_tracer *tracer = atomic_load(&provider->tracers);
+    while (tracer &&
+           !(is_text(tracer->scope.name, name) && is_text(tracer->scope.version, version))) {
+        tracer = tracer->next;
+    }
+    return tracer;
+}
+
+marline_tracer *marline_tracer_get(marline_provider *provider, const char *name,
+                                   const char *version)
+{
+    if (!provider) {
+        return NULL;
+    }
+    if (!name || name[0] == '\0') {
+        marline__log(LOG_WARN, "a tracer without a name was asked for"); /* API-02 */
+    }
+    name = name ? name : "";
+    version = version ? version : "";
+    pthread_mutex_lock(&provider->mutex);
+    struct marline_tracer *tracer = find_tracer(provider, name, version);
+    if (!tracer) {
+        tracer = make_tracer(provider, name, version);
+        if (tracer) {
+            tracer->next = atomic_load(&provider->tracers);
+            atomic_store(&provider->tracers, tracer);
+        }
+    }
+    pthread_mutex_unlock(&provider->mutex);
+    return tracer ? tracer : provider->default_tracer;
+}
+
+/* ---- creation ---- */
+
+static void free_provider(marline_provider *provider)
+{
+    for (unsigned i = 0; i < atomic_load(&provider->processor_count); i++) {
+        provider->processors[i]->functions->destroy(provider->processors[i]);
+    }
+    struct marline_tracer *tracer = atomic_load(&provider->tracers);
+    while (tracer) {
+        struct marline_tracer *next = tracer->next;
+        free_tracer(tracer);
+        tracer = next;
+    }
+    marline__arena_deinit(&provider->arena);
+    pthread_mutex_destroy(&provider->mutex);
+    marline__memory_free(provider);
+}
+
+marline_status marline__provider_create(const marline_provider_options *options,
+                                        const struct clock *clock, marline_provider **out,
+                                        marline_error *error)
+{
+    if (!out || (options && options->size != sizeof *options)) {
+        return fail(error, MARLINE_EINVAL,
+                    "provider options must be initialised with MARLINE_PROVIDER_OPTIONS_INIT");
+    }
+    marline_provider *provider = marline__memory_zeroed(sizeof *provider);
+    if (!provider || pthread_mutex_init(&provider->mutex, NULL) != 0) {
+        marline__memory_free(provider);
+        return fail(error, MARLINE_ENOMEM, "out of memory for a provider");
+    }
+    provider->id = atomic_fetch_add(&last_id, 1) + 1;
+    provider->clock = clock ? clock : marline__clock_system();
+    provider->limits = SPAN_LIMITS_DEFAULT;
+    marline__arena_init(&provider->arena, NULL, 0);
+    if (!marline__resource_build(options, &provider->arena, &provider->resource) ||
+        !(provider->default_tracer = marline_tracer_get(provider, "marline", MARLINE_VERSION))) {
+        free_provider(provider);
+        return fail(error, MARLINE_ENOMEM, "out of memory for a provider");
+    }
+    *out = provider;
+    return MARLINE_OK;
+}
+
+marline_status marline_provider_create(const marline_provider_options *options,
+                                       marline_provider **out, marline_error *error)
+{
+    return marline__provider_create(options, NULL, out, error);
+}
+
+void marline_provider_set_global(marline_provider *provider)
+{
+    atomic_store(&global_provider, provider);
+}
+
+marline_provider *marline_provider_global(void)
+{
+    return atomic_load_explicit(&global_provider, memory_order_acquire);
+}
+
+marline_status marline__provider_add(marline_provider *provider, struct processor *processor,
+                                     marline_error *error)
+{
+    pthread_mutex_lock(&provider->mutex);
+    unsigned count = atomic_load(&provider->processor_count);
+    marline_status status = MARLINE_OK;
+    if (atomic_load(&provider->stopped)) {
+        status = fail(error, MARLINE_ESTATE, "the provider is shut down");
+    } else if (count == PROCESSORS_MAX) {
+        status = fail(error, MARLINE_EFULL, "a provider has at most 8 processors");
+    } else {
+        processor->provider = provider;
+        processor->index = count;
+        if (processor->functions->start && !processor->functions->start(processor)) {
+            status = fail(error, MARLINE_ENOMEM, "the processor's thread cannot be started");
+        } else {
+            provider->processors[count] = processor;
+            atomic_store_explicit(&provider->processor_count, count + 1, memory_order_release);
+        }
+    }
+    pthread_mutex_unlock(&provider->mutex);
+    if (status != MARLINE_OK) {
+        processor->functions->destroy(processor);
+    }
+    return status;
+}
+
+marline_status marline_provider_add_batch_processor(marline_provider *provider,
+                                                    const marline_exporter *exporter,
+                                                    const marline_batch_options *options,
+                                                    marline_error *error)
+{
+    if (!provider || !exporter || !exporter->export_spans ||
+        (options && options->size != sizeof *options)) {
+        if (exporter && exporter->destroy) {
+            exporter->destroy(exporter->user);
+        }
+        return fail(
+            error, MARLINE_EINVAL,
+            "a batch processor needs a provider, an exporter with export_spans, and options "
+            "initialised with MARLINE_BATCH_OPTIONS_INIT");
+    }
+    marline_batch_options complete;
+    marline__batch_options_complete(options, &complete);
+    struct processor *processor = marline__batch_processor_create(exporter, &complete);
+    if (!processor) {
+        return fail(error, MARLINE_ENOMEM, "out of memory for a batch processor");
+    }
+    return marline__provider_add(provider, processor, error);
+}
+
+void marline__provider_adopt_lane(marline_provider *provider, struct lane *lane)
+{
+    pthread_mutex_lock(&provider->mutex);
+    lane->next_in_provider = atomic_load(&provider->lanes);
+    atomic_store_explicit(&lane->provider_id, provider->id, memory_order_relaxed);
+    atomic_store_explicit(&provider->lanes, lane, memory_order_release);
+    pthread_mutex_unlock(&provider->mutex);
+}
+
+/* ---- the balance ---- */
+
+static void settle(struct span_record *r, unsigned fate)
+{
+    unsigned known = FATE_NONE;
+    if (fate == FATE_EXPORTED) {
+        atomic_store_explicit(&r->fate, fate, memory_order_relaxed);
+    } else {
+        (void)atomic_compare_exchange_strong_explicit(&r->fate, &known, fate, memory_order_relaxed,
+                                                      memory_order_relaxed);
+    }
+    if (atomic_fetch_sub_explicit(&r->holders, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    marline_provider *provider = r->provider;
+    fate = atomic_load_explicit(&r->fate, memory_order_relaxed);
+    if (!atomic_load_explicit(&r->forfeited, memory_order_relaxed)) {
+        marline__shard_return_record(r);
+    }
+    /* Counted last: who sees a span settled may rely on its record being back. */
+    atomic_fetch_add_explicit(fate == FATE_EXPORTED ? &provider->exported
+                                                    : &provider->dropped[fate - FATE_DROPPED],
+                              1, memory_order_release);
+}
+
+void marline__provider_release(struct span_record *r, unsigned fate)
+{
+    settle(r, fate);
+}
+
+void marline__provider_forfeit(struct span_record *r, unsigned fate)
+{
+    atomic_store_explicit(&r->forfeited, true, memory_order_relaxed);
+    settle(r, fate);
+}
+
+void marline_provider_delivery(const marline_provider *provider, marline_delivery *out)
+{
+    if (!out) {
+        return;
+    }
+    *out = (marline_delivery){0};
+    if (!provider) {
+        return;
+    }
+    /* What is settled first: a span is started before it is settled, so nothing goes negative. */
+    out->exported = atomic_load_explicit(&provider->exported, memory_order_acquire);
+    uint64_t settled = out->exported;
+    for (unsigned i = 0; i < MARLINE_DROP_REASONS; i++) {
+        out->dropped[i] = atomic_load_explicit(&provider->dropped[i], memory_order_acquire);
+        settled += out->dropped[i];
+    }
+    const struct lane *lane = atomic_load_explicit(&provider->lanes, memory_order_acquire);
+    for (; lane; lane = lane->next_in_provider) {
+        uint64_t unsampled = atomic_load_explicit(&lane->unsampled, memory_order_acquire);
+        out->dropped[MARLINE_DROP_UNSAMPLED] += unsampled;
+        settled += unsampled;
+        out->started += atomic_load_explicit(&lane->started, memory_order_relaxed);
+    }
+    out->in_flight = out->started - settled;
+}
+
+struct record_count {
+    const marline_provider *provider;
+    uint64_t count;
+};
+
+static void count_record(struct span_record *r, void *user)
+{
+    struct record_count *c = user;
+    marline__record_lock(r);
+    if (r->provider == c->provider && !atomic_load(&r->forfeited) &&
+        ((atomic_load(&r->generation) & 1) || atomic_load(&r->holders) > 0)) {
+        c->count++;
+    }
+    marline__record_unlock(r);
+}
+
+uint64_t marline__provider_count_records(marline_provider *provider)
+{
+    struct record_count c = {provider, 0};
+    marline__shard_each_record(count_record, &c);
+    return c.count;
+}
+
+/* ---- flush and shutdown ---- */
+
+static uint64_t deadline_after(uint64_t timeout_ms)
+{
+    uint64_t bounded = timeout_ms < TIMEOUT_MAX_MS ? timeout_ms : TIMEOUT_MAX_MS;
+    return marline__clock_monotonic_ns(marline__clock_system()) + bounded * NS_PER_MS;
+}
+
+static marline_status first_failure(marline_status one, marline_status two)
+{
+    return one != MARLINE_OK ? one : two;
+}
+
+marline_status marline_provider_force_flush(marline_provider *provider, uint64_t timeout_ms)
+{
+    if (!provider) {
+        return MARLINE_EINVAL;
+    }
+    if (atomic_load(&provider->stopped)) {
+        return MARLINE_ESTATE;
+    }
+    uint64_t deadline_ns = deadline_after(timeout_ms);
+    marline_status status = MARLINE_OK;
+    unsigned count = atomic_load_explicit(&provider->processor_count, memory_order_acquire);
+    for (unsigned i = 0; i < count; i++) { /* all work at once; then each is waited for */
+        struct processor *p = provider->processors[i];
+        if (p->functions->prompt) {
+            p->functions->prompt(p);
+        }
+    }
+    for (unsigned i = 0; i < count; i++) {
+        struct processor *p = provider->processors[i];
+        status = first_failure(status, p->functions->force_flush(p, deadline_ns));
+    }
+    return status;
+}
+
+marline_status marline_provider_shutdown(marline_provider *provider, uint64_t timeout_ms)
+{
+    if (!provider) {
+        return MARLINE_EINVAL;
+    }
+    pthread_mutex_lock(&provider->mutex);
+    bool again = atomic_exchange(&provider->stopped, true);
+    pthread_mutex_unlock(&provider->mutex);
+    if (again) {
+        return MARLINE_ESTATE;
+    }
+    uint64_t deadline_ns = deadline_after(timeout_ms);
+    marline_status status = MARLINE_OK;
+    unsigned count = atomic_load_explicit(&provider->processor_count, memory_order_acquire);
+    for (unsigned i = 0; i < count; i++) {
+        struct processor *p = provider->processors[i];
+        if (p->functions->prompt) {
+            p->functions->prompt(p);
+        }
+    }
+    for (unsigned i = 0; i < count; i++) {
+        struct processor *p = provider->processors[i];
+        status = first_failure(status, p->functions->shutdown(p, deadline_ns));
+    }
+    return status;
+}
+
+/* Every record is visited under its lock: an end that is under way is through then, whatever span
+ * the record belongs to by now. */
+static void make_inert(struct span_record *r, void *user)
+{
+    const marline_provider *provider = user;
+    marline__record_lock(r);
+    uint64_t generation = atomic_load_explicit(&r->generation, memory_order_relaxed);
+    bool running = (generation & 1) && r->provider == provider;
+    if (running) {
+        atomic_store_explicit(&r->generation, generation + 1, memory_order_release);
+    }
+    marline__record_unlock(r);
+    if (running) {
+        marline__facts_unref(r->facts);
+        r->facts = NULL;
+        marline__shard_return_record(r);
+    }
+}
+
+static void free_lanes(marline_provider *provider)
+{
+    struct lane *lane = atomic_load(&provider->lanes);
+    while (lane) {
+        struct lane *next = lane->next_in_provider;
+        atomic_store_explicit(&lane->started, 0, memory_order_relaxed);
+        atomic_store_explicit(&lane->unsampled, 0, memory_order_relaxed);
+        lane->anchor_wall_ns = 0;
+        for (unsigned i = 0; i < PROCESSORS_MAX; i++) {
+            lane->queues[i].credits = 0;
+        }
+        atomic_store_explicit(&lane->provider_id, 0, memory_order_release);
+        lane = next;
+    }
+}
+
+void marline_provider_destroy(marline_provider *provider)
+{
+    if (!provider) {
+        return;
+    }
+    marline_provider *self = provider;
+    (void)atomic_compare_exchange_strong(&global_provider, &self, NULL);
+    (void)marline_provider_shutdown(provider, 0);
+    marline__shard_each_record(make_inert, provider);
+    free_lanes(provider);
+    free_provider(provider);
+}

@@ -1,0 +1,454 @@
+/* Spans: starting, changing, ending. The hot path of the library: no allocation, no lock that
+ * another thread wants, no cache line that another thread writes. Any thread. */
+#include <string.h>
+
+#include "base/hex.h"
+#include "base/log.h"
+#include "trace/context.h"
+#include "trace/provider.h"
+#include "trace/shard.h"
+#include "trace/span_record.h"
+
+enum { FLAG_SAMPLED = 1, FLAG_RANDOM = 2 };
+
+/* How old a reading of the wall clock may be before it is taken anew. Between two readings the
+ * monotonic clock carries it, which saves one clock read per span; a jump of the wall clock shows
+ * in spans that start this much later (SPN-02). */
+#define ANCHOR_NS (100 * NS_PER_MS)
+
+static const marline_span no_span;
+
+static bool is_zero(const uint8_t *bytes, size_t size)
+{
+    uint8_t any = 0;
+    for (size_t i = 0; i < size; i++) {
+        any |= bytes[i];
+    }
+    return any == 0;
+}
+
+static bool is_valid(const marline_span_context *context)
+{
+    return !is_zero(context->trace_id, sizeof context->trace_id) &&
+           !is_zero(context->span_id, sizeof context->span_id);
+}
+
+static uint64_t wall_at(struct lane *lane, const struct clock *clock, uint64_t monotonic_ns)
+{
+    if (monotonic_ns - lane->anchor_monotonic_ns >= ANCHOR_NS || lane->anchor_wall_ns == 0) {
+        lane->anchor_monotonic_ns = monotonic_ns;
+        lane->anchor_wall_ns = marline__clock_wall_ns(clock);
+    }
+    return lane->anchor_wall_ns + (monotonic_ns - lane->anchor_monotonic_ns);
+}
+
+/* Written by one thread, read by others. */
+static void count_one(atomic_uint_fast64_t *counter)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+}
+
+/* ---- starting ---- */
+
+static const marline_span_options *options_or_default(const marline_span_options *options)
+{
+    static const marline_span_options defaults = MARLINE_SPAN_OPTIONS_INIT;
+    return options ? options : &defaults;
+}
+
+/* CTX-08 to CTX-10: the parent's trace id and random bit, or a new trace. */
+static void begin_identity(struct shard *shard, const marline_span_context *parent,
+                           marline_span_context *out)
+{
+    out->is_remote = false;
+    if (parent) {
+        memcpy(out->trace_id, parent->trace_id, sizeof out->trace_id);
+        out->flags = parent->flags & FLAG_RANDOM;
+    } else {
+        marline__ids_trace(&shard->ids, out->trace_id);
+        out->flags = FLAG_RANDOM;
+    }
+    marline__ids_span(&shard->ids, out->span_id);
+}
+
+/* Parent-based, root always on; a test's spans always (SMP-05). */
+static bool is_sampled(const marline_span_context *parent, const struct facts *facts)
+{
+    return !parent || (parent->flags & FLAG_SAMPLED) || (facts && facts->is_test);
+}
+
+static marline_string inherited_state(const struct facts *facts, const marline_span_context *own)
+{
+    static const marline_string none;
+    bool same = facts && facts->trace_state.size > 0 &&
+                memcmp(facts->state_trace_id, own->trace_id, sizeof own->trace_id) == 0;
+    return same ? facts->trace_state : none;
+}
+
+static void stamp_identity(struct span_record *r, struct facts *facts)
+{
+    for (uint32_t i = 0; i < facts->identity.count; i++) {
+        marline__record_set(r, &facts->identity.items[i]);
+    }
+    if (facts->group_count > 0) {
+        r->facts = marline__facts_ref(facts);
+        for (uint32_t i = 0; i < facts->group_count; i++) {
+            atomic_fetch_add_explicit(&facts->groups[i]->started, 1, memory_order_relaxed);
+        }
+    }
+}
+
+static void fill(struct span_record *r, struct lane *lane, marline_tracer *tracer,
+                 const marline_span_context *own, const marline_span_context *parent,
+                 const marline_span_options *o)
+{
+    marline_provider *provider = tracer->provider;
+    r->provider = provider;
+    r->limits = &provider->limits;
+    r->facts = NULL;
+    r->start_monotonic_ns = marline__clock_monotonic_ns(provider->clock);
+    r->start_was_given = o->start_unix_ns != 0;
+    marline_span_data *data = &r->data;
+    memset(data, 0, sizeof *data);
+    memcpy(data->trace_id, own->trace_id, sizeof data->trace_id);
+    memcpy(data->span_id, own->span_id, sizeof data->span_id);
+    if (parent) {
+        memcpy(data->parent_span_id, parent->span_id, sizeof data->parent_span_id);
+        data->has_parent = true;
+        data->parent_is_remote = parent->is_remote;
+    }
+    data->flags = own->flags;
+    data->kind = o->kind >= MARLINE_SPAN_KIND_INTERNAL && o->kind <= MARLINE_SPAN_KIND_CONSUMER
+                     ? o->kind
+                     : MARLINE_SPAN_KIND_INTERNAL;
+    data->start_unix_ns =
+        o->start_unix_ns ? o->start_unix_ns : wall_at(lane, provider->clock, r->start_monotonic_ns);
+    data->scope = &tracer->scope;
+    data->resource = &provider->resource;
+}
+
+/* The span is in no other thread's hands yet, so no lock is taken. */
+static struct span_record *open_record(struct shard *shard, struct lane *lane,
+                                       marline_tracer *tracer, marline_span_context *own,
+                                       const marline_span_context *parent, struct facts *facts,
+                                       const char *name, const marline_span_options *o)
+{
+    struct span_record *r = marline__shard_take_record(shard);
+    if (!r) {
+        return NULL;
+    }
+    marline__record_begin(r);
+    fill(r, lane, tracer, own, parent, o);
+    r->data.name = marline__string_copy(&r->arena, marline_text(name ? name : ""));
+    if (facts) {
+        r->data.trace_state = marline__string_copy(&r->arena, inherited_state(facts, own));
+        stamp_identity(r, facts);
+    }
+    for (size_t i = 0; o->attributes && i < o->attribute_count; i++) {
+        marline__record_set(r, &o->attributes[i]);
+    }
+    for (size_t i = 0; o->links && i < o->link_count; i++) {
+        marline__record_add_link(r, &o->links[i]);
+    }
+    return r;
+}
+
+/* Not sampled, or no memory for it: the balance of the provider knows either. */
+static void count_unrecorded(marline_provider *provider, struct lane *lane, bool is_sampled_span)
+{
+    if (is_sampled_span) {
+        atomic_fetch_add_explicit(&provider->dropped[MARLINE_DROP_LIMITS], 1, memory_order_relaxed);
+    } else {
+        count_one(&lane->unsampled);
+    }
+}
+
+static marline_span pass_on(const marline_span *parent)
+{
+    return (marline_span){.context = parent->context};
+}
+
+marline_span marline_span_start(marline_tracer *tracer, const char *name,
+                                const marline_span_options *options)
+{
+    const marline_span_options *o = options_or_default(options);
+    struct parent_view view = marline__context_view(o->parent);
+    struct shard *shard = tracer ? marline__shard_mine() : NULL;
+    struct lane *lane = shard ? marline__shard_lane(shard, tracer->provider) : NULL;
+    if (!lane || atomic_load_explicit(&tracer->provider->stopped, memory_order_relaxed)) {
+        return pass_on(view.span); /* API-06, API-10 */
+    }
+    const marline_span_context *parent =
+        !o->force_root && is_valid(&view.span->context) ? &view.span->context : NULL;
+    marline_span span = no_span;
+    begin_identity(shard, parent, &span.context);
+    count_one(&lane->started);
+    struct span_record *r = NULL;
+    if (is_sampled(parent, view.facts) &&
+        atomic_load_explicit(&tracer->provider->processor_count, memory_order_acquire) > 0) {
+        span.context.flags |= FLAG_SAMPLED;
+        r = open_record(shard, lane, tracer, &span.context, parent, view.facts, name, o);
+    }
+    if (!r) {
+        count_unrecorded(tracer->provider, lane, span.context.flags & FLAG_SAMPLED);
+        span.context.flags &= FLAG_RANDOM; /* (0,1) must never be produced (SMP-01) */
+        return span;
+    }
+    uint64_t generation = atomic_load_explicit(&r->generation, memory_order_relaxed) + 1;
+    span.record = r;
+    span.generation = generation;
+    atomic_store_explicit(&r->generation, generation, memory_order_release);
+    return span;
+}
+
+marline_span marline_span_remote(const marline_span_context *context)
+{
+    marline_span span = no_span;
+    if (context) {
+        span.context = *context;
+        span.context.is_remote = true;
+    }
+    return span;
+}
+
+marline_span marline_span_current(marline_context *context)
+{
+    return *marline__context_view(context).span;
+}
+
+/* ---- ending ---- */
+
+static uint64_t end_time(const struct span_record *r)
+{
+    uint64_t now = marline__clock_monotonic_ns(r->provider->clock);
+    uint64_t past = now > r->start_monotonic_ns ? now - r->start_monotonic_ns : 0;
+    /* A given start may be on any clock: then the end is the wall clock's. */
+    return r->start_was_given ? marline__clock_wall_ns(r->provider->clock)
+                              : r->data.start_unix_ns + past;
+}
+
+static void leave_groups(struct span_record *r)
+{
+    if (!r->facts) {
+        return;
+    }
+    for (uint32_t i = 0; i < r->facts->group_count; i++) {
+        atomic_fetch_add_explicit(&r->facts->groups[i]->ended, 1, memory_order_release);
+    }
+    marline__facts_unref(r->facts);
+    r->facts = NULL;
+}
+
+/* LIM-05, outside the lock; the record may be gone by then. */
+struct dropped_counts {
+    uint32_t attributes;
+    uint32_t events;
+    uint32_t links;
+};
+
+static void hand_over(struct span_record *r)
+{
+    marline_provider *provider = r->provider;
+    struct shard *shard = marline__shard_mine(); /* NULL: out of memory */
+    struct lane *lane = shard ? marline__shard_lane(shard, provider) : NULL;
+    unsigned count = atomic_load_explicit(&provider->processor_count, memory_order_acquire);
+    atomic_store_explicit(&r->fate, FATE_NONE, memory_order_relaxed);
+    atomic_store_explicit(&r->holders, count, memory_order_relaxed);
+    for (unsigned i = 0; i < count; i++) {
+        struct processor *p = provider->processors[i];
+        if (lane) {
+            p->functions->on_end(p, lane, r);
+        } else {
+            marline__provider_release(r, FATE_DROPPED + MARLINE_DROP_LIMITS);
+        }
+    }
+}
+
+static void end_at(marline_span *span, uint64_t end_unix_ns)
+{
+    struct span_record *r = marline__record_of(span);
+    if (!r) {
+        return;
+    }
+    r->data.end_unix_ns = end_unix_ns ? end_unix_ns : end_time(r);
+    marline__record_finish(r);
+    struct dropped_counts dropped = {r->attributes.dropped, r->events.dropped, r->links.dropped};
+    leave_groups(r);
+    atomic_store_explicit(&r->generation, span->generation + 1, memory_order_release);
+    /* Under the lock, so that a provider that is being destroyed knows, having had the lock of each
+     * record, that no end is under way. */
+    hand_over(r);
+    marline__record_unlock(r);
+    if (dropped.attributes + dropped.events + dropped.links > 0) {
+        marline__log(LOG_WARN, "a span lost %u attributes, %u events, %u links to its limits",
+                     dropped.attributes, dropped.events, dropped.links);
+    }
+}
+
+void marline_span_end(marline_span *span)
+{
+    end_at(span, 0);
+}
+
+void marline_span_end_at(marline_span *span, uint64_t end_unix_ns)
+{
+    end_at(span, end_unix_ns);
+}
+
+/* ---- reading ---- */
+
+bool marline_span_is_recording(const marline_span *span)
+{
+    const struct span_record *r = span ? span->record : NULL;
+    return r && atomic_load_explicit(&r->generation, memory_order_acquire) == span->generation;
+}
+
+void marline_span_trace_id_text(const marline_span *span, char out[MARLINE_TRACE_ID_TEXT_SIZE])
+{
+    const marline_span *s = span ? span : &no_span;
+    marline__hex_encode(s->context.trace_id, sizeof s->context.trace_id, out);
+    out[MARLINE_TRACE_ID_TEXT_SIZE - 1] = '\0';
+}
+
+void marline_span_id_text(const marline_span *span, char out[MARLINE_SPAN_ID_TEXT_SIZE])
+{
+    const marline_span *s = span ? span : &no_span;
+    marline__hex_encode(s->context.span_id, sizeof s->context.span_id, out);
+    out[MARLINE_SPAN_ID_TEXT_SIZE - 1] = '\0';
+}
+
+/* ---- changing ---- */
+
+void marline_span_set_attribute(marline_span *span, const marline_attribute *attribute)
+{
+    struct span_record *r = attribute ? marline__record_of(span) : NULL;
+    if (r) {
+        marline__record_set(r, attribute);
+        marline__record_unlock(r);
+    }
+}
+
+void marline_span_set_string(marline_span *span, const char *key, marline_string value)
+{
+    marline_attribute attribute = {marline_text(key),
+                                   {.type = MARLINE_VALUE_STRING, .as.string = value}};
+    marline_span_set_attribute(span, &attribute);
+}
+
+void marline_span_set_text(marline_span *span, const char *key, const char *value)
+{
+    marline_span_set_string(span, key, marline_text(value));
+}
+
+void marline_span_set_int(marline_span *span, const char *key, int64_t value)
+{
+    marline_attribute attribute = {marline_text(key),
+                                   {.type = MARLINE_VALUE_INT, .as.integer = value}};
+    marline_span_set_attribute(span, &attribute);
+}
+
+void marline_span_set_double(marline_span *span, const char *key, double value)
+{
+    marline_attribute attribute = {marline_text(key),
+                                   {.type = MARLINE_VALUE_DOUBLE, .as.real = value}};
+    marline_span_set_attribute(span, &attribute);
+}
+
+void marline_span_set_bool(marline_span *span, const char *key, bool value)
+{
+    marline_attribute attribute = {marline_text(key),
+                                   {.type = MARLINE_VALUE_BOOL, .as.boolean = value}};
+    marline_span_set_attribute(span, &attribute);
+}
+
+void marline_span_add_event(marline_span *span, const char *name, uint64_t time_unix_ns,
+                            const marline_attribute *attributes, size_t count)
+{
+    struct span_record *r = marline__record_of(span);
+    if (r) {
+        uint64_t at = time_unix_ns ? time_unix_ns : end_time(r);
+        marline__record_add_event(r, marline_text(name), at, attributes, count);
+        marline__record_unlock(r);
+    }
+}
+
+void marline_span_add_link(marline_span *span, const marline_link_data *link)
+{
+    struct span_record *r = link ? marline__record_of(span) : NULL;
+    if (r) {
+        marline__record_add_link(r, link);
+        marline__record_unlock(r);
+    }
+}
+
+void marline_span_set_status(marline_span *span, marline_span_status status,
+                             const char *description)
+{
+    struct span_record *r = marline__record_of(span);
+    if (r) {
+        marline__record_set_status(r, status, marline_text(description));
+        marline__record_unlock(r);
+    }
+}
+
+void marline_span_update_name(marline_span *span, const char *name)
+{
+    struct span_record *r = marline__record_of(span);
+    if (r) {
+        marline__record_set_name(r, marline_text(name));
+        marline__record_unlock(r);
+    }
+}
+
+void marline_span_record_exception(marline_span *span, const char *type, const char *message)
+{
+    if (!type && !message) {
+        return;
+    }
+    marline_attribute attributes[2];
+    size_t count = 0;
+    if (type) {
+        attributes[count++] =
+            (marline_attribute){marline_text("exception.type"),
+                                {.type = MARLINE_VALUE_STRING, .as.string = marline_text(type)}};
+    }
+    if (message) {
+        attributes[count++] =
+            (marline_attribute){marline_text("exception.message"),
+                                {.type = MARLINE_VALUE_STRING, .as.string = marline_text(message)}};
+    }
+    marline_span_add_event(span, "exception", 0, attributes, count);
+}
+
+void marline_span_fail(marline_span *span, const char *type, const char *message)
+{
+    marline_span_record_exception(span, type, message);
+    marline_span_set_status(span, MARLINE_SPAN_STATUS_ERROR, message);
+    marline_span_set_text(span, "error.type", type ? type : "_OTHER");
+}
+
+/* ---- observing a block ---- */
+
+void marline_observe_begin(marline_observed *observed, const char *name)
+{
+    marline_provider *provider = marline_provider_global();
+    observed->span = marline_span_start(provider ? provider->default_tracer : NULL, name, NULL);
+    marline__scope_enter_span(&observed->scope, &observed->span);
+}
+
+void marline_observe_end(marline_observed *observed)
+{
+    if (!observed) {
+        return;
+    }
+    marline_scope_leave(&observed->scope);
+    struct span_record *r = marline__record_of(&observed->span);
+    if (r) {
+        if (r->data.status == MARLINE_SPAN_STATUS_UNSET) {
+            r->data.status = MARLINE_SPAN_STATUS_OK;
+        }
+        marline__record_unlock(r);
+        marline_span_end(&observed->span);
+    }
+}
