@@ -22,12 +22,17 @@ enum test_state {
 
 struct test {
     enum test_state state;
-    struct run_test spec; /* function_name and inputs owned */
-    bool withdraw;        /* to be told: nobody waits any more */
+    struct run_test spec;
+    char *function_name; /* owned, as all texts here; spec and answer point to them */
+    char *inputs;
+    char *output;
+    char *error;
+    char *trace_id;
+    bool withdraw; /* to be told: nobody waits any more */
     uint64_t due_ns;
     uint32_t store_tries;
     enum result_status result_status;
-    struct run_answer answer; /* texts owned */
+    struct run_answer answer;
     char invocation_id[INVOCATION_ID_SIZE];
 };
 
@@ -60,15 +65,16 @@ static void name_invocation(const struct run_options *options, size_t index,
     (void)snprintf(out, INVOCATION_ID_SIZE, "run_%s", text);
 }
 
-static struct slice copy_text(struct slice text)
+static struct slice keep_text(char **owner, struct slice text)
 {
-    return text.data ? (struct slice){alloc_slice(text), text.size} : SLICE_EMPTY;
+    *owner = text.data ? alloc_slice(text) : NULL;
+    return (struct slice){*owner, text.size};
 }
 
-static void free_text(struct slice *text)
+static void free_text(char **owner)
 {
-    marline__memory_free((void *)(uintptr_t)text->data);
-    *text = SLICE_EMPTY;
+    marline__memory_free(*owner);
+    *owner = NULL;
 }
 
 struct run *run_create(const struct run_options *options, const struct run_test *tests,
@@ -83,8 +89,8 @@ struct run *run_create(const struct run_options *options, const struct run_test 
     for (size_t i = 0; i < count; i++) {
         struct test *test = &run->tests[i];
         test->spec = tests[i];
-        test->spec.function_name = copy_text(tests[i].function_name);
-        test->spec.inputs = copy_text(tests[i].inputs);
+        test->spec.function_name = keep_text(&test->function_name, tests[i].function_name);
+        test->spec.inputs = keep_text(&test->inputs, tests[i].inputs);
         name_invocation(options, i, test->invocation_id);
     }
     return run;
@@ -92,9 +98,10 @@ struct run *run_create(const struct run_options *options, const struct run_test 
 
 static void free_answer(struct test *test)
 {
-    free_text(&test->answer.output);
-    free_text(&test->answer.error);
-    free_text(&test->answer.trace_id);
+    free_text(&test->output);
+    free_text(&test->error);
+    free_text(&test->trace_id);
+    test->answer = (struct run_answer){.success = false};
 }
 
 void run_destroy(struct run *run)
@@ -103,8 +110,8 @@ void run_destroy(struct run *run)
         return;
     }
     for (size_t i = 0; i < run->count; i++) {
-        free_text(&run->tests[i].spec.function_name);
-        free_text(&run->tests[i].spec.inputs);
+        free_text(&run->tests[i].function_name);
+        free_text(&run->tests[i].inputs);
         free_answer(&run->tests[i]);
     }
     marline__memory_free(run);
@@ -137,9 +144,9 @@ static void judge(struct run *run, struct test *test, const struct run_answer *a
     test->state = TEST_JUDGED;
     test->result_status = status;
     test->answer = *answer;
-    test->answer.output = copy_text(answer->output);
-    test->answer.error = copy_text(answer->error);
-    test->answer.trace_id = copy_text(answer->trace_id);
+    test->answer.output = keep_text(&test->output, answer->output);
+    test->answer.error = keep_text(&test->error, answer->error);
+    test->answer.trace_id = keep_text(&test->trace_id, answer->trace_id);
     test->due_ns = run->now_ns;
     run->active--;
     fill_slots(run);

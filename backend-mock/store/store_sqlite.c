@@ -322,3 +322,14 @@ struct store *store_open_sqlite(const char *path, struct store_error *error)
     }
     return &store->base;
 }
+
+void sqlite_store_limit_pages(struct store *base, unsigned pages)
+{
+    struct sqlite_store *store = (struct sqlite_store *)base;
+    char sql[64];
+    struct store_error ignored; /* a limit below the present size is raised to it */
+    (void)snprintf(sql, sizeof sql, "PRAGMA max_page_count = %u", pages);
+    (void)pthread_mutex_lock(&store->writer.mutex);
+    (void)connection_execute(&store->writer.connection, sql, &ignored);
+    (void)pthread_mutex_unlock(&store->writer.mutex);
+}

@@ -7,9 +7,8 @@
 /* Each runs its group on the kind and returns the number of failures. */
 int run_entity_contract(const struct store_kind *kind);
 int run_link_contract(const struct store_kind *kind);
+int run_failure_contract(const struct store_kind *kind);
 
-#define CONTRACT_TEST(test, kind)                                                                  \
-    cmocka_unit_test_prestate_setup_teardown(test, fixture_setup, fixture_teardown,                \
-                                             (void *)(uintptr_t)(kind))
+#define CONTRACT_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
 
 #endif

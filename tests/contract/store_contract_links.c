@@ -330,21 +330,21 @@ static void given_attempt_that_failed_when_recorded_then_in_the_timeline(void **
 int run_link_contract(const struct store_kind *kind)
 {
     const struct CMUnitTest tests[] = {
-        CONTRACT_TEST(given_spans_first_when_point_1_tries_then_all_linked, kind),
-        CONTRACT_TEST(given_result_first_when_point_2_tries_then_all_linked, kind),
-        CONTRACT_TEST(given_linked_spans_when_tried_again_then_nothing_changes, kind),
-        CONTRACT_TEST(given_two_results_when_spans_follow_then_canonical_takes_them, kind),
-        CONTRACT_TEST(given_other_keys_when_one_is_tried_then_they_stay_alone, kind),
-        CONTRACT_TEST(given_one_attempt_when_spans_do_not_say_which_then_linked, kind),
-        CONTRACT_TEST(given_two_attempts_when_spans_do_not_say_which_then_by_reported_trace, kind),
-        CONTRACT_TEST(given_attempts_apart_in_time_when_spans_do_not_say_which_then_by_window,
-                      kind),
-        CONTRACT_TEST(given_overlapping_attempts_when_spans_do_not_say_which_then_unlinked, kind),
-        CONTRACT_TEST(given_numbered_attempts_when_linked_then_each_to_its_own, kind),
-        CONTRACT_TEST(given_unlinked_span_and_result_when_swept_then_key_is_named, kind),
-        CONTRACT_TEST(given_many_waiting_keys_when_limited_then_the_oldest, kind),
-        CONTRACT_TEST(given_fast_test_when_timeline_read_then_every_event_in_order, kind),
-        CONTRACT_TEST(given_attempt_that_failed_when_recorded_then_in_the_timeline, kind),
+        CONTRACT_TEST(given_spans_first_when_point_1_tries_then_all_linked),
+        CONTRACT_TEST(given_result_first_when_point_2_tries_then_all_linked),
+        CONTRACT_TEST(given_linked_spans_when_tried_again_then_nothing_changes),
+        CONTRACT_TEST(given_two_results_when_spans_follow_then_canonical_takes_them),
+        CONTRACT_TEST(given_other_keys_when_one_is_tried_then_they_stay_alone),
+        CONTRACT_TEST(given_one_attempt_when_spans_do_not_say_which_then_linked),
+        CONTRACT_TEST(given_two_attempts_when_spans_do_not_say_which_then_by_reported_trace),
+        CONTRACT_TEST(given_attempts_apart_in_time_when_spans_do_not_say_which_then_by_window),
+        CONTRACT_TEST(given_overlapping_attempts_when_spans_do_not_say_which_then_unlinked),
+        CONTRACT_TEST(given_numbered_attempts_when_linked_then_each_to_its_own),
+        CONTRACT_TEST(given_unlinked_span_and_result_when_swept_then_key_is_named),
+        CONTRACT_TEST(given_many_waiting_keys_when_limited_then_the_oldest),
+        CONTRACT_TEST(given_fast_test_when_timeline_read_then_every_event_in_order),
+        CONTRACT_TEST(given_attempt_that_failed_when_recorded_then_in_the_timeline),
     };
+    fixture_use(kind);
     return cmocka_run_group_tests_name(kind->name, tests, NULL, NULL);
 }

@@ -44,11 +44,15 @@ const struct store_kind sqlite_memory_kind = {"sqlite memory", create_memory, re
 
 /* ---- fixture ---- */
 
-static const struct store_kind *kind_under_test;
+static const struct store_kind *kind_under_test = &sqlite_memory_kind;
+
+void fixture_use(const struct store_kind *kind)
+{
+    kind_under_test = kind;
+}
 
 int fixture_setup(void **state)
 {
-    kind_under_test = *state;
     struct fixture *f = calloc(1, sizeof *f);
     kind_under_test->create(f->location, sizeof f->location);
     struct store_error error = {STORE_OK, ""};

@@ -31,7 +31,9 @@ struct fixture {
     uint32_t next_span;
 };
 
-/* cmocka's setup and teardown; the kind is the test's initial state. */
+/* The kind that the tests from now on run on. */
+void fixture_use(const struct store_kind *kind);
+/* cmocka's setup and teardown: a fresh store each. */
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
 

@@ -8,6 +8,7 @@ int main(void)
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         failures += run_entity_contract(kinds[i]);
         failures += run_link_contract(kinds[i]);
+        failures += run_failure_contract(kinds[i]);
     }
     return failures;
 }
