@@ -30,3 +30,10 @@ char *alloc_slice(struct slice s)
 {
     return must(marline__memory_slice(s));
 }
+
+void alloc_check_buffer(const struct buffer *b)
+{
+    if (b->failed) {
+        abort();
+    }
+}

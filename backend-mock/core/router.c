@@ -1,0 +1,319 @@
+/* See router.h. Three tables: sessions by number, routes by "project:environment", calls by id. */
+#include "core/router.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/list.h"
+#include "core/alloc.h"
+#include "core/text_map.h"
+
+enum { ROUTE_KEY_SIZE = 160 };
+
+struct session {
+    uint64_t number;
+    char *credential;
+    char *agent_id; /* "" until told */
+    bool has_registered;
+};
+
+/* Outlives the session: its calls compare with what the agent was. */
+struct call {
+    struct list node;
+    char *id;
+    char *route; /* key of the route it was sent over */
+    char *credential;
+    char *agent_id;
+    uint64_t session;
+    uint64_t deadline_ns;
+    void *user;
+};
+
+struct route {
+    uint64_t session;
+};
+
+struct router {
+    struct text_map sessions;
+    struct text_map routes;
+    struct text_map calls;
+    struct list calls_in_order;
+    /* A lower bound: it may lie before the earliest deadline after that call was completed. */
+    uint64_t next_deadline_ns;
+    struct text_map completed;
+    char *completed_ring[ROUTER_COMPLETED_MAX];
+    size_t completed_next;
+    struct router_counters counters;
+};
+
+/* Routes are keyed by both names; ':' is in no UUID, so keys are unambiguous. */
+static struct slice route_key(struct slice project, struct slice environment,
+                              char text[ROUTE_KEY_SIZE])
+{
+    int n = snprintf(text, ROUTE_KEY_SIZE, "%.*s:%.*s", SLICE_ARG(project), SLICE_ARG(environment));
+    if (n < 0) {
+        n = 0;
+    }
+    size_t size = (size_t)n < ROUTE_KEY_SIZE ? (size_t)n : ROUTE_KEY_SIZE - 1;
+    return (struct slice){text, size};
+}
+
+static struct slice session_key(const uint64_t *number)
+{
+    return (struct slice){(const char *)number, sizeof(*number)};
+}
+
+static struct session *find_session(const struct router *r, uint64_t number)
+{
+    return text_map_get(&r->sessions, session_key(&number));
+}
+
+static void free_session(struct session *s)
+{
+    marline__memory_free(s->credential);
+    marline__memory_free(s->agent_id);
+    marline__memory_free(s);
+}
+
+static void free_call(struct call *c)
+{
+    marline__memory_free(c->id);
+    marline__memory_free(c->route);
+    marline__memory_free(c->credential);
+    marline__memory_free(c->agent_id);
+    marline__memory_free(c);
+}
+
+struct router *router_create(void)
+{
+    struct router *r = alloc_zeroed(sizeof(*r));
+    text_map_init(&r->sessions);
+    text_map_init(&r->routes);
+    text_map_init(&r->calls);
+    text_map_init(&r->completed);
+    marline__list_init(&r->calls_in_order);
+    r->next_deadline_ns = TIME_NEVER;
+    return r;
+}
+
+void router_destroy(struct router *r)
+{
+    if (!r) {
+        return;
+    }
+    struct text_map_cursor cursor;
+    text_map_begin(&r->sessions, &cursor);
+    for (struct session *s; (s = text_map_next(&r->sessions, &cursor, NULL));) {
+        free_session(s);
+    }
+    text_map_begin(&r->routes, &cursor);
+    for (struct route *route; (route = text_map_next(&r->routes, &cursor, NULL));) {
+        marline__memory_free(route);
+    }
+    LIST_EACH(&r->calls_in_order, node)
+    {
+        free_call(LIST_ENTRY(node, struct call, node));
+    }
+    for (size_t i = 0; i < ROUTER_COMPLETED_MAX; i++) {
+        marline__memory_free(r->completed_ring[i]);
+    }
+    text_map_deinit(&r->sessions);
+    text_map_deinit(&r->routes);
+    text_map_deinit(&r->calls);
+    text_map_deinit(&r->completed);
+    marline__memory_free(r);
+}
+
+/* ---- sessions and routes ---- */
+
+void router_session_opened(struct router *r, uint64_t session, struct slice credential)
+{
+    struct session *s = alloc_zeroed(sizeof(*s));
+    s->number = session;
+    s->credential = alloc_slice(credential);
+    s->agent_id = alloc_slice(SLICE(""));
+    text_map_put(&r->sessions, session_key(&session), s);
+}
+
+void router_session_identified(struct router *r, uint64_t session, struct slice agent_id)
+{
+    struct session *s = find_session(r, session);
+    if (s) {
+        marline__memory_free(s->agent_id);
+        s->agent_id = alloc_slice(agent_id);
+    }
+}
+
+void router_session_closed(struct router *r, uint64_t session)
+{
+    struct session *s = text_map_remove(&r->sessions, session_key(&session));
+    if (!s) {
+        return;
+    }
+    struct text_map_cursor cursor;
+    struct slice key;
+    text_map_begin(&r->routes, &cursor);
+    for (struct route *route; (route = text_map_next(&r->routes, &cursor, &key));) {
+        if (route->session == session) {
+            text_map_remove(&r->routes, key);
+            marline__memory_free(route);
+        }
+    }
+    free_session(s);
+}
+
+void router_register(struct router *r, uint64_t session, struct slice project,
+                     struct slice environment)
+{
+    struct session *s = find_session(r, session);
+    if (!s) {
+        return; /* closed while its registration was looked into */
+    }
+    s->has_registered = true;
+    char text[ROUTE_KEY_SIZE];
+    struct slice key = route_key(project, environment, text);
+    struct route *route = text_map_get(&r->routes, key);
+    if (!route) {
+        route = alloc_zeroed(sizeof(*route));
+        text_map_put(&r->routes, key, route);
+    }
+    route->session = session;
+}
+
+uint64_t router_find(const struct router *r, struct slice project, struct slice environment)
+{
+    char text[ROUTE_KEY_SIZE];
+    const struct route *route = text_map_get(&r->routes, route_key(project, environment, text));
+    return route ? route->session : 0;
+}
+
+/* ---- calls ---- */
+
+void router_call_begin(struct router *r, struct slice id, uint64_t session, struct slice project,
+                       struct slice environment, uint64_t deadline_ns, void *user)
+{
+    const struct session *s = find_session(r, session);
+    char text[ROUTE_KEY_SIZE];
+    struct call *c = alloc_zeroed(sizeof(*c));
+    c->id = alloc_slice(id);
+    c->route = alloc_slice(route_key(project, environment, text));
+    c->credential = alloc_slice(marline__slice_text(s ? s->credential : ""));
+    c->agent_id = alloc_slice(marline__slice_text(s ? s->agent_id : ""));
+    c->session = session;
+    c->deadline_ns = deadline_ns;
+    c->user = user;
+    text_map_put(&r->calls, id, c);
+    marline__list_push_back(&r->calls_in_order, &c->node);
+    if (deadline_ns < r->next_deadline_ns) {
+        r->next_deadline_ns = deadline_ns;
+    }
+}
+
+static void remember_completed(struct router *r, const struct call *c)
+{
+    char **slot = &r->completed_ring[r->completed_next];
+    r->completed_next = (r->completed_next + 1) % ROUTER_COMPLETED_MAX;
+    if (*slot) {
+        text_map_remove(&r->completed, marline__slice_text(*slot));
+        marline__memory_free(*slot);
+    }
+    *slot = alloc_slice(marline__slice_text(c->id));
+    text_map_put(&r->completed, marline__slice_text(*slot), *slot);
+}
+
+/* Frees the call; returns its user. */
+static void *end_call(struct router *r, struct call *c)
+{
+    void *user = c->user;
+    remember_completed(r, c);
+    text_map_remove(&r->calls, marline__slice_text(c->id));
+    marline__list_remove(&c->node);
+    if (marline__list_is_empty(&r->calls_in_order)) {
+        r->next_deadline_ns = TIME_NEVER;
+    }
+    free_call(c);
+    return user;
+}
+
+/* Whether a session speaks for the agent that a call was sent to. An agent that reconnects may
+ * deliver before it has registered again; from then on it must have registered the call's route, or
+ * be the one that did. */
+static bool is_same_agent(const struct router *r, const struct call *c, uint64_t number)
+{
+    if (number == c->session) {
+        return true;
+    }
+    const struct session *s = find_session(r, number);
+    if (!s || strcmp(s->credential, c->credential) != 0) {
+        return false;
+    }
+    if (s->agent_id[0] && c->agent_id[0]) {
+        return strcmp(s->agent_id, c->agent_id) == 0;
+    }
+    const struct route *route = text_map_get(&r->routes, marline__slice_text(c->route));
+    return !s->has_registered || (route && route->session == number);
+}
+
+enum router_verdict router_complete(struct router *r, struct slice id, uint64_t session,
+                                    void **out_user)
+{
+    struct call *c = text_map_get(&r->calls, id);
+    if (!c) {
+        bool repeated = text_map_get(&r->completed, id) != NULL;
+        r->counters.repeated += repeated;
+        r->counters.unknown += !repeated;
+        return repeated ? ROUTER_COMPLETED : ROUTER_UNKNOWN;
+    }
+    if (!is_same_agent(r, c, session)) {
+        r->counters.foreign++;
+        return ROUTER_FOREIGN;
+    }
+    r->counters.accepted++;
+    r->counters.accepted_elsewhere += c->session != session;
+    *out_user = end_call(r, c);
+    return ROUTER_ACCEPTED;
+}
+
+void *router_cancel(struct router *r, struct slice id)
+{
+    struct call *c = text_map_get(&r->calls, id);
+    return c ? end_call(r, c) : NULL;
+}
+
+void *router_expire(struct router *r, uint64_t now_ns)
+{
+    if (now_ns < r->next_deadline_ns) {
+        return NULL;
+    }
+    uint64_t earliest = TIME_NEVER;
+    LIST_EACH(&r->calls_in_order, node)
+    {
+        struct call *c = LIST_ENTRY(node, struct call, node);
+        if (c->deadline_ns <= now_ns) {
+            r->counters.expired++;
+            return end_call(r, c);
+        }
+        if (c->deadline_ns < earliest) {
+            earliest = c->deadline_ns;
+        }
+    }
+    r->next_deadline_ns = earliest;
+    return NULL;
+}
+
+uint64_t router_next_deadline(const struct router *r)
+{
+    return r->next_deadline_ns;
+}
+
+uint64_t router_call_session(const struct router *r, struct slice id)
+{
+    const struct call *c = text_map_get(&r->calls, id);
+    return c ? c->session : 0;
+}
+
+const struct router_counters *router_counters(const struct router *r)
+{
+    return &r->counters;
+}

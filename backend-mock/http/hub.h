@@ -1,0 +1,135 @@
+/* The loop that owns the state machines: agent sessions, the router, runs and the linker. It turns
+ * frames, answers of the store and the time into their inputs, and carries out what they ask for.
+ * It never waits: writes go through the commit queue, reads and decoding to workers, and their
+ * outcomes come back through the mailbox.
+ *
+ * Threads: functions marked [any] may be called from any thread; all others run on the loop, that
+ * is inside a job or one of the callbacks below. */
+#ifndef HTTP_HUB_H
+#define HTTP_HUB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "core/agent_session.h"
+#include "core/linker.h"
+#include "core/run.h"
+#include "io/worker_pool.h"
+#include "store/commit_queue.h"
+#include "store/store.h"
+
+enum { HUB_FUNCTION_TIMEOUT_MS = 120 * 1000 }; /* of a call that names none (wire-protocol §1.6) */
+
+struct hub;
+
+struct hub_options {
+    struct store *store; /* borrowed, as the next two, until destroy */
+    struct commit_queue *queue;
+    struct worker_pool *workers;
+    struct agent_limits agent_limits;
+    struct linker_options linker;
+};
+
+/* NULL when libwebsockets or the thread cannot start. */
+struct hub *hub_start(const struct hub_options *options);
+/* [any] Cancels the runs and stores what they came to, closes every agent's connection with 1001,
+ * ends the loop; all that within `timeout_ms`. Jobs posted later wait for hub_destroy. */
+void hub_stop(struct hub *hub, unsigned timeout_ms);
+/* Carries out the jobs that are left; workers and commit queue must have stopped. Accepts NULL. */
+void hub_destroy(struct hub *hub);
+
+/* [any] Takes the socket of an upgrade request that is still unread. */
+void hub_adopt(struct hub *hub, int socket);
+
+/* Work for the loop, embedded in what it is about; `run` may free it. */
+struct hub_job {
+    struct list node;
+    void (*run)(struct hub *hub, struct hub_job *job);
+};
+/* [any] Jobs run in order of posting. */
+void hub_post(struct hub *hub, struct hub_job *job);
+
+/* ---- store ---- */
+
+/* A write whose outcome comes back to the loop. Embedded; fill `commit.write`. */
+struct hub_commit {
+    struct commit commit;
+    struct hub_job job;
+    struct hub *hub;
+    void (*done)(struct hub *hub, struct hub_commit *commit); /* may free it */
+};
+/* A full queue is an outcome too (STORE_BUSY). */
+void hub_submit(struct hub *hub, struct hub_commit *commit);
+
+/* Spans with these keys are stored and committed. */
+void hub_spans_committed(struct hub *hub, const struct link_key *keys, size_t count);
+struct linker *hub_linker(struct hub *hub);
+
+/* ---- agents ---- */
+
+/* False when nobody serves it. out_functions: raw JSON array, borrowed during the job. */
+bool hub_find_functions(struct hub *hub, struct slice project, struct slice environment,
+                        struct slice *out_functions);
+
+/* How a call ended. */
+struct hub_answer {
+    const struct message_test_result *result; /* NULL: there is none */
+    const char *failure;                      /* then why: a fixed text */
+    uint64_t session;                         /* that brought the result */
+};
+
+struct hub_call {
+    char id[INVOCATION_ID_SIZE]; /* set before sending */
+    /* Exactly once after a successful send, unless withdrawn. May free the call. */
+    void (*done)(struct hub *hub, struct hub_call *call, const struct hub_answer *answer);
+};
+
+struct hub_invocation {
+    struct slice project;
+    struct slice environment;
+    struct slice function_name;
+    struct slice inputs;                     /* raw object */
+    const struct message_test_context *test; /* NULL: inputs go out unchanged */
+    uint32_t timeout_ms;                     /* for the agent; 0 = none told */
+    uint64_t deadline_ns; /* for the call; TIME_NEVER = the caller withdraws it */
+};
+/* False when nobody serves it: then the call is not begun. */
+bool hub_call_send(struct hub *hub, const struct hub_invocation *invocation, struct hub_call *call);
+/* `done` does not come any more; the agent is told, where it understands. */
+void hub_call_withdraw(struct hub *hub, struct hub_call *call);
+/* The result of a call is stored, and may be forgotten by the agent. */
+void hub_acknowledge(struct hub *hub, uint64_t session, struct slice invocation_id);
+uint64_t hub_now_ns(const struct hub *hub);
+
+/* ---- runs ---- */
+
+struct hub_run_options {
+    struct uuid organization_id;
+    struct uuid project_id;
+    struct uuid run_id;
+    struct slice environment;
+    uint32_t concurrency;
+    const struct run_test *tests;
+    size_t test_count;
+};
+/* The run is in the store. Copies. */
+void hub_run_start(struct hub *hub, const struct hub_run_options *options);
+/* False when it is not under way. */
+bool hub_run_cancel(struct hub *hub, const struct uuid *organization_id, const struct uuid *run_id);
+
+/* A consistent look at the counters. */
+struct hub_counters {
+    size_t agents;
+    size_t runs;
+    uint64_t results_accepted;
+    uint64_t results_accepted_elsewhere;
+    uint64_t results_repeated;
+    uint64_t results_foreign;
+    uint64_t results_unknown;
+    uint64_t calls_expired;
+    struct linker_counters linker;
+};
+struct hub_counters hub_counters(const struct hub *hub);
+
+#endif

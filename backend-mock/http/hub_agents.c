@@ -1,0 +1,522 @@
+/* Agents' connections: frames in and out of agent_session, registrations looked up on a worker,
+ * calls sent and answered. */
+#include <stdio.h>
+
+#include "base/hex.h"
+#include "base/log.h"
+#include "core/alloc.h"
+#include "http/auth.h"
+#include "http/hub_parts.h"
+
+struct hub_session {
+    uint64_t number;
+    struct auth_identity identity;
+    struct ws_connection *ws; /* NULL before it is open */
+    struct agent_session *agent;
+    struct text_map functions; /* "project:environment" → owned raw JSON array */
+    /* Registrations are looked up beside each other; the latest counts. */
+    uint64_t registrations_begun;
+    uint64_t registration_applied;
+};
+
+static struct slice number_key(const uint64_t *number)
+{
+    return (struct slice){(const char *)number, sizeof(*number)};
+}
+
+static struct hub_session *find_session(const struct hub *hub, uint64_t number)
+{
+    return text_map_get(&hub->loop.sessions, number_key(&number));
+}
+
+/* Carries out what a step asks for, but for its event. */
+static void apply_step(struct hub_session *s, const struct agent_step *step)
+{
+    if (step->reply.size) {
+        ws_connection_send(s->ws, step->reply);
+    }
+    if (step->close_code) {
+        ws_connection_close(s->ws, step->close_code, step->close_reason);
+    }
+}
+
+/* ---- registration ---- */
+
+enum { ROUTE_NAME_SIZE = 64 }; /* a UUID, ':' and the longest environment */
+
+/* The reference's four; anything else fails each function's endpoint (wire-protocol §2.3). */
+static const char *const environments[] = {"production", "staging", "development", "local"};
+
+struct registration {
+    struct worker_job work;
+    struct hub_job job;
+    struct hub *hub;
+    uint64_t session;
+    uint64_t sequence;
+    struct auth_identity identity;
+    char *project_id; /* "" = metrics only */
+    char *environment;
+    char *functions;
+    char *agent_id;
+    /* out */
+    struct uuid project;
+    bool found;
+    bool store_failed;
+};
+
+static void free_registration(struct registration *r)
+{
+    marline__memory_free(r->project_id);
+    marline__memory_free(r->environment);
+    marline__memory_free(r->functions);
+    marline__memory_free(r->agent_id);
+    marline__memory_free(r);
+}
+
+static void note_project(void *user, const struct store_project *row)
+{
+    struct registration *r = user;
+    r->found = r->found || marline__uuid_equal(&row->project_id, &r->project);
+}
+
+/* On a worker. */
+static void look_up_project(struct worker_job *work, bool canceled)
+{
+    struct registration *r = LIST_ENTRY(work, struct registration, work);
+    if (!canceled && marline__uuid_parse(marline__slice_text(r->project_id), &r->project)) {
+        struct store_scope scope = {.organization_id = r->identity.organization_id,
+                                    .project_id = r->identity.project_id};
+        struct store_error error;
+        if (store_list_projects(r->hub->options.store, &scope, note_project, r, &error) !=
+            STORE_OK) {
+            marline__log(LOG_ERROR, "cannot look up a project: %s", error.text);
+            r->store_failed = true;
+        }
+    }
+    hub_post(r->hub, &r->job);
+}
+
+static bool is_environment(const char *name)
+{
+    for (size_t i = 0; i < sizeof(environments) / sizeof(environments[0]); i++) {
+        if (strcmp(name, environments[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void lower_case(char *text)
+{
+    for (; *text; text++) {
+        if (*text >= 'A' && *text <= 'Z') {
+            *text = (char)(*text - 'A' + 'a');
+        }
+    }
+}
+
+static size_t count_functions(const char *functions, char reason[DECODE_REASON_SIZE])
+{
+    struct buffer scratch = BUFFER_INIT;
+    struct message_function function;
+    size_t position = 0;
+    size_t count = 0;
+    reason[0] = '\0';
+    while (marline__message_next_function(marline__slice_text(functions), &position, &function,
+                                          &scratch, reason)) {
+        count++;
+    }
+    marline__buffer_deinit(&scratch);
+    return count;
+}
+
+static void set_route(struct hub *hub, struct hub_session *s, struct registration *r)
+{
+    char project[UUID_TEXT_SIZE];
+    char name[ROUTE_NAME_SIZE];
+    marline__uuid_format(&r->project, project);
+    router_register(hub->loop.router, s->number, marline__slice_text(project),
+                    marline__slice_text(r->environment));
+    (void)snprintf(name, sizeof(name), "%s:%s", project, r->environment);
+    marline__memory_free(text_map_put(&s->functions, marline__slice_text(name), r->functions));
+    r->functions = NULL;
+}
+
+static void write_stats(struct buffer *out, size_t functions)
+{
+    marline__buffer_append_format(
+        out, "{\"created\":%zu,\"updated\":0,\"marked_inactive\":0,\"errors\":[]}", functions);
+    alloc_check_buffer(out);
+}
+
+/* The text of the refusal, or an empty one after the route is set. */
+static void apply_registration(struct hub *hub, struct hub_session *s, struct registration *r,
+                               char error[256], size_t *out_functions)
+{
+    char reason[DECODE_REASON_SIZE];
+    *out_functions = count_functions(r->functions, reason);
+    error[0] = '\0';
+    if (r->store_failed) {
+        (void)snprintf(error, 256, "The store is not available, register again later");
+    } else if (!r->found) {
+        (void)snprintf(error, 256, "Project %.64s not found or not accessible", r->project_id);
+    } else if (reason[0]) {
+        (void)snprintf(error, 256, "%s", reason);
+    } else if (!is_environment(r->environment)) {
+        (void)snprintf(error, 256,
+                       "Environment '%.32s' is none of production, staging, development, local",
+                       r->environment);
+    } else if (r->sequence > s->registration_applied) {
+        s->registration_applied = r->sequence;
+        set_route(hub, s, r);
+    }
+}
+
+static void finish_registration(struct hub *hub, struct hub_job *job)
+{
+    struct registration *r = LIST_ENTRY(job, struct registration, job);
+    struct hub_session *s = find_session(hub, r->session);
+    if (!s) {
+        free_registration(r);
+        return;
+    }
+    char error[256] = "";
+    size_t functions = 0;
+    struct agent_registration outcome = {.metrics_only = r->project_id[0] == '\0'};
+    if (!outcome.metrics_only) {
+        apply_registration(hub, s, r, error, &functions);
+    }
+    struct buffer stats = BUFFER_INIT;
+    if (error[0]) {
+        outcome.error = error;
+    } else {
+        write_stats(&stats, functions);
+        outcome.stats = marline__buffer_slice(&stats);
+    }
+    struct agent_step step;
+    agent_session_registered(s->agent, &outcome, &step);
+    apply_step(s, &step);
+    marline__buffer_deinit(&stats);
+    free_registration(r);
+}
+
+static void begin_registration(struct hub *hub, struct hub_session *s,
+                               const struct message_register *message)
+{
+    struct registration *r = alloc_zeroed(sizeof(*r));
+    r->hub = hub;
+    r->session = s->number;
+    r->sequence = ++s->registrations_begun;
+    r->identity = s->identity;
+    r->project_id = alloc_slice(message->project_id);
+    r->environment =
+        alloc_slice(message->environment.size ? message->environment : SLICE("development"));
+    lower_case(r->environment);
+    r->functions = alloc_slice(message->functions.size ? message->functions : SLICE("[]"));
+    r->work.run = look_up_project;
+    r->job.run = finish_registration;
+    if (message->agent_id.size) {
+        router_session_identified(hub->loop.router, s->number, message->agent_id);
+    }
+    if (r->project_id[0] == '\0' ||
+        marline__worker_pool_submit(hub->options.workers, &r->work) != MARLINE_OK) {
+        r->store_failed = true;
+        hub_post(hub, &r->job);
+    }
+}
+
+bool hub_find_functions(struct hub *hub, struct slice project, struct slice environment,
+                        struct slice *out_functions)
+{
+    const struct hub_session *s =
+        find_session(hub, router_find(hub->loop.router, project, environment));
+    if (!s) {
+        return false;
+    }
+    char name[ROUTE_NAME_SIZE];
+    (void)snprintf(name, sizeof(name), "%.*s:%.*s", SLICE_ARG(project), SLICE_ARG(environment));
+    *out_functions = marline__slice_text(text_map_get(&s->functions, marline__slice_text(name)));
+    return true;
+}
+
+/* ---- calls ---- */
+
+static void acknowledge(struct hub_session *s, struct slice invocation_id)
+{
+    struct connector_message message = {.type = MESSAGE_RESULT_ACK};
+    message.result_ack.invocation_id = invocation_id;
+    struct buffer text = BUFFER_INIT;
+    marline__message_encode(&message, &text);
+    alloc_check_buffer(&text);
+    ws_connection_send(s->ws, marline__buffer_slice(&text));
+    marline__buffer_deinit(&text);
+}
+
+void hub_acknowledge(struct hub *hub, uint64_t session, struct slice invocation_id)
+{
+    struct hub_session *s = find_session(hub, session);
+    if (s && agent_session_capabilities(s->agent) & CAPABILITY_RESULT_ACK) {
+        acknowledge(s, invocation_id);
+    }
+}
+
+static void encode_invocation(const struct hub_session *s, const struct hub_invocation *invocation,
+                              const char *id, struct buffer *out)
+{
+    uint32_t capabilities = agent_session_capabilities(s->agent);
+    struct buffer inputs = BUFFER_INIT;
+    struct connector_message message = {.type = MESSAGE_EXECUTE_TEST};
+    message.execute_test.invocation_id = marline__slice_text(id);
+    message.execute_test.function_name = invocation->function_name;
+    message.execute_test.inputs = invocation->inputs;
+    if (invocation->test) {
+        struct message_test_context test = *invocation->test;
+        if (!(capabilities & CAPABILITY_ATTEMPT)) {
+            test.attempt = 0;
+        }
+        struct message_conversation_context none = {0};
+        if (marline__message_inputs(invocation->inputs, &test, &none, &inputs)) {
+            message.execute_test.inputs = marline__buffer_slice(&inputs);
+        }
+        alloc_check_buffer(&inputs);
+    }
+    if (capabilities & CAPABILITY_DEADLINE) {
+        message.execute_test.deadline_ms = invocation->timeout_ms;
+    }
+    marline__message_encode(&message, out);
+    alloc_check_buffer(out);
+    marline__buffer_deinit(&inputs);
+}
+
+bool hub_call_send(struct hub *hub, const struct hub_invocation *invocation, struct hub_call *call)
+{
+    uint64_t number = router_find(hub->loop.router, invocation->project, invocation->environment);
+    struct hub_session *s = find_session(hub, number);
+    if (!s || agent_session_is_draining(s->agent)) {
+        return false;
+    }
+    struct buffer text = BUFFER_INIT;
+    encode_invocation(s, invocation, call->id, &text);
+    router_call_begin(hub->loop.router, marline__slice_text(call->id), number, invocation->project,
+                      invocation->environment, invocation->deadline_ns, call);
+    ws_connection_send(s->ws, marline__buffer_slice(&text));
+    marline__buffer_deinit(&text);
+    return true;
+}
+
+void hub_call_withdraw(struct hub *hub, struct hub_call *call)
+{
+    struct slice id = marline__slice_text(call->id);
+    struct hub_session *s = find_session(hub, router_call_session(hub->loop.router, id));
+    if (!router_cancel(hub->loop.router, id) || !s ||
+        !(agent_session_capabilities(s->agent) & CAPABILITY_CANCEL)) {
+        return;
+    }
+    struct connector_message message = {.type = MESSAGE_CANCEL};
+    message.cancel.invocation_id = id;
+    message.cancel.reason = SLICE("nobody waits for the result");
+    struct buffer text = BUFFER_INIT;
+    marline__message_encode(&message, &text);
+    alloc_check_buffer(&text);
+    ws_connection_send(s->ws, marline__buffer_slice(&text));
+    marline__buffer_deinit(&text);
+}
+
+static void take_result(struct hub *hub, struct hub_session *s,
+                        const struct message_test_result *result)
+{
+    void *user = NULL;
+    struct hub_call *call;
+    struct hub_answer answer = {.result = result, .session = s->number};
+    switch (router_complete(hub->loop.router, result->invocation_id, s->number, &user)) {
+    case ROUTER_ACCEPTED:
+        call = user;
+        call->done(hub, call, &answer);
+        break;
+    case ROUTER_COMPLETED:
+        if (!hub_runs_result_repeated(hub, result->invocation_id, s->number)) {
+            hub_acknowledge(hub, s->number, result->invocation_id);
+        }
+        break;
+    case ROUTER_FOREIGN:
+        marline__log(LOG_WARN, "result of %.*s refused: another agent was asked",
+                     SLICE_ARG(result->invocation_id));
+        break;
+    case ROUTER_UNKNOWN:
+        marline__log(LOG_WARN, "result of %.*s dropped: no such invocation",
+                     SLICE_ARG(result->invocation_id));
+        break;
+    }
+}
+
+static void expire_calls(struct hub *hub, uint64_t now_ns, const char *failure)
+{
+    const struct hub_answer answer = {.failure = failure};
+    for (struct hub_call *call; (call = router_expire(hub->loop.router, now_ns));) {
+        call->done(hub, call, &answer);
+    }
+}
+
+/* ---- frames ---- */
+
+static void handle_step(struct hub *hub, struct hub_session *s, const struct agent_step *step)
+{
+    apply_step(s, step);
+    switch (step->event) {
+    case AGENT_REGISTER:
+        begin_registration(hub, s, &step->message->registration);
+        break;
+    case AGENT_RESULT:
+        take_result(hub, s, &step->message->test_result);
+        break;
+    case AGENT_METRIC_RESULT:
+        marline__log(LOG_INFO, "metric result dropped: none was asked for");
+        break;
+    case AGENT_DRAIN: /* hub_call_send asks the session */
+    case AGENT_NOTHING:
+        break;
+    }
+    hub_settle(hub);
+}
+
+static bool on_admit(void *user, struct slice authorization, void **out_connection_user)
+{
+    struct hub *hub = user;
+    struct auth_identity identity;
+    if (hub->loop.stopping ||
+        auth_check(hub->options.store, authorization, AUTH_SCHEME_EXACT, &identity) != AUTH_OK) {
+        marline__log(LOG_INFO, "agent refused: unknown key");
+        return false;
+    }
+    struct hub_session *s = alloc_zeroed(sizeof(*s));
+    s->number = ++hub->loop.last_session;
+    s->identity = identity;
+    text_map_init(&s->functions);
+    *out_connection_user = s;
+    return true;
+}
+
+static void note_idle_deadline(struct hub *hub, const struct hub_session *s)
+{
+    uint64_t deadline = agent_session_deadline(s->agent);
+    if (deadline < hub->loop.next_idle_ns) {
+        hub->loop.next_idle_ns = deadline;
+    }
+}
+
+static void on_opened(void *user, struct ws_connection *c)
+{
+    struct hub *hub = user;
+    struct hub_session *s = ws_connection_user(c);
+    s->ws = c;
+    char connection_id[UUID_TEXT_SIZE];
+    char organization[UUID_TEXT_SIZE];
+    char person[UUID_TEXT_SIZE];
+    (void)snprintf(connection_id, sizeof(connection_id), "%016llx%016llx",
+                   (unsigned long long)marline__random_u64(marline__random_system()),
+                   (unsigned long long)marline__random_u64(marline__random_system()));
+    marline__uuid_format(&s->identity.organization_id, organization);
+    marline__uuid_format(&s->identity.user_id, person);
+    struct agent_identity identity = {.connection_id = marline__slice_text(connection_id),
+                                      .organization_id = marline__slice_text(organization),
+                                      .user_id = marline__slice_text(person)};
+    struct agent_step step;
+    s->agent = agent_session_open(&hub->options.agent_limits, &identity, hub_now_ns(hub), &step);
+    text_map_put(&hub->loop.sessions, number_key(&s->number), s);
+    char credential[2 * sizeof(s->identity.key_sha256)];
+    marline__hex_encode(s->identity.key_sha256, sizeof(s->identity.key_sha256), credential);
+    router_session_opened(hub->loop.router, s->number,
+                          (struct slice){credential, sizeof(credential)});
+    note_idle_deadline(hub, s);
+    handle_step(hub, s, &step);
+}
+
+static void on_text(void *user, struct ws_connection *c, struct slice text)
+{
+    struct hub *hub = user;
+    struct hub_session *s = ws_connection_user(c);
+    struct agent_step step;
+    agent_session_text(s->agent, text, hub_now_ns(hub), &step);
+    handle_step(hub, s, &step);
+}
+
+static void on_binary(void *user, struct ws_connection *c)
+{
+    struct hub *hub = user;
+    struct hub_session *s = ws_connection_user(c);
+    struct agent_step step;
+    agent_session_binary(s->agent, hub_now_ns(hub), &step);
+    handle_step(hub, s, &step);
+}
+
+static void on_oversize(void *user, struct ws_connection *c)
+{
+    struct hub *hub = user;
+    struct hub_session *s = ws_connection_user(c);
+    struct agent_step step;
+    agent_session_oversize(s->agent, hub_now_ns(hub), &step);
+    handle_step(hub, s, &step);
+}
+
+static void on_closed(void *user, void *connection_user)
+{
+    struct hub *hub = user;
+    struct hub_session *s = connection_user;
+    text_map_remove(&hub->loop.sessions, number_key(&s->number));
+    router_session_closed(hub->loop.router, s->number);
+    struct text_map_cursor cursor;
+    text_map_begin(&s->functions, &cursor);
+    for (char *functions; (functions = text_map_next(&s->functions, &cursor, NULL));) {
+        marline__memory_free(functions);
+    }
+    text_map_deinit(&s->functions);
+    agent_session_destroy(s->agent);
+    marline__memory_free(s);
+    hub_settle(hub);
+}
+
+const struct ws_events hub_agent_events = {
+    .admit = on_admit,
+    .opened = on_opened,
+    .text = on_text,
+    .binary = on_binary,
+    .oversize = on_oversize,
+    .closed = on_closed,
+    .woken = hub_on_woken,
+    .timer = hub_on_timer,
+};
+
+/* ---- time ---- */
+
+void hub_agents_tick(struct hub *hub, uint64_t now_ns)
+{
+    expire_calls(hub, now_ns, "timeout");
+    if (now_ns < hub->loop.next_idle_ns) {
+        return;
+    }
+    hub->loop.next_idle_ns = TIME_NEVER;
+    struct text_map_cursor cursor;
+    text_map_begin(&hub->loop.sessions, &cursor);
+    for (struct hub_session *s; (s = text_map_next(&hub->loop.sessions, &cursor, NULL));) {
+        struct agent_step step;
+        agent_session_tick(s->agent, now_ns, &step);
+        apply_step(s, &step);
+        if (!step.close_code) {
+            note_idle_deadline(hub, s);
+        }
+    }
+}
+
+void hub_agents_end_calls(struct hub *hub)
+{
+    expire_calls(hub, TIME_NEVER, "shutting down");
+}
+
+void hub_agents_close_all(struct hub *hub)
+{
+    struct text_map_cursor cursor;
+    text_map_begin(&hub->loop.sessions, &cursor);
+    for (struct hub_session *s; (s = text_map_next(&hub->loop.sessions, &cursor, NULL));) {
+        ws_connection_close(s->ws, WS_CLOSE_GOING_AWAY, "Shutting down");
+    }
+}

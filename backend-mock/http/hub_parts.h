@@ -1,0 +1,58 @@
+/* What the files of the hub (hub.c, hub_agents.c, hub_runs.c) share. Loop thread only. */
+#ifndef HTTP_HUB_PARTS_H
+#define HTTP_HUB_PARTS_H
+
+#include <pthread.h>
+
+#include "base/clock.h"
+#include "core/router.h"
+#include "core/text_map.h"
+#include "http/hub.h"
+#include "http/ws_server.h"
+
+struct hub {
+    struct hub_options options;
+    pthread_t thread;
+    struct {
+        struct ws_server *ws;
+        struct router *router;
+        struct linker *linker;
+        bool sweeping;
+        struct list runs;         /* struct hub_run */
+        struct text_map sessions; /* number → struct hub_session */
+        uint64_t last_session;
+        uint64_t next_idle_ns;       /* no session is idle before */
+        struct text_map uncommitted; /* invocation id → struct hub_test: result not yet stored */
+        size_t commits;              /* under way */
+        bool stopping;
+        uint64_t stop_deadline_ns;
+        bool ended; /* no more timers */
+    } loop;
+    struct {
+        pthread_mutex_t lock;
+        struct list jobs;
+        bool stopped; /* the loop has ended */
+    } shared;
+};
+
+/* Carries out what the machines want, and sets the timer. After every input. */
+void hub_settle(struct hub *hub);
+void hub_on_woken(void *user);
+void hub_on_timer(void *user);
+
+/* hub_agents.c */
+extern const struct ws_events hub_agent_events;
+void hub_agents_tick(struct hub *hub, uint64_t now_ns);
+void hub_agents_close_all(struct hub *hub);
+/* Every call still in flight ends without an answer. */
+void hub_agents_end_calls(struct hub *hub);
+
+/* hub_runs.c */
+void hub_runs_tick(struct hub *hub, uint64_t now_ns);
+uint64_t hub_runs_deadline(const struct hub *hub);
+void hub_runs_cancel_all(struct hub *hub);
+void hub_runs_destroy(struct hub *hub);
+/* A result came again before it was stored: the acknowledgement goes to whoever brought it last. */
+bool hub_runs_result_repeated(struct hub *hub, struct slice invocation_id, uint64_t session);
+
+#endif

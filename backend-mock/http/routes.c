@@ -1,0 +1,136 @@
+/* The table of tables, matching and authentication. */
+#include "http/routes.h"
+
+#include "base/time_text.h"
+#include "core/alloc.h"
+
+static const struct route *const groups[] = {routes_ingest, routes_connector, routes_mock,
+                                             routes_basic};
+
+/* Takes the next segment off a path that begins with '/'. */
+static struct slice next_segment(struct slice *path)
+{
+    struct slice rest = {path->data + 1, path->size - 1};
+    const char *slash = memchr(rest.data, '/', rest.size);
+    size_t size = slash ? (size_t)(slash - rest.data) : rest.size;
+    *path = (struct slice){rest.data + size, rest.size - size};
+    return (struct slice){rest.data, size};
+}
+
+static bool match(const char *pattern, struct slice path,
+                  struct slice parameters[HTTP_PATH_PARAMETERS_MAX])
+{
+    struct slice expected = marline__slice_text(pattern);
+    size_t count = 0;
+    while (expected.size && path.size) {
+        struct slice want = next_segment(&expected);
+        struct slice have = next_segment(&path);
+        if (want.size && want.data[0] == '{') {
+            if (have.size == 0 || count == HTTP_PATH_PARAMETERS_MAX) {
+                return false;
+            }
+            parameters[count++] = have;
+        } else if (!marline__slice_equal(want, have)) {
+            return false;
+        }
+    }
+    return expected.size == 0 && path.size == 0;
+}
+
+/* NULL when no route serves it; *out_known tells whether another method would be served. */
+static const struct route *find_route(struct http_request *r, struct slice path, bool *out_known)
+{
+    *out_known = false;
+    for (size_t g = 0; g < sizeof(groups) / sizeof(groups[0]); g++) {
+        for (const struct route *route = groups[g]; route->method; route++) {
+            struct slice parameters[HTTP_PATH_PARAMETERS_MAX] = {SLICE_EMPTY};
+            if (!match(route->pattern, path, parameters)) {
+                continue;
+            }
+            *out_known = true;
+            if (strcmp(route->method, http_request_method(r)) == 0) {
+                for (size_t i = 0; i < HTTP_PATH_PARAMETERS_MAX; i++) {
+                    http_request_set_parameter(r, i, parameters[i]);
+                }
+                return route;
+            }
+        }
+    }
+    return NULL;
+}
+
+void routes_handle(struct http_request *r)
+{
+    struct slice path = marline__slice_text(http_request_path(r));
+    if (path.size > 1 && path.data[path.size - 1] == '/') {
+        path.size--;
+    }
+    bool known = false;
+    const struct route *route =
+        path.size && path.data[0] == '/' ? find_route(r, path, &known) : NULL;
+    if (!route) {
+        http_answer_detail(r, known ? 405 : 404, known ? "Method Not Allowed" : "Not Found");
+        return;
+    }
+    if (route->auth == ROUTE_KEY) {
+        struct auth_identity identity;
+        enum auth_result auth =
+            auth_check(http_request_server(r)->store, http_request_header(r, "Authorization"),
+                       AUTH_SCHEME_ANY_CASE, &identity);
+        if (auth != AUTH_OK) {
+            routes_answer_unauthenticated(r, auth);
+            return;
+        }
+        http_request_set_identity(r, &identity);
+    }
+    route->handle(r);
+}
+
+void routes_answer_unauthenticated(struct http_request *r, enum auth_result auth)
+{
+    if (auth == AUTH_DENIED) {
+        http_answer_header(r, "WWW-Authenticate", "Bearer");
+        http_answer_detail(r, 401, "Not authenticated");
+    } else {
+        http_answer_failure(r, 503, "the store cannot look up keys");
+    }
+}
+
+struct store_scope routes_scope(const struct http_request *r)
+{
+    const struct auth_identity *identity = http_request_identity(r);
+    return (struct store_scope){identity->organization_id, identity->project_id};
+}
+
+void routes_answer_store_error(struct http_request *r, const struct store_error *error,
+                               const char *not_found)
+{
+    if (error->status == STORE_NOT_FOUND && not_found) {
+        http_answer_detail(r, 404, "%s", not_found);
+    } else {
+        http_answer_failure(r, error->status == STORE_BUSY ? 503 : 500, error->text);
+    }
+}
+
+void routes_json_time(struct json_writer *w, const char *key, uint64_t unix_ns)
+{
+    char text[TIME_TEXT_SIZE];
+    marline__time_format(unix_ns, text);
+    marline__json_member_text(w, key, text);
+}
+
+void routes_json_uuid(struct json_writer *w, const char *key, const struct uuid *value)
+{
+    char text[UUID_TEXT_SIZE];
+    marline__uuid_format(value, text);
+    marline__json_member_text(w, key, text);
+}
+
+void routes_json_uuid_or_null(struct json_writer *w, const char *key, const struct uuid *value)
+{
+    if (marline__uuid_is_nil(value)) {
+        marline__json_member_null(w, key);
+    } else {
+        routes_json_uuid(w, key, value);
+    }
+}

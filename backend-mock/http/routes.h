@@ -1,0 +1,45 @@
+/* Which handler serves which path, and who may call it. Handlers are grouped in routes_*.c. Each
+ * path is served with and without a slash at its end. */
+#ifndef HTTP_ROUTES_H
+#define HTTP_ROUTES_H
+
+#include "http/http_request.h"
+#include "http/server.h"
+#include "wire/json_writer.h"
+
+enum route_auth {
+    ROUTE_OPEN, /* asks for no key */
+    ROUTE_KEY,  /* 401 without a known key */
+};
+
+struct route {
+    const char *method;
+    const char *pattern; /* "/mock/runs/{id}/spans": a placeholder takes one segment */
+    enum route_auth auth;
+    void (*handle)(struct http_request *request);
+};
+
+/* Finds the route and calls its handler, or answers 404, 405 or 401. On a worker. */
+void routes_handle(struct http_request *request);
+
+/* The groups, each ended by an entry without method. */
+extern const struct route routes_basic[];
+extern const struct route routes_connector[];
+extern const struct route routes_ingest[];
+extern const struct route routes_mock[];
+
+/* ---- for handlers ---- */
+
+/* 401, or 503 while the store cannot say. `auth` is not AUTH_OK. */
+void routes_answer_unauthenticated(struct http_request *request, enum auth_result auth);
+/* What the caller's key may see. */
+struct store_scope routes_scope(const struct http_request *request);
+/* Answers for a store that failed: 404 with `not_found` for STORE_NOT_FOUND, else a masked 5xx. */
+void routes_answer_store_error(struct http_request *request, const struct store_error *error,
+                               const char *not_found);
+/* "2026-01-01T00:00:00.123456Z" */
+void routes_json_time(struct json_writer *w, const char *key, uint64_t unix_ns);
+void routes_json_uuid(struct json_writer *w, const char *key, const struct uuid *value);
+void routes_json_uuid_or_null(struct json_writer *w, const char *key, const struct uuid *value);
+
+#endif

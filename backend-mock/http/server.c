@@ -1,0 +1,73 @@
+/* Start and stop, in the order in which the parts need each other. */
+#include "http/server.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+#include "core/alloc.h"
+#include "http/routes.h"
+
+static void give_to_hub(void *user, int socket)
+{
+    struct server *s = user;
+    hub_adopt(s->hub, socket);
+}
+
+static void give_to_http(void *user, int socket, const struct sockaddr *address,
+                         socklen_t address_size)
+{
+    struct server *s = user;
+    http_server_adopt(s->http, socket, address, address_size);
+}
+
+static bool start_parts(struct server *s, const struct server_options *options)
+{
+    s->workers = marline__worker_pool_create(SERVER_WORKERS, SERVER_WORKERS_QUEUE);
+    s->queue = commit_queue_create(options->store, NULL);
+    if (!s->workers || !s->queue) {
+        return false;
+    }
+    struct hub_options hub = {.store = options->store,
+                              .queue = s->queue,
+                              .workers = s->workers,
+                              .agent_limits = options->agent_limits,
+                              .linker = options->linker};
+    s->hub = hub_start(&hub);
+    struct http_server_options http = {
+        .server = s, .workers = s->workers, .handle = routes_handle, .body_max = options->body_max};
+    s->http = s->hub ? http_server_start(&http) : NULL;
+    struct listener_targets targets = {give_to_hub, give_to_http, s};
+    return s->http && listener_start(s->listener, &targets);
+}
+
+struct server *server_start(const struct server_options *options, char error[256])
+{
+    struct server *s = alloc_zeroed(sizeof(*s));
+    s->store = options->store;
+    s->listener = options->listener;
+    if (!start_parts(s, options)) {
+        (void)snprintf(error, 256, "cannot start threads: raise 'ulimit -u' and 'ulimit -n'");
+        server_stop(s);
+        return NULL;
+    }
+    return s;
+}
+
+void server_stop(struct server *s)
+{
+    if (!s) {
+        return;
+    }
+    listener_close(s->listener);
+    if (s->http && !http_server_drain(s->http, SERVER_DRAIN_TIMEOUT_MS)) {
+        marline__log(LOG_WARN, "some requests did not end in time");
+    }
+    if (s->hub) {
+        hub_stop(s->hub, SERVER_DRAIN_TIMEOUT_MS);
+    }
+    (void)marline__worker_pool_stop(s->workers, SERVER_DRAIN_TIMEOUT_MS);
+    commit_queue_destroy(s->queue);
+    hub_destroy(s->hub);
+    http_server_stop(s->http);
+    marline__memory_free(s);
+}

@@ -1,0 +1,41 @@
+/* The backend as a whole: listener, HTTP, hub, workers and commit queue around one store. */
+#ifndef HTTP_SERVER_OF_BACKEND_H
+#define HTTP_SERVER_OF_BACKEND_H
+
+#include "core/agent_session.h"
+#include "core/linker.h"
+#include "http/http_server.h"
+#include "http/hub.h"
+#include "http/listener.h"
+#include "store/commit_queue.h"
+#include "store/store.h"
+
+enum {
+    SERVER_WORKERS = 4,
+    SERVER_WORKERS_QUEUE = 8192,    /* one job per request under way, and some of the hub's */
+    SERVER_DRAIN_TIMEOUT_MS = 5000, /* for requests, then once more for the hub */
+};
+
+struct server {
+    struct store *store; /* borrowed */
+    struct listener *listener;
+    struct worker_pool *workers;
+    struct commit_queue *queue;
+    struct hub *hub;
+    struct http_server *http;
+};
+
+struct server_options {
+    struct store *store;       /* borrowed until destroy */
+    struct listener *listener; /* taken */
+    struct agent_limits agent_limits;
+    struct linker_options linker;
+    size_t body_max; /* 0 = HTTP_BODY_MAX */
+};
+
+/* Connections are accepted when it returns. NULL and a sentence in `error` otherwise. */
+struct server *server_start(const struct server_options *options, char error[256]);
+/* Finishes requests, closes connections, writes what waits, frees. Accepts NULL. */
+void server_stop(struct server *s);
+
+#endif

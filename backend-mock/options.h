@@ -1,0 +1,32 @@
+/* The command line of marline-backend-mock. */
+#ifndef BACKEND_OPTIONS_H
+#define BACKEND_OPTIONS_H
+
+#include "base/log.h"
+
+enum exit_code {
+    EXIT_CODE_OK = 0,
+    EXIT_CODE_USAGE = 2,
+    EXIT_CODE_LISTEN = 3,     /* the address cannot be had */
+    EXIT_CODE_STORE = 4,      /* the store cannot be opened or written */
+    EXIT_CODE_READY_FILE = 5, /* a file of our own cannot be written: key or ready file */
+    EXIT_CODE_INTERNAL = 70,  /* threads or memory */
+};
+
+struct options {
+    const char *listen;
+    const char *store;
+    const char *api_key;    /* NULL = made at the first start */
+    const char *ready_file; /* NULL = none */
+    enum log_level log_level;
+};
+
+enum options_outcome {
+    OPTIONS_SERVE,
+    OPTIONS_DONE, /* help or version was printed */
+    OPTIONS_WRONG /* said so on stderr */
+};
+/* Texts borrow from argv. */
+enum options_outcome options_read(int argc, char **argv, struct options *out);
+
+#endif

@@ -1,0 +1,26 @@
+/* What a client needs to start: a ready-made organization, project and key, shown on stdout and in
+ * the ready file. The ids are the same for every store, so that examples can name them. */
+#ifndef BACKEND_READY_H
+#define BACKEND_READY_H
+
+#include <stdbool.h>
+
+#include "options.h"
+#include "store/store.h"
+
+enum { READY_KEY_SIZE = 513, READY_URL_SIZE = 300 };
+
+struct ready {
+    char base_url[READY_URL_SIZE];
+    char organization_id[UUID_TEXT_SIZE];
+    char project_id[UUID_TEXT_SIZE];
+    char api_key[READY_KEY_SIZE];
+};
+
+/* Makes sure that project and key exist. Prints what is wrong and returns the exit code. */
+enum exit_code ready_prepare(struct store *store, const struct options *options, struct ready *out);
+void ready_print(const struct ready *ready, const char *store);
+/* Whoever sees the file sees it whole. */
+bool ready_write_file(const struct ready *ready, const char *path);
+
+#endif
