@@ -27,6 +27,7 @@ struct options {
     const struct design *design; /* NULL: all */
     enum store_kind store;
     const char *journal;
+    const char *programs; /* of PostgreSQL; NULL: search */
     const char *schedule;
     struct explore_options explore;
     bool json;
@@ -53,6 +54,8 @@ static const char usage[] =
     "Debian's\n"
     "                           package postgresql)\n"
     "      --journal MODE       of sqlite: wal (default) or delete\n"
+    "      --programs FOLDER    of postgres: where initdb and postgres are\n"
+    "                           (default: the newest under /usr/lib/postgresql)\n"
     "\n"
     "exit: 0 as measured · 1 different · 2 misuse · 3 store not installed · 4 store failed\n";
 
@@ -120,6 +123,9 @@ static int choose(struct options *options, int option)
         return choose_store(options, optarg);
     case 'o':
         return choose_journal(options, optarg);
+    case 'p':
+        options->programs = optarg;
+        return 0;
     case 'c':
         options->schedule = optarg;
         return 0;
@@ -148,6 +154,7 @@ static int read_options(int argc, char **argv, struct options *options)
                                           {"schedule", required_argument, NULL, 'c'},
                                           {"seed", required_argument, NULL, 'n'},
                                           {"json", no_argument, NULL, 'j'},
+                                          {"programs", required_argument, NULL, 'p'},
                                           {"shrink", no_argument, NULL, 'k'},
                                           {"all", no_argument, NULL, 'a'},
                                           {NULL, 0, NULL, 0}};
@@ -172,7 +179,7 @@ static int open_store(const struct options *options, struct race_store **out_sto
         opened = store_sqlite_open(options->journal, out_store, why, sizeof why);
         break;
     case STORE_POSTGRES:
-        opened = store_postgres_open(out_store, why, sizeof why);
+        opened = store_postgres_open(options->programs, out_store, why, sizeof why);
         break;
     }
     if (opened == STORE_OPEN_OK)
@@ -205,6 +212,7 @@ static int explore_all(const struct options *options, struct race_store *store,
     for (size_t i = 0; i < count; i++) {
         explore_design(store, predictor, explored[i], &options->explore, &tallies[i]);
         if (tallies[i].store_failed) {
+            (void)fflush(stdout);
             (void)fprintf(stderr, "marline-races: %s failed in design %s: %s\n", store->describe,
                           explored[i]->id, store->failure);
             return EXIT_STORE_FAILED;

@@ -185,7 +185,7 @@ static void describe_done(const struct event *event, bool counts_views, char *ou
 static enum colour describe_event(const struct event *event, bool counts_views, char *out,
                                   size_t size)
 {
-    char done[64];
+    char done[64] = "";
     describe_done(event, counts_views, done, sizeof done);
     switch (event->kind) {
     case EVENT_BLOCKED:
@@ -227,11 +227,11 @@ static void print_lanes(FILE *out, int party_count, int party, enum colour colou
 }
 
 static void print_event(FILE *out, const struct design *d, bool counts_views,
-                        const struct event *event)
+                        const struct event *event, int previous_letter)
 {
     char text[96], number[16];
     enum colour colour = describe_event(event, counts_views, text, sizeof text);
-    bool numbered = event->letter > 0 && event->kind != EVENT_RESUMED;
+    bool numbered = event->letter > 0 && event->letter != previous_letter;
     (void)snprintf(number, sizeof number, numbered ? "%4d" : "    ", event->letter);
     print_text(out, COLOUR_DIM, number);
     (void)fputs("  ", out);
@@ -243,7 +243,7 @@ static void print_heads(FILE *out, const struct design *d)
     static const char *const heads[PARTY_MAX] = {"R  the result side", "S  the span side",
                                                  "T  a second batch"};
     (void)fputs("      ", out);
-    for (int lane = 0; lane < d->party_count; lane++) {
+    for (int lane = 0; lane < d->party_count && lane < PARTY_MAX; lane++) {
         print_text(out, COLOUR_DIM, lane ? "│ " : "");
         print_padded(out, COLOUR_BOLD, heads[lane], lane + 1 < d->party_count ? COLUMN_LANE : 0);
     }
@@ -295,6 +295,7 @@ void report_play(FILE *out, const struct design *d, const struct race_store *sto
     (void)fputs("\n\n", out);
     print_heads(out, d);
     for (int i = 0; i < play->event_count; i++)
-        print_event(out, d, store->counts_views, &play->events[i]);
+        print_event(out, d, store->counts_views, &play->events[i],
+                    i > 0 ? play->events[i - 1].letter : 0);
     print_verdict(out, d, schedule, play, decided);
 }

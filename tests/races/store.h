@@ -48,7 +48,9 @@ enum store_open {
 enum store_open store_model_open(bool as_sqlite, struct race_store **out_store);
 enum store_open store_sqlite_open(const char *journal_mode, struct race_store **out_store,
                                   char *out_why, size_t why_size);
-enum store_open store_postgres_open(struct race_store **out_store, char *out_why, size_t why_size);
+/* `programs`: the folder of initdb and postgres; NULL takes Debian's newest. */
+enum store_open store_postgres_open(const char *programs, struct race_store **out_store,
+                                    char *out_why, size_t why_size);
 
 static inline void store_close(struct race_store *s)
 {

@@ -111,6 +111,55 @@ static void given_another_predictor_when_explored_then_differences_are_named(voi
     assert_non_null(strstr(t.first_difference, "the model says"));
 }
 
+/* A store that dies at its n-th statement. */
+static struct race_store *mortal_inner;
+static int mortal_left;
+
+static bool mortal_reset(struct race_store *s, const struct design *design)
+{
+    (void)s;
+    return mortal_inner->functions->reset(mortal_inner, design);
+}
+
+static enum outcome mortal_run(struct race_store *s, int party, enum step step, struct sight *sight)
+{
+    (void)s;
+    if (mortal_left-- == 0)
+        return OUTCOME_STORE_FAILED;
+    return mortal_inner->functions->run(mortal_inner, party, step, sight);
+}
+
+static enum outcome mortal_resume(struct race_store *s, int party, struct sight *sight)
+{
+    (void)s;
+    return mortal_inner->functions->resume(mortal_inner, party, sight);
+}
+
+static bool mortal_look(struct race_store *s, struct rest *out_rest)
+{
+    (void)s;
+    return mortal_inner->functions->look_at_rest(mortal_inner, out_rest);
+}
+
+static void given_a_store_that_dies_when_explored_then_said_at_every_step(void **state)
+{
+    static const struct race_store_functions functions = {.reset = mortal_reset,
+                                                          .run = mortal_run,
+                                                          .resume = mortal_resume,
+                                                          .look_at_rest = mortal_look};
+    struct race_store mortal = {.functions = &functions, .kind = STORE_MODEL};
+    const struct design *d = design_find("A");
+    mortal_inner = *state;
+    for (int statements = 0; statements < 70 * 8; statements++) {
+        struct tally t;
+        mortal_left = statements;
+        explore_design(&mortal, NULL, d, &seeded, &t);
+        assert_true(t.store_failed);
+        assert_false(explore_is_golden(d, STORE_MODEL, &t));
+        assert_int_equal(t.schedules, statements / 8);
+    }
+}
+
 static void given_a_losing_design_when_shrunk_then_the_fewest_turns(void **state)
 {
     char schedule[SCHEDULE_SIZE];
@@ -181,6 +230,7 @@ int main(void)
         TEST(given_three_parties_when_sampled_then_half_a_fix_loses_and_the_design_holds),
         TEST(given_a_wrong_count_when_judged_then_not_golden),
         TEST(given_another_predictor_when_explored_then_differences_are_named),
+        TEST(given_a_store_that_dies_when_explored_then_said_at_every_step),
         TEST(given_a_losing_design_when_shrunk_then_the_fewest_turns),
         TEST(given_a_holding_design_when_shrunk_then_none),
         TEST(given_a_parked_side_when_freed_then_its_owed_letters_run_at_once),
