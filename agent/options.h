@@ -24,13 +24,13 @@ enum option_origin { ORIGIN_DEFAULT, ORIGIN_FILE, ORIGIN_ENVIRONMENT, ORIGIN_FLA
 struct option_spec {
     const char *name; /* "base-url" is --base-url, and base_url in a file */
     enum option_kind kind;
+    bool in_file;             /* may stand in the configuration file */
+    bool secret;              /* never shown */
     const char *value_name;   /* shown in the help; NULL for a flag */
     const char *environment;  /* variable that sets it; NULL = none */
     const char *default_text; /* NULL = none */
     double minimum;           /* of numbers, in the option's unit */
     double maximum;
-    bool in_file; /* may stand in the configuration file */
-    bool secret;  /* never shown */
     const char *help;
 };
 

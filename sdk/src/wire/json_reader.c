@@ -11,79 +11,9 @@
 #include <stdlib.h>
 
 #include "base/hex.h"
+#include "base/utf8.h"
 
 /* ---- text ---- */
-
-/* The table of RFC 3629, section 4. */
-size_t marline__utf8_sequence(struct slice text)
-{
-    const unsigned char *at = (const unsigned char *)text.data;
-    size_t left = text.size;
-    unsigned char lead = at[0];
-    if (lead < 0x80) {
-        return 1;
-    }
-    size_t size = lead >= 0xf0 ? 4 : (lead >= 0xe0 ? 3 : 2);
-    if (lead < 0xc2 || lead > 0xf4 || left < size) {
-        return 0;
-    }
-    unsigned char low = lead == 0xe0 ? 0xa0 : (lead == 0xf0 ? 0x90 : 0x80);
-    unsigned char high = lead == 0xed ? 0x9f : (lead == 0xf4 ? 0x8f : 0xbf);
-    if (at[1] < low || at[1] > high) {
-        return 0;
-    }
-    for (size_t i = 2; i < size; i++) {
-        if ((at[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    return size;
-}
-
-bool marline__utf8_is_valid(struct slice text)
-{
-    while (text.size > 0) {
-        size_t size = marline__utf8_sequence(text);
-        if (size == 0) {
-            return false;
-        }
-        text = (struct slice){text.data + size, text.size - size};
-    }
-    return true;
-}
-
-size_t marline__utf8_length(struct slice text)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < text.size; i++) {
-        count += ((unsigned char)text.data[i] & 0xc0) != 0x80;
-    }
-    return count;
-}
-
-static size_t utf8_encode(uint32_t code, char out[4])
-{
-    if (code < 0x80) {
-        out[0] = (char)code;
-        return 1;
-    }
-    if (code < 0x800) {
-        out[0] = (char)(0xc0 | code >> 6);
-        out[1] = (char)(0x80 | (code & 0x3f));
-        return 2;
-    }
-    if (code < 0x10000) {
-        out[0] = (char)(0xe0 | code >> 12);
-        out[1] = (char)(0x80 | (code >> 6 & 0x3f));
-        out[2] = (char)(0x80 | (code & 0x3f));
-        return 3;
-    }
-    out[0] = (char)(0xf0 | code >> 18);
-    out[1] = (char)(0x80 | (code >> 12 & 0x3f));
-    out[2] = (char)(0x80 | (code >> 6 & 0x3f));
-    out[3] = (char)(0x80 | (code & 0x3f));
-    return 4;
-}
 
 /* Reads the four digits of \uXXXX that start at `at`. */
 static bool read_unit(struct slice text, size_t at, uint32_t *out)
@@ -119,7 +49,7 @@ static size_t decode_escape(struct slice text, size_t *at, char out[4])
     }
     *at += 6;
     if (unit < 0xd800 || unit > 0xdbff) {
-        return utf8_encode(unit, out);
+        return marline__utf8_encode(unit, out);
     }
     uint32_t low;
     if (text.size - *at < 6 || text.data[*at] != '\\' || text.data[*at + 1] != 'u' ||
@@ -127,7 +57,7 @@ static size_t decode_escape(struct slice text, size_t *at, char out[4])
         return 0;
     }
     *at += 6;
-    return utf8_encode(0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00), out);
+    return marline__utf8_encode(0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00), out);
 }
 
 void marline__json_unescape(struct slice raw, struct buffer *out)

@@ -28,6 +28,7 @@
 
 #include "base/buffer.h"
 #include "base/slice.h"
+#include "base/utf8.h"
 
 enum { JSON_DEPTH_MAX = 100 };
 
@@ -97,11 +98,5 @@ bool marline__json_finish(struct json_reader *r);
 void marline__json_unescape(struct slice raw, struct buffer *out);
 /* Checks a whole text; on failure the error and its offset. */
 bool marline__json_is_valid(struct slice text, enum json_flags flags);
-/* UTF-8 well-formedness (RFC 3629: no overlong forms, no surrogates, up to U+10FFFF). */
-bool marline__utf8_is_valid(struct slice text);
-/* Size of the well-formed sequence that a non-empty text starts with, 0 when it is none. */
-size_t marline__utf8_sequence(struct slice text);
-/* Characters (code points) of a well-formed text. */
-size_t marline__utf8_length(struct slice text);
 
 #endif

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "wire/json_reader.h"
+#include "base/utf8.h"
 
 enum {
     DOUBLE_DIGITS_MAX = 17,
@@ -99,20 +99,25 @@ static size_t plain_run(struct slice text)
     return at;
 }
 
-static void escape_byte(struct buffer *out, unsigned char c)
+/* Writes what stands for the start of `text`, which is not plain; returns how much of it. */
+static size_t append_escaped(struct buffer *out, struct slice text)
 {
     static const char letters[] = "btn.fr"; /* of 0x08 to 0x0d */
     static const char digits[] = "0123456789abcdef";
+    unsigned char c = (unsigned char)text.data[0];
     if (c >= 0x80) {
-        marline__buffer_append(out, "\xef\xbf\xbd", 3);
-    } else if (c == '"' || c == '\\') {
+        marline__buffer_append_slice(out, UTF8_REPLACEMENT);
+        return marline__utf8_malformed(text);
+    }
+    if (c == '"' || c == '\\') {
         marline__buffer_append(out, (char[]){'\\', (char)c}, 2);
     } else if (c >= 0x08 && c <= 0x0d && c != 0x0b) {
         marline__buffer_append(out, (char[]){'\\', letters[c - 0x08]}, 2);
     } else {
-        char text[6] = {'\\', 'u', '0', '0', digits[c >> 4], digits[c & 15]};
-        marline__buffer_append(out, text, sizeof text);
+        char unit[6] = {'\\', 'u', '0', '0', digits[c >> 4], digits[c & 15]};
+        marline__buffer_append(out, unit, sizeof unit);
     }
+    return 1;
 }
 
 static void append_string(struct buffer *out, struct slice value)
@@ -121,10 +126,11 @@ static void append_string(struct buffer *out, struct slice value)
     while (value.size > 0) {
         size_t run = plain_run(value);
         marline__buffer_append(out, value.data, run);
-        if (run < value.size) {
-            escape_byte(out, (unsigned char)value.data[run++]);
-        }
         value = (struct slice){value.data + run, value.size - run};
+        if (value.size > 0) {
+            size_t used = append_escaped(out, value);
+            value = (struct slice){value.data + used, value.size - used};
+        }
     }
     marline__buffer_append_byte(out, '"');
 }

@@ -3,8 +3,8 @@
 
 #include "base/hex.h"
 #include "base/time_text.h"
+#include "base/utf8.h"
 #include "wire/base64.h"
-#include "wire/json_reader.h"
 #include "wire/json_writer.h"
 
 /* Stands for the parent of a conversation's later turns; never sent (§4.4). */

@@ -12,6 +12,7 @@
 #include "base/hex.h"
 #include "base/memory.h"
 #include "base/time_text.h"
+#include "base/utf8.h"
 #include "wire/json_reader.h"
 #include "wire/json_writer.h"
 

@@ -390,18 +390,6 @@ static void given_non_finite_tokens_when_allowed_then_numbers(void **state)
     assert_false(marline__json_read_int64(&r, &whole));
 }
 
-static void given_utf8_when_checked_then_only_well_formed_passes(void **state)
-{
-    (void)state;
-    assert_true(marline__utf8_is_valid(SLICE("a\xc3\xa9\xe2\x82\xac\xf4\x8f\xbf\xbf\0")));
-    static const char *const bad[] = {"\x80",         "\xc1\xbf",         "\xe0\x9f\xbf",
-                                      "\xed\xbf\xbf", "\xf0\x8f\xbf\xbf", "\xf5\x80\x80\x80",
-                                      "\xc3",         "\xe2\x28\xa1"};
-    for (size_t i = 0; i < COUNT(bad); i++) {
-        assert_false(marline__utf8_is_valid(marline__slice_text(bad[i])));
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -422,7 +410,6 @@ int main(void)
         cmocka_unit_test(given_thousand_digits_when_read_as_double_then_last_digit_counts),
         cmocka_unit_test(given_many_digits_when_read_as_double_then_as_the_c_library),
         cmocka_unit_test(given_non_finite_tokens_when_allowed_then_numbers),
-        cmocka_unit_test(given_utf8_when_checked_then_only_well_formed_passes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,7 +73,7 @@ static void given_invalid_utf8_when_written_then_replacement_characters(void **s
 {
     (void)state;
     assert_string(SLICE("a\xffz"), "\"a\xef\xbf\xbdz\"");
-    assert_string(SLICE("\xe2\x82"), "\"\xef\xbf\xbd\xef\xbf\xbd\"");
+    assert_string(SLICE("\xe2\x82"), "\"\xef\xbf\xbd\"");
     assert_string(SLICE("\xed\xa0\x80"), "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
 }
 

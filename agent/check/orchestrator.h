@@ -1,0 +1,62 @@
+/* Runs the scenarios side by side, each aligned with the exporter's ticks, and gathers the facts.
+ *
+ * One state machine per scenario, all stepped by the calling thread:
+ *     WAITING   for the tick it starts behind                                    -> RUNNING (start)
+ *     RUNNING   the backend runs its tests; ends when the run is completed       -> SETTLING
+ *     SETTLING  until every span is stored and linked, or time is up             -> DONE (finish)
+ *     DONE      judged; one that was disturbed goes back to WAITING, up to CHECK_ATTEMPTS_MAX times
+ */
+#ifndef AGENT_CHECK_ORCHESTRATOR_H
+#define AGENT_CHECK_ORCHESTRATOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "agent/check/backend_api.h"
+#include "agent/check/facts.h"
+#include "agent/check/pace.h"
+#include "agent/check/probes.h"
+#include "agent/check/verdict.h"
+#include "agent/failure.h"
+
+enum {
+    CHECK_SCENARIOS_MAX = 16,
+    CHECK_ATTEMPTS_MAX = 3,        /* a machine that disturbs it more often is too busy */
+    CHECK_PATIENCE_MS = 10000,     /* beyond the planned end of a run, and of the next export */
+    CHECK_LINK_PATIENCE_MS = 2000, /* from the last span stored to the last span linked */
+};
+
+enum check_state { CHECK_WAITING, CHECK_RUNNING, CHECK_SETTLING, CHECK_DONE };
+
+struct check_run {
+    const struct scenario *scenario;
+    enum check_state state;
+    unsigned attempts;
+    size_t base;          /* tick that it counts from */
+    double deadline;      /* of the state; a position */
+    double link_deadline; /* 0 until every span is stored */
+    bool stray_is_made;
+    int64_t stray_before;
+    double started_at; /* position of the first start */
+    double ended_at;
+    struct facts facts;
+    struct verdict verdict;
+};
+
+struct check {
+    struct pace *pace; /* borrowed, as the next three */
+    struct probes *probes;
+    struct backend_api *api;
+    const marline_client *client;
+    struct check_run runs[CHECK_SCENARIOS_MAX];
+    size_t run_count;
+    bool shows_progress;
+};
+
+void check_add(struct check *c, const struct scenario *scenario);
+void check_deinit(struct check *c);
+/* Returns when all are done; false when the backend or the agent stopped working. */
+bool check_run_all(struct check *c, struct failure *f);
+bool check_is_pass(const struct check *c);
+
+#endif

@@ -1,0 +1,64 @@
+/* The scenarios of `check` as data: which probes run, when their spans end, and which linking point
+ * each span is there to show. Times are in export intervals after a tick of the exporter, so that a
+ * scenario means the same at any interval; at the usual 5 s, 0.4 is 2 s. Constant data. */
+#ifndef AGENT_CHECK_SCENARIO_H
+#define AGENT_CHECK_SCENARIO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum link_point {
+    LINK_NONE,   /* not linked; as an expectation: no claim */
+    LINK_RESULT, /* point 1: tried when a result has been stored */
+    LINK_INGEST, /* point 2: tried when spans have been stored */
+    LINK_SWEEP,  /* the sweeper: repairs what both points missed */
+};
+
+/* "result", "ingest", "sweep", as on the wire; "none". */
+const char *link_point_name(enum link_point p);
+/* "point 1 (result stored)" and so on, for a person. */
+const char *link_point_title(enum link_point p);
+
+struct probe_span {
+    const char *name;
+    double start;
+    double end;
+    /* The point that has to link it. LINK_RESULT also claims that it is stored before the result of
+     * its test, LINK_INGEST that it is stored after. */
+    enum link_point expected;
+};
+
+/* A test function made for this: it does nothing but start and end spans on time. */
+struct probe {
+    const char *endpoint;
+    const char *description;
+    const struct probe_span *spans; /* children of the invocation's span, one after the other */
+    size_t span_count;
+    double end; /* of the invocation, and so of its root span and its result */
+    enum link_point root_expected;
+};
+
+enum { SCENARIO_TESTS_MAX = 8, PROBE_SPANS_MAX = 4 };
+
+struct scenario {
+    const char *name;
+    const char *title; /* one line: what it shows */
+    double start;      /* when its tests begin */
+    const struct probe *tests[SCENARIO_TESTS_MAX];
+    size_t test_count;
+    bool has_stray;     /* an observed call outside any test runs beside them */
+    bool shares_a_post; /* spans of several of its tests must travel in one POST */
+};
+
+size_t scenario_count(void);
+const struct scenario *scenario_at(size_t index);
+/* NULL when there is none of that name. */
+const struct scenario *scenario_find(const char *name);
+/* The latest end of its tests. */
+double scenario_end(const struct scenario *s);
+
+/* Every probe that a scenario uses. */
+size_t probe_count(void);
+const struct probe *probe_at(size_t index);
+
+#endif

@@ -1,0 +1,70 @@
+/* Which backend, with which key, for which project: the settings that every command needs. */
+#ifndef AGENT_CONNECTION_H
+#define AGENT_CONNECTION_H
+
+#include <stdbool.h>
+
+#include "agent/failure.h"
+#include "agent/options.h"
+
+/* Rows for the option table of a command. */
+#define CONNECTION_OPTIONS                                                                         \
+    {.name = "base-url",                                                                           \
+     .kind = OPTION_TEXT,                                                                          \
+     .value_name = "URL",                                                                          \
+     .environment = "RHESIS_BASE_URL",                                                             \
+     .default_text = "http://localhost:8080",                                                      \
+     .in_file = true,                                                                              \
+     .help = "backend: http(s):// or ws(s)://"},                                                   \
+        {.name = "api-key",                                                                        \
+         .kind = OPTION_TEXT,                                                                      \
+         .value_name = "KEY",                                                                      \
+         .environment = "RHESIS_API_KEY",                                                          \
+         .secret = true,                                                                           \
+         .help = "key; other users can see it here: prefer the variable or the file"},             \
+        {.name = "api-key-file",                                                                   \
+         .kind = OPTION_TEXT,                                                                      \
+         .value_name = "FILE",                                                                     \
+         .environment = "RHESIS_API_KEY_FILE",                                                     \
+         .in_file = true,                                                                          \
+         .help = "file whose first line is the key"},                                              \
+        {.name = "project-id",                                                                     \
+         .kind = OPTION_TEXT,                                                                      \
+         .value_name = "UUID",                                                                     \
+         .environment = "RHESIS_PROJECT_ID",                                                       \
+         .in_file = true,                                                                          \
+         .help = "project that the endpoints belong to"},                                          \
+    {                                                                                              \
+        .name = "environment", .kind = OPTION_TEXT, .value_name = "NAME",                          \
+        .environment = "RHESIS_ENVIRONMENT", .default_text = "development", .in_file = true,       \
+        .help = "production, staging, development or local"                                        \
+    }
+
+/* And for every command that logs; its usual level differs. */
+#define LOG_OPTIONS(default_level)                                                                 \
+    {.name = "log-level",                                                                          \
+     .kind = OPTION_TEXT,                                                                          \
+     .value_name = "LEVEL",                                                                        \
+     .environment = "MARLINE_LOG_LEVEL",                                                           \
+     .default_text = (default_level),                                                              \
+     .in_file = true,                                                                              \
+     .help = "error, warn, info or debug"},                                                        \
+    {                                                                                              \
+        .name = "log-format", .kind = OPTION_TEXT, .value_name = "FORMAT",                         \
+        .environment = "MARLINE_LOG_FORMAT", .default_text = "text", .in_file = true,              \
+        .help = "text or json"                                                                     \
+    }
+
+struct connection {
+    const char *base_url; /* borrowed from the options, as all but the key */
+    const char *project_id;
+    char *environment; /* owned, lower case */
+    char *api_key;     /* owned */
+};
+
+/* Checks everything that can be checked without a network. Each failure names the flag and the
+ * variable that mend it. Also starts the log as the options want it. */
+bool connection_resolve(struct connection *c, const struct options *o, struct failure *f);
+void connection_deinit(struct connection *c);
+
+#endif

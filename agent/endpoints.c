@@ -1,0 +1,82 @@
+/* Everything that the agent serves, handed to the client. */
+#include "agent/endpoints.h"
+
+#include "agent/must.h"
+#include "agent/plugin.h"
+#include "agent/service.h"
+
+bool endpoints_init(struct endpoints *e, const struct config *config,
+                    const struct connection *connection, struct failure *f)
+{
+    *e = (struct endpoints){0};
+    for (size_t i = 0; i < config->plugin_count; i++) {
+        if (!plugin_load(config->plugins[i].path, config->plugins[i].where, f)) {
+            return false;
+        }
+    }
+    e->declared_count = marline_endpoint_declared_count();
+    if (e->declared_count + config->endpoint_count == 0) {
+        return failure_set(f, EXIT_CODE_CONFIGURATION,
+                           "nothing to serve: name a --plugin FILE.so, an --exec NAME=COMMAND, or "
+                           "a --config FILE with endpoints");
+    }
+    e->exec = must(marline__memory_array(config->endpoint_count + 1, sizeof *e->exec));
+    for (size_t i = 0; i < config->endpoint_count; i++) {
+        const struct endpoint_config *c = config->endpoints[i];
+        e->exec[e->exec_count++] = (struct exec_endpoint){.name = c->name,
+                                                          .target = &c->exec,
+                                                          .timeout_ms = c->timeout_ms,
+                                                          .project_id = connection->project_id,
+                                                          .environment = connection->environment};
+    }
+    return true;
+}
+
+void endpoints_deinit(struct endpoints *e)
+{
+    marline__memory_free(e->exec);
+    *e = (struct endpoints){0};
+}
+
+static bool add_one(const struct endpoint_config *c, struct exec_endpoint *target,
+                    marline_client *client, struct failure *f)
+{
+    static const marline_parameter usual_parameter = {"input", "str", NULL};
+    marline_parameter *parameters =
+        must(marline__memory_array(c->parameter_count + 1, sizeof *parameters));
+    for (size_t i = 0; i < c->parameter_count; i++) {
+        parameters[i] = (marline_parameter){c->parameters[i].name, c->parameters[i].type,
+                                            c->parameters[i].default_text};
+    }
+    marline_endpoint endpoint = {.size = sizeof endpoint,
+                                 .name = c->name,
+                                 .handler = exec_endpoint_handle,
+                                 .user = target,
+                                 .description = c->description,
+                                 .parameters = c->parameter_count ? parameters : &usual_parameter,
+                                 .parameter_count = c->parameter_count ? c->parameter_count : 1,
+                                 .return_type = c->return_type,
+                                 .request_mapping = c->request_mapping,
+                                 .response_mapping = c->response_mapping};
+    marline_error error = {0};
+    marline_status status = marline_client_add_endpoint(client, &endpoint, &error);
+    marline__memory_free(parameters);
+    return status == MARLINE_OK ||
+           failure_set(f, service_exit_code(status), "%s: %s", c->where, error.text);
+}
+
+bool endpoints_add(const struct endpoints *e, const struct config *config, marline_client *client,
+                   struct failure *f)
+{
+    marline_error error = {0};
+    marline_status status = marline_client_add_declared(client, &error);
+    if (status) {
+        return failure_set(f, service_exit_code(status), "plugins: %s", error.text);
+    }
+    for (size_t i = 0; i < config->endpoint_count; i++) {
+        if (!add_one(config->endpoints[i], &e->exec[i], client, f)) {
+            return false;
+        }
+    }
+    return true;
+}

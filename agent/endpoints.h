@@ -1,0 +1,27 @@
+/* Everything that the agent serves, handed to the client. Main thread. */
+#ifndef AGENT_ENDPOINTS_H
+#define AGENT_ENDPOINTS_H
+
+#include <marline/client.h>
+
+#include "agent/config.h"
+#include "agent/connection.h"
+#include "agent/exec_endpoint.h"
+#include "agent/failure.h"
+
+struct endpoints {
+    struct exec_endpoint *exec;
+    size_t exec_count;
+    size_t declared_count; /* of plugins */
+};
+
+/* Loads the plugins and prepares the rest. Borrows both until deinit. An agent with nothing to
+ * serve is a failure. */
+bool endpoints_init(struct endpoints *e, const struct config *config,
+                    const struct connection *connection, struct failure *f);
+bool endpoints_add(const struct endpoints *e, const struct config *config, marline_client *client,
+                   struct failure *f);
+/* After the client is gone. */
+void endpoints_deinit(struct endpoints *e);
+
+#endif

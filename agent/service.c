@@ -1,0 +1,126 @@
+/* The two channels of one agent. */
+#include "agent/service.h"
+
+#include <inttypes.h>
+
+#include "agent/logger.h"
+#include "base/clock.h"
+
+enum { FLUSH_MIN_MS = 1000 }; /* a drain that used all its time still gets this to post its spans */
+
+enum exit_code service_exit_code(marline_status status)
+{
+    switch (status) {
+    case MARLINE_OK:
+        return EXIT_CODE_OK;
+    case MARLINE_EINVAL:
+        return EXIT_CODE_CONFIGURATION;
+    case MARLINE_EAUTH:
+    case MARLINE_ENOTFOUND:
+    case MARLINE_EREJECTED:
+        return EXIT_CODE_REFUSED;
+    case MARLINE_ETIMEDOUT:
+    case MARLINE_EIO:
+    case MARLINE_EPROTO:
+    case MARLINE_ECANCELED:
+        return EXIT_CODE_UNREACHABLE;
+    case MARLINE_ENOMEM:
+    case MARLINE_EFULL:
+    case MARLINE_ESTATE:
+        break;
+    }
+    return EXIT_CODE_INTERNAL;
+}
+
+static marline_status open_provider(struct service *s, const struct service_options *o,
+                                    marline_error *error)
+{
+    const struct connection *c = o->connection;
+    marline_provider_options provider = MARLINE_PROVIDER_OPTIONS_INIT;
+    marline_status status = marline_provider_create(&provider, &s->provider, error);
+    if (status) {
+        return status;
+    }
+    marline_platform_exporter_options platform = {.size = sizeof platform,
+                                                  .base_url = c->base_url,
+                                                  .api_key = c->api_key,
+                                                  .project_id = c->project_id,
+                                                  .environment = c->environment};
+    marline_exporter exporter;
+    status = marline_exporter_platform_create(&platform, &exporter, error);
+    if (status) {
+        return status;
+    }
+    marline_batch_options batch = MARLINE_BATCH_OPTIONS_INIT;
+    batch.interval_ms = o->export_interval_ms;
+    s->ticks_start_ns = marline__clock_monotonic_ns(marline__clock_system());
+    return marline_provider_add_batch_processor(s->provider, &exporter, &batch, error);
+}
+
+static marline_status open_client(struct service *s, const struct service_options *o,
+                                  marline_error *error)
+{
+    const struct connection *c = o->connection;
+    marline_client_options client = MARLINE_CLIENT_OPTIONS_INIT;
+    client.base_url = c->base_url;
+    client.api_key = c->api_key;
+    client.project_id = c->project_id;
+    client.environment = c->environment;
+    client.worker_count = o->worker_count;
+    client.provider = s->provider;
+    client.on_event = o->on_event;
+    client.user = o->user;
+    return marline_client_create(&client, &s->client, error);
+}
+
+bool service_open(struct service *s, const struct service_options *options, struct failure *f)
+{
+    *s = (struct service){0};
+    marline_error error = {0};
+    marline_status status = open_provider(s, options, &error);
+    if (!status) {
+        marline_provider_set_global(s->provider);
+        status = open_client(s, options, &error);
+    }
+    if (status) {
+        service_close(s, 0);
+        return failure_set(f, service_exit_code(status), "%s", error.text);
+    }
+    return true;
+}
+
+static void log_losses(const marline_provider *provider)
+{
+    marline_delivery d;
+    marline_provider_delivery(provider, &d);
+    uint64_t lost = 0;
+    for (int i = 0; i < MARLINE_DROP_REASONS; i++) {
+        lost += i == MARLINE_DROP_UNSAMPLED ? 0 : d.dropped[i];
+    }
+    logger_write(lost ? LOG_WARN : LOG_DEBUG,
+                 "spans: %" PRIu64 " started, %" PRIu64 " exported, %" PRIu64 " lost", d.started,
+                 d.exported, lost);
+}
+
+void service_close(struct service *s, uint64_t timeout_ms)
+{
+    uint64_t start = marline__clock_monotonic_ns(marline__clock_system());
+    if (s->client) {
+        if (marline_client_stop(s->client, timeout_ms) == MARLINE_ETIMEDOUT) {
+            logger_write(LOG_WARN, "not all invocations were finished in %" PRIu64 " ms: canceled",
+                         timeout_ms);
+        }
+        marline_client_destroy(s->client);
+    }
+    if (s->provider) {
+        uint64_t used_ms =
+            (marline__clock_monotonic_ns(marline__clock_system()) - start) / NS_PER_MS;
+        uint64_t left_ms = timeout_ms > used_ms ? timeout_ms - used_ms : 0;
+        (void)marline_provider_shutdown(s->provider,
+                                        left_ms > FLUSH_MIN_MS ? left_ms : FLUSH_MIN_MS);
+        log_losses(s->provider);
+        marline_provider_set_global(NULL);
+        marline_provider_destroy(s->provider);
+    }
+    *s = (struct service){0};
+}

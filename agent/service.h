@@ -1,0 +1,38 @@
+/* The two channels of one agent: a provider that exports spans to the platform, and the client that
+ * serves endpoints. Main thread. */
+#ifndef AGENT_SERVICE_H
+#define AGENT_SERVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <marline/client.h>
+#include <marline/trace.h>
+
+#include "agent/connection.h"
+#include "agent/failure.h"
+
+struct service_options {
+    const struct connection *connection;
+    uint32_t export_interval_ms; /* 0 = OTEL_BSP_SCHEDULE_DELAY, else 5000 */
+    uint32_t worker_count;
+    marline_client_event_fn on_event; /* may be NULL */
+    void *user;
+};
+
+struct service {
+    marline_provider *provider;
+    marline_client *client;
+    uint64_t ticks_start_ns; /* monotonic: the exporter's tick k is k intervals later */
+};
+
+/* Creates both, and makes the provider the process's; connects nothing yet. */
+bool service_open(struct service *s, const struct service_options *options, struct failure *f);
+/* Drains the client, then flushes the spans, within the time; logs what could not be delivered.
+ * Fits a service that failed to open. */
+void service_close(struct service *s, uint64_t timeout_ms);
+
+/* The exit code for a refusal of the SDK. */
+enum exit_code service_exit_code(marline_status status);
+
+#endif

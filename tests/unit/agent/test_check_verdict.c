@@ -1,0 +1,333 @@
+/* Verdicts on hand-made facts: what a good run looks like, and who is at fault in a bad one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "agent/check/verdict.h"
+
+/* The backend's clock, in ms: the run starts at 1000, ticks come at 5000, 10000 and 15000. */
+struct fixture {
+    struct facts facts;
+    struct verdict verdict;
+};
+
+static void set_id(char out[FACT_ID_SIZE], const char *format, size_t n)
+{
+    char text[32];
+    (void)snprintf(text, sizeof text, "%zu", n);
+    (void)snprintf(out, FACT_ID_SIZE, "%s%s", format, text);
+}
+
+static void add_result(struct facts *f, size_t test, double at_ms)
+{
+    set_id(f->tests[test].test_id, "test-", test);
+    set_id(f->tests[test].result_id, "result-", test);
+    (void)snprintf(f->tests[test].status, FACT_ID_SIZE, "Pass");
+    struct event_fact *e = facts_add_event(f);
+    e->type = EVENT_RESULT_STORED;
+    e->test = (int)test;
+    e->at_ms = at_ms;
+}
+
+/* The stored span `index` of a test (the last is the root), linked as it should be. */
+static void add_span(struct facts *f, size_t test, const char *name, enum link_point expected,
+                     double stored_at_ms)
+{
+    struct span_fact *s = facts_add_span(f);
+    set_id(s->trace_id, "trace-", test);
+    set_id(s->span_id, "span-", f->span_count);
+    (void)snprintf(s->name, sizeof s->name, "%s", name);
+    s->test = test;
+    s->expected = expected;
+    s->is_made = s->is_stored = true;
+    s->stored_at_ms = stored_at_ms;
+    set_id(s->post_id, "post-", (size_t)stored_at_ms);
+    set_id(s->result_id, "result-", test);
+    s->linked_by = expected == LINK_NONE ? LINK_INGEST : expected;
+}
+
+static void add_fast(struct facts *f, size_t test)
+{
+    f->tests[test].probe = scenario_find("fast")->tests[0];
+    add_result(f, test, 2500);
+    add_span(f, test, "function.check.lookup", LINK_INGEST, 5000);
+    add_span(f, test, "function.marline_check_fast", LINK_INGEST, 5000);
+}
+
+static void add_slow(struct facts *f, size_t test)
+{
+    f->tests[test].probe = scenario_find("slow")->tests[0];
+    add_result(f, test, 12500);
+    add_span(f, test, "function.check.plan", LINK_RESULT, 5000);
+    add_span(f, test, "function.check.search", LINK_RESULT, 10000);
+    add_span(f, test, "function.marline_check_slow", LINK_INGEST, 15000);
+}
+
+static int set_up(void **state)
+{
+    static struct fixture f;
+    f = (struct fixture){.facts.interval_ms = 5000};
+    *state = &f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    facts_deinit(&f->facts);
+    verdict_deinit(&f->verdict);
+    return 0;
+}
+
+static void make(struct fixture *f, const char *scenario)
+{
+    f->facts.scenario = scenario_find(scenario);
+    if (strcmp(scenario, "fast") == 0) {
+        add_fast(&f->facts, 0);
+    } else if (strcmp(scenario, "slow") == 0) {
+        add_slow(&f->facts, 0);
+    } else {
+        add_fast(&f->facts, 0);
+        add_slow(&f->facts, 1);
+        add_fast(&f->facts, 2);
+        add_slow(&f->facts, 3);
+        f->facts.stray_is_stored = true;
+    }
+}
+
+static void unlink_span(struct span_fact *s)
+{
+    s->result_id[0] = '\0';
+    s->linked_by = LINK_NONE;
+}
+
+static void assert_only_failure(struct fixture *f, const char *text)
+{
+    verdict_judge(&f->facts, &f->verdict);
+    assert_int_equal(f->verdict.failures.count, 1);
+    assert_string_equal(f->verdict.failures.items[0], text);
+    assert_false(verdict_is_pass(&f->verdict));
+}
+
+static void given_all_linked_as_planned_when_judged_then_pass_and_counts(void **state)
+{
+    struct fixture *f = *state;
+    make(f, "mixed");
+    verdict_judge(&f->facts, &f->verdict);
+    assert_true(verdict_is_pass(&f->verdict));
+    assert_int_equal(f->verdict.spans, 10);
+    assert_int_equal(f->verdict.linked, 10);
+    assert_int_equal(f->verdict.by_point[LINK_RESULT], 4);
+    assert_int_equal(f->verdict.by_point[LINK_INGEST], 6);
+    assert_int_equal(f->verdict.by_point[LINK_SWEEP], 0);
+    assert_true(facts_are_settled(&f->facts));
+}
+
+static void given_early_span_unlinked_when_judged_then_point_1_at_fault(void **state)
+{
+    struct fixture *f = *state;
+    make(f, "slow");
+    unlink_span(&f->facts.spans[0]);
+    assert_only_failure(f,
+                        "slow: span function.check.plan (span-1) of test 1 was stored before the "
+                        "result, and is linked to none; point 1 (result stored) is at fault");
+    assert_false(facts_are_settled(&f->facts));
+    assert_true(facts_are_stored(&f->facts));
+}
+
+static void given_early_span_linked_late_when_judged_then_point_1_at_fault(void **state)
+{
+    struct fixture *f = *state;
+    make(f, "slow");
+    f->facts.spans[1].linked_by = LINK_INGEST;
+    assert_only_failure(f, "slow: span function.check.search (span-2) of test 1 was stored before "
+                           "the result, but was linked by point 2 (spans stored); point 1 (result "
+                           "stored) is at fault");
+}
+
+static void given_late_span_unlinked_when_judged_then_point_2_at_fault(void **state)
+{
+    struct fixture *f = *state;
+    make(f, "fast");
+    unlink_span(&f->facts.spans[0]);
+    assert_only_failure(f,
+                        "fast: span function.check.lookup (span-1) of test 1 was stored after the "
+                        "result, and is linked to none; point 2 (spans stored) is at fault");
+}
+
+static void given_span_left_to_the_sweeper_when_judged_then_the_point_is_named(void **state)
+{
+    struct fixture *f = *state;
+    make(f, "fast");
+    f->facts.spans[1].linked_by = LINK_SWEEP;
+    assert_only_failure(f, "fast: span function.marline_check_fast (span-2) of test 1 was stored "
+                           "after the result, and was left to the sweeper; point 2 (spans stored) "
+                           "is at fault");
+    assert_int_equal(f->verdict.by_point[LINK_SWEEP], 1);
+}
+
+static void given_swept_span_of_a_boundary_when_judged_then_failure(void **state)
+{
+    struct fixture *f = *state;
+    make(f, "fast");
+    f->facts.spans[1].expected = LINK_NONE;
+    f->facts.spans[1].linked_by = LINK_SWEEP;
+    verdict_judge(&f->facts, &f->verdict);
+    assert_int_equal(f->verdict.failures.count, 1);
+}
+
+static void given_result_of_another_test_when_judged_then_failure(void **state)
+{
+    struct fixture *f = *state;
+    make(f, "mixed");
+    (void)snprintf(f->facts.spans[0].result_id, FACT_ID_SIZE, "result-1");
+    assert_only_failure(f, "mixed: span function.check.lookup (span-1) of test 1 carries result "
+                           "result-1, but its test has result result-0; point 2 (spans stored) is "
+                           "at fault");
+    assert_int_equal(f->verdict.linked, 9);
+}
+
+static void given_span_that_never_came_when_judged_then_tracing_channel_at_fault(void **state)
+{
+    struct fixture *f = *state;
+    make(f, "fast");
+    unlink_span(&f->facts.spans[0]);
+    f->facts.spans[0].is_stored = false;
+    assert_only_failure(f, "fast: span function.check.lookup (span-1) of test 1 never reached the "
+                           "backend; the tracing channel is at fault, no linking point");
+    assert_false(facts_are_stored(&f->facts));
+}
+
+static void given_no_result_when_judged_then_testing_channel_at_fault(void **state)
+{
+    struct fixture *f = *state;
+    make(f, "fast");
+    f->facts.tests[0].result_id[0] = '\0';
+    (void)snprintf(f->facts.tests[0].error, FACT_TEXT_SIZE, "timeout");
+    unlink_span(&f->facts.spans[0]);
+    unlink_span(&f->facts.spans[1]);
+    assert_only_failure(f, "fast: test 1 (marline_check_fast) has no result at the backend; the "
+                           "testing channel is at fault: timeout");
+}
+
+static void given_error_result_when_judged_then_failure(void **state)
+{
+    struct fixture *f = *state;
+    make(f, "fast");
+    (void)snprintf(f->facts.tests[0].status, FACT_ID_SIZE, "Error");
+    assert_only_failure(f, "fast: test 1 (marline_check_fast) has status Error instead of Pass");
+}
+
+static void given_span_that_no_probe_made_when_judged_then_failure(void **state)
+{
+    struct fixture *f = *state;
+    make(f, "fast");
+    add_span(&f->facts, 0, "function.alien", LINK_NONE, 5000);
+    f->facts.spans[2].is_made = false;
+    assert_only_failure(f, "fast: the backend has a span function.alien (span-3) that no probe "
+                           "made");
+    assert_int_equal(f->verdict.spans, 2);
+}
+
+static void given_failed_attempt_when_judged_then_point_and_error_named(void **state)
+{
+    struct fixture *f = *state;
+    make(f, "fast");
+    struct event_fact *e = facts_add_event(&f->facts);
+    e->type = EVENT_LINK_ATTEMPT;
+    e->point = LINK_RESULT;
+    (void)snprintf(e->text, sizeof e->text, "disk full");
+    assert_only_failure(f, "fast: point 1 (result stored) failed: disk full");
+}
+
+static void given_stray_span_missing_when_judged_then_failure(void **state)
+{
+    struct fixture *f = *state;
+    make(f, "mixed");
+    f->facts.stray_is_stored = false;
+    assert_only_failure(f,
+                        "mixed: the span outside any test is not stored unlinked at the backend");
+}
+
+/* A busy machine: what should have come after the result came before it, and point 1 linked it. */
+static void given_span_out_of_time_when_judged_then_disturbed_not_failed(void **state)
+{
+    struct fixture *f = *state;
+    make(f, "fast");
+    f->facts.spans[0].stored_at_ms = 2000;
+    f->facts.spans[0].linked_by = LINK_RESULT;
+    verdict_judge(&f->facts, &f->verdict);
+    assert_int_equal(f->verdict.failures.count, 0);
+    assert_int_equal(f->verdict.disturbances.count, 1);
+    assert_false(verdict_is_pass(&f->verdict));
+}
+
+static void given_no_shared_post_when_judged_then_disturbed(void **state)
+{
+    struct fixture *f = *state;
+    make(f, "mixed");
+    for (size_t i = 0; i < f->facts.span_count; i++) {
+        set_id(f->facts.spans[i].post_id, "own-", f->facts.spans[i].test);
+    }
+    verdict_judge(&f->facts, &f->verdict);
+    assert_int_equal(f->verdict.failures.count, 0);
+    assert_string_equal(f->verdict.disturbances.items[0],
+                        "mixed: no POST held spans of more than one test");
+}
+
+static void given_no_spans_when_asked_then_not_settled(void **state)
+{
+    struct fixture *f = *state;
+    f->facts.scenario = scenario_find("fast");
+    assert_false(facts_are_settled(&f->facts));
+}
+
+/* The table itself: what a scenario claims must be possible. */
+static void given_scenarios_when_read_then_spans_fit_their_tests(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < probe_count(); i++) {
+        const struct probe *p = probe_at(i);
+        assert_true(p->span_count <= PROBE_SPANS_MAX);
+        for (size_t j = 0; j < p->span_count; j++) {
+            const struct probe_span *s = &p->spans[j];
+            assert_true(s->start < s->end && s->end <= p->end);
+            assert_true(strncmp(s->name, "function.", 9) == 0);
+            double exported_at = (double)((int)s->end + 1);
+            if (s->expected != LINK_NONE) {
+                assert_int_equal(s->expected, exported_at < p->end ? LINK_RESULT : LINK_INGEST);
+            }
+        }
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(given_all_linked_as_planned_when_judged_then_pass_and_counts),
+        TEST(given_early_span_unlinked_when_judged_then_point_1_at_fault),
+        TEST(given_early_span_linked_late_when_judged_then_point_1_at_fault),
+        TEST(given_late_span_unlinked_when_judged_then_point_2_at_fault),
+        TEST(given_span_left_to_the_sweeper_when_judged_then_the_point_is_named),
+        TEST(given_swept_span_of_a_boundary_when_judged_then_failure),
+        TEST(given_result_of_another_test_when_judged_then_failure),
+        TEST(given_span_that_never_came_when_judged_then_tracing_channel_at_fault),
+        TEST(given_no_result_when_judged_then_testing_channel_at_fault),
+        TEST(given_error_result_when_judged_then_failure),
+        TEST(given_span_that_no_probe_made_when_judged_then_failure),
+        TEST(given_failed_attempt_when_judged_then_point_and_error_named),
+        TEST(given_stray_span_missing_when_judged_then_failure),
+        TEST(given_span_out_of_time_when_judged_then_disturbed_not_failed),
+        TEST(given_no_shared_post_when_judged_then_disturbed),
+        TEST(given_no_spans_when_asked_then_not_settled),
+        TEST(given_scenarios_when_read_then_spans_fit_their_tests),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
