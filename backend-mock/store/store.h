@@ -67,7 +67,9 @@ struct store_span {
     struct slice resource;
     bool has_key;
     struct link_key key; /* its organization is that of the write */
-    bool duplicate;      /* out: this trace and span id was there already, nothing was changed */
+    /* out */
+    bool duplicate; /* this trace and span id was there already, nothing was changed */
+    bool inherited; /* has_key and key were filled in: the context of its trace */
 };
 
 /* ---- writes ---- */
@@ -159,7 +161,8 @@ struct store_insert_result {
     struct uuid duplicate_of;
 };
 
-/* One POST. Unique by (organization, trace, span): a repeat changes nothing and is counted. */
+/* One POST. Unique by (organization, trace, span): a repeat changes nothing and is counted. A span
+ * without context inherits that of its trace while all others of the trace agree on one. */
 struct store_insert_spans {
     struct uuid organization_id;
     struct uuid project_id; /* nil = without project */
@@ -305,6 +308,7 @@ struct store_span_row {
     enum link_point link_source; /* when it has a result */
     uint64_t stored_unix_ns;
     struct slice post_id;
+    bool inherited; /* its context is that of its trace */
 };
 
 /* Conservation (I5), counted from the rows themselves: received = stored + rejected + duplicate;

@@ -59,6 +59,7 @@ uint64_t column_int(sqlite3_stmt *s, int at);
 
 enum {
     CONTEXT_CACHE_SIZE = 1024, /* keys under work at the same time; power of two */
+    TRACE_CACHE_SIZE = 2048,   /* traces whose spans are coming in; power of two */
     SOURCE_CACHE_SIZE = 64,    /* agents sending at the same time; power of two */
     SOURCE_CACHED_MAX = 8192,  /* bytes: a longer resource is looked up each time */
 };
@@ -66,6 +67,20 @@ enum {
 struct context_slot {
     int64_t ref; /* 0 = empty */
     struct link_key key;
+};
+
+/* The context of a trace's spans as far as known; CONTEXT_SEVERAL: they differ. */
+enum { CONTEXT_SEVERAL = -1 };
+struct trace_slot {
+    int64_t ref; /* 0 = empty */
+    int64_t organization_ref;
+    uint8_t trace_id[16];
+    bool has_root;
+    bool is_dirty;       /* has_root or context_ref is to be written */
+    bool is_new;         /* made by this write: no span of it is older */
+    bool has_bare;       /* spans without context may be stored */
+    int64_t context_ref; /* 0 = none yet */
+    struct link_key key; /* when context_ref > 0 */
 };
 
 struct source_slot {
@@ -82,6 +97,7 @@ struct intern {
     struct uuid organization_id;
     int64_t organization_ref; /* 0 = empty */
     struct context_slot contexts[CONTEXT_CACHE_SIZE];
+    struct trace_slot traces[TRACE_CACHE_SIZE];
     struct source_slot sources[SOURCE_CACHE_SIZE];
 };
 
@@ -138,12 +154,25 @@ struct known_attempts {
 enum store_status sqlite_attempts(struct connection *c, const struct link_key *key,
                                   struct known_attempts *out, struct store_error *error);
 
-/* Selects ref, trace_id and start_at of the spans of context ?1 that wait. */
+/* Selects ref, trace id and start of the spans of context ?1 that wait. */
 extern const char sqlite_waiting_sql[];
 /* The result that the span in the current row of that query belongs to; 0 = none yet, or nobody
  * knows. */
 int64_t sqlite_choose_result(sqlite3_stmt *s, const struct known_attempts *known,
                              uint32_t *out_attempt);
+
+/* Notes the trace of a span that was just inserted, and lets spans without context inherit it
+ * through their trace as long as that is unambiguous. `context` is the span's own, or 0. */
+enum store_status sqlite_trace_add(struct sqlite_store *store, struct trace_slot *trace,
+                                   const struct store_span *span, int64_t context,
+                                   struct store_error *error);
+/* The slot of a trace, created when needed; valid until the next call. */
+enum store_status sqlite_trace(struct sqlite_store *store, int64_t organization_ref,
+                               const uint8_t trace_id[16], struct trace_slot **out_slot,
+                               struct store_error *error);
+/* Writes what sqlite_trace_add left to be written. */
+enum store_status sqlite_trace_save(struct sqlite_store *store, struct trace_slot *trace,
+                                    struct store_error *error);
 
 /* A connection for reading; give it back. NULL and *error when none can be opened. */
 struct connection *sqlite_reader_take(struct sqlite_store *store, struct store_error *error);

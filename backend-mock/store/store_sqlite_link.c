@@ -149,8 +149,9 @@ static enum store_status choose_spans(struct connection *c, struct store_link *l
     return status;
 }
 
-const char sqlite_waiting_sql[] = "SELECT ref, trace_id, start_at FROM spans"
-                                  " WHERE context_ref = ? AND result_ref IS NULL";
+const char sqlite_waiting_sql[] = "SELECT s.ref, t.trace_id, s.start_at FROM spans s"
+                                  " JOIN traces t ON t.ref = s.trace_ref"
+                                  " WHERE s.context_ref = ? AND s.result_ref IS NULL";
 
 static enum store_status link_span(struct connection *c, struct store_link *link, int64_t span,
                                    int64_t result, struct store_error *error)

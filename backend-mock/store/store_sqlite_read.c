@@ -265,6 +265,7 @@ static void fill_span_row(sqlite3_stmt *s, struct store_span_row *row)
         .link_source = (enum link_point)sqlite3_column_int(s, 7),
         .stored_unix_ns = column_int(s, 8),
         .post_id = column_text(s, 9),
+        .inherited = sqlite3_column_int(s, 10) != 0,
     };
     (void)column_id(s, 0, row->trace_id, sizeof row->trace_id);
     (void)column_id(s, 1, row->span_id, sizeof row->span_id);
@@ -276,8 +277,9 @@ static enum store_status read_run_spans(struct connection *c, const struct store
                                         void *user, struct store_error *error)
 {
     static const char sql[] =
-        "SELECT s.trace_id, s.span_id, s.parent_span_id, s.name, c.test_id, c.configuration_id,"
-        " r.id, s.link_source, p.at, p.id FROM contexts c JOIN spans s ON s.context_ref = c.ref"
+        "SELECT t.trace_id, s.span_id, s.parent_span_id, s.name, c.test_id, c.configuration_id,"
+        " r.id, s.link_source, p.at, p.id, s.inherited FROM contexts c"
+        " JOIN spans s ON s.context_ref = c.ref JOIN traces t ON t.ref = s.trace_ref"
         " JOIN posts p ON p.ref = s.post_ref LEFT JOIN results r ON r.ref = s.result_ref"
         " WHERE c.run_id = ?1 AND c.organization_id = ?2 ORDER BY s.ref";
     sqlite3_stmt *head = NULL;
@@ -339,8 +341,9 @@ static enum store_status read_posts(struct connection *c, const struct uuid *org
 static enum store_status count_stored(struct connection *c, const struct uuid *organization_id,
                                       struct store_ledger *out, struct store_error *error)
 {
-    static const char sql[] = "SELECT count(*) FROM spans WHERE organization_ref ="
-                              " (SELECT ref FROM organizations WHERE id = ?)";
+    static const char sql[] = "SELECT count(*) FROM organizations o"
+                              " JOIN traces t ON t.organization_ref = o.ref"
+                              " JOIN spans s ON s.trace_ref = t.ref WHERE o.id = ?";
     sqlite3_stmt *s = connection_statement(c, sql, error);
     if (!s) {
         return error->status;

@@ -52,16 +52,21 @@ static const char *const version_1[] = {
     "  ref INTEGER PRIMARY KEY, organization_id BLOB NOT NULL, id TEXT NOT NULL,"
     "  at INTEGER NOT NULL, received INTEGER NOT NULL, stored INTEGER NOT NULL,"
     "  duplicate INTEGER NOT NULL, rejected INTEGER NOT NULL);",
+    "CREATE TABLE organizations(ref INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE);",
+    /* context_ref: that of all spans of the trace which have one; -1 when they differ. */
+    "CREATE TABLE traces("
+    "  ref INTEGER PRIMARY KEY, organization_ref INTEGER NOT NULL, trace_id BLOB NOT NULL,"
+    "  has_root INTEGER NOT NULL, context_ref INTEGER, UNIQUE(organization_ref, trace_id));",
     "CREATE TABLE spans("
-    "  ref INTEGER PRIMARY KEY, trace_id BLOB NOT NULL, span_id BLOB NOT NULL,"
-    "  parent_span_id BLOB, organization_ref INTEGER NOT NULL, source_ref INTEGER NOT NULL,"
-    "  post_ref INTEGER NOT NULL, context_ref INTEGER, result_ref INTEGER, link_source INTEGER,"
+    "  ref INTEGER PRIMARY KEY, trace_ref INTEGER NOT NULL, span_id BLOB NOT NULL,"
+    "  parent_span_id BLOB, source_ref INTEGER NOT NULL, post_ref INTEGER NOT NULL,"
+    "  context_ref INTEGER, inherited INTEGER, result_ref INTEGER, link_source INTEGER,"
     "  kind INTEGER NOT NULL, status INTEGER NOT NULL, start_at INTEGER NOT NULL,"
     "  duration_ns INTEGER NOT NULL, name TEXT NOT NULL, status_message TEXT,"
     "  conversation_id TEXT, attributes TEXT, events TEXT, links TEXT);",
-    "CREATE TABLE organizations(ref INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE);",
-    /* The identity of a span, and the way to a trace. */
-    "CREATE UNIQUE INDEX spans_identity ON spans(organization_ref, trace_id, span_id);",
+    /* The identity of a span, and the way to those of a trace. */
+    "CREATE UNIQUE INDEX spans_identity ON spans(trace_ref, span_id);",
+    "CREATE INDEX spans_roots ON spans(start_at) WHERE parent_span_id IS NULL;",
     "CREATE INDEX spans_by_context ON spans(context_ref, result_ref, link_source)"
     "  WHERE context_ref IS NOT NULL;",
     /* Small in a healthy store: what the linking points and the sweeper look at. */
@@ -72,12 +77,13 @@ static const char *const version_1[] = {
     "  at INTEGER NOT NULL, result_found INTEGER NOT NULL, spans_found INTEGER NOT NULL,"
     "  linked INTEGER NOT NULL, error TEXT);",
     "CREATE INDEX link_attempts_by_context ON link_attempts(context_ref);",
-    "CREATE VIEW readable_spans AS SELECT lower(hex(s.trace_id)) AS trace_id,"
+    "CREATE VIEW readable_spans AS SELECT lower(hex(t.trace_id)) AS trace_id,"
     "  lower(hex(s.span_id)) AS span_id, lower(hex(s.parent_span_id)) AS parent_span_id, s.name,"
     "  lower(hex(c.run_id)) AS test_run_id, lower(hex(c.test_id)) AS test_id,"
     "  lower(hex(c.configuration_id)) AS test_configuration_id, c.attempt,"
     "  lower(hex(r.id)) AS test_result_id, s.link_source, s.attributes"
-    "  FROM spans s LEFT JOIN contexts c ON c.ref = s.context_ref"
+    "  FROM spans s JOIN traces t ON t.ref = s.trace_ref LEFT JOIN contexts c ON c.ref = "
+    "s.context_ref"
     "  LEFT JOIN results r ON r.ref = s.result_ref;",
     "CREATE VIEW readable_results AS SELECT lower(hex(r.id)) AS id,"
     "  lower(hex(c.run_id)) AS test_run_id, lower(hex(c.test_id)) AS test_id,"

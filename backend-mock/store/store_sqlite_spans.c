@@ -286,7 +286,7 @@ static struct slice unless_empty(struct slice json, const char *empty)
 
 /* The references of one span's row. */
 struct span_refs {
-    int64_t organization;
+    int64_t trace;
     int64_t post;
     int64_t source;
     int64_t context; /* 0 = none */
@@ -294,14 +294,14 @@ struct span_refs {
 
 static void bind_span(sqlite3_stmt *s, const struct store_span *span, const struct span_refs *refs)
 {
-    (void)sqlite3_bind_blob(s, 1, span->trace_id, sizeof span->trace_id, SQLITE_STATIC);
+    bind_ref(s, 1, refs->trace);
     (void)sqlite3_bind_blob(s, 2, span->span_id, sizeof span->span_id, SQLITE_STATIC);
     (void)sqlite3_bind_blob(s, 3, span->has_parent ? span->parent_span_id : NULL,
                             sizeof span->parent_span_id, SQLITE_STATIC);
-    bind_ref(s, 4, refs->organization);
-    bind_ref(s, 5, refs->source);
-    bind_ref(s, 6, refs->post);
-    bind_ref(s, 7, refs->context);
+    bind_ref(s, 4, refs->source);
+    bind_ref(s, 5, refs->post);
+    bind_ref(s, 6, refs->context);
+    bind_ref(s, 7, span->inherited);
     bind_int(s, 8, span->kind);
     bind_int(s, 9, span->status);
     bind_int(s, 10, span->start_unix_ns);
@@ -318,9 +318,9 @@ static enum store_status insert_span(struct connection *c, struct store_span *sp
                                      const struct span_refs *refs, struct store_error *error)
 {
     static const char sql[] =
-        "INSERT INTO spans(trace_id, span_id, parent_span_id, organization_ref, source_ref,"
-        " post_ref, context_ref, kind, status, start_at, duration_ns, name, status_message,"
-        " conversation_id, attributes, events, links)"
+        "INSERT INTO spans(trace_ref, span_id, parent_span_id, source_ref, post_ref, context_ref,"
+        " inherited, kind, status, start_at, duration_ns, name, status_message, conversation_id,"
+        " attributes, events, links)"
         " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
     sqlite3_stmt *s = connection_statement(c, sql, error);
     if (!s) {
@@ -332,16 +332,55 @@ static enum store_status insert_span(struct connection *c, struct store_span *sp
     return status;
 }
 
+static void inherit(const struct trace_slot *trace, struct store_span *span, int64_t *context)
+{
+    span->inherited = !span->has_key && trace->context_ref > 0;
+    if (span->inherited) {
+        span->has_key = true;
+        span->key = trace->key;
+        *context = trace->context_ref;
+    }
+}
+
 static enum store_status insert_one(struct sqlite_store *store, const struct store_insert_spans *in,
-                                    struct store_span *span, struct span_refs *refs,
+                                    struct store_span *span, int64_t organization, int64_t post,
                                     struct store_error *error)
 {
-    enum store_status status = source_ref(store, in, span, &refs->source, error);
-    refs->context = 0;
-    if (status == STORE_OK && span->has_key) {
-        status = sqlite_context(store, &span->key, &refs->context, error);
+    struct trace_slot *trace = NULL;
+    struct span_refs refs = {.post = post};
+    span->has_key = span->has_key && !span->inherited; /* left by a first try that failed */
+    enum store_status status = source_ref(store, in, span, &refs.source, error);
+    if (status == STORE_OK) {
+        status = sqlite_trace(store, organization, span->trace_id, &trace, error);
     }
-    return status == STORE_OK ? insert_span(&store->writer.connection, span, refs, error) : status;
+    if (status == STORE_OK && span->has_key) {
+        status = sqlite_context(store, &span->key, &refs.context, error);
+    }
+    if (status != STORE_OK) {
+        return status;
+    }
+    inherit(trace, span, &refs.context);
+    refs.trace = trace->ref;
+    status = insert_span(&store->writer.connection, span, &refs, error);
+    return status != STORE_OK || span->duplicate
+               ? status
+               : sqlite_trace_add(store, trace, span, refs.context, error);
+}
+
+/* The traces of the POST, each once: the spans of one mostly come together. */
+static enum store_status save_traces(struct sqlite_store *store,
+                                     const struct store_insert_spans *in, int64_t organization,
+                                     struct store_error *error)
+{
+    enum store_status status = STORE_OK;
+    for (size_t i = 0; status == STORE_OK && i < in->count; i++) {
+        struct trace_slot *trace = NULL;
+        status = sqlite_trace(store, organization, in->spans[i].trace_id, &trace, error);
+        if (status == STORE_OK && trace->is_dirty) {
+            status = sqlite_trace_save(store, trace, error);
+        }
+    }
+    return status;
 }
 
 enum store_status sqlite_insert_spans(struct sqlite_store *store, struct store_write *write,
@@ -349,21 +388,21 @@ enum store_status sqlite_insert_spans(struct sqlite_store *store, struct store_w
 {
     struct connection *c = &store->writer.connection;
     struct store_insert_spans *in = &write->insert_spans;
-    struct span_refs refs = {0};
-    enum store_status status =
-        organization_ref(store, &in->organization_id, &refs.organization, error);
+    int64_t organization = 0;
+    int64_t post = 0;
+    enum store_status status = organization_ref(store, &in->organization_id, &organization, error);
     if (status == STORE_OK) {
-        status = create_post(c, write, &refs.post, error);
+        status = create_post(c, write, &post, error);
     }
     in->stored = 0;
     in->duplicates = 0;
     for (size_t i = 0; status == STORE_OK && i < in->count; i++) {
-        status = insert_one(store, in, &in->spans[i], &refs, error);
+        status = insert_one(store, in, &in->spans[i], organization, post, error);
         in->duplicates += in->spans[i].duplicate;
     }
-    if (status != STORE_OK) {
-        return status;
+    if (status == STORE_OK) {
+        status = save_traces(store, in, organization, error);
     }
     in->stored = in->count - in->duplicates;
-    return finish_post(c, in, refs.post, error);
+    return status == STORE_OK ? finish_post(c, in, post, error) : status;
 }

@@ -202,6 +202,70 @@ static void given_numbered_attempts_when_linked_then_each_to_its_own(void **stat
     assert_int_equal(count_linked(f, &b.result_id), 3);
 }
 
+/* ---- inheriting through the trace ---- */
+
+static void given_bare_span_when_its_trace_has_a_context_then_it_inherits(void **state)
+{
+    struct fixture *f = *state;
+    create_run(f, 1);
+    struct link_key key = key_of(f, 1, 1);
+    (void)insert_spans(f, NULL, 1, 1); /* before the context is known */
+    (void)insert_spans(f, &key, 1, 1);
+    struct store_span late = make_span(f, NULL, 1);
+    struct store_write write = {
+        .type = STORE_INSERT_SPANS,
+        .insert_spans = {f->organization, f->project, SLICE("p"), &late, 1, 0, 0}};
+    must_write(f, &write);
+    assert_true(late.inherited);
+    assert_true(late.has_key && link_key_equal(&late.key, &key));
+    struct store_insert_result result = insert_result(f, &key);
+    assert_int_equal(try_link(f, &key, LINK_POINT_RESULT).linked, 3);
+    assert_int_equal(count_linked(f, &result.result_id), 3);
+    assert_int_equal(read_ledger(f).without_context, 0);
+}
+
+static void given_trace_of_two_tests_when_bare_spans_come_then_they_inherit_nothing(void **state)
+{
+    struct fixture *f = *state;
+    create_run(f, 2);
+    struct link_key one = key_of(f, 1, 1);
+    struct link_key other = key_of(f, 2, 1);
+    (void)insert_spans(f, NULL, 1, 1);
+    (void)insert_spans(f, &one, 1, 1);   /* the bare one inherits … */
+    (void)insert_spans(f, &other, 1, 1); /* … and gives it back */
+    (void)insert_spans(f, NULL, 1, 1);
+    (void)insert_result(f, &one);
+    (void)insert_result(f, &other);
+    assert_int_equal(try_link(f, &one, LINK_POINT_RESULT).linked, 1);
+    assert_int_equal(try_link(f, &other, LINK_POINT_RESULT).linked, 1);
+    assert_int_equal(read_ledger(f).without_context, 2);
+}
+
+static void given_inherited_link_when_trace_becomes_ambiguous_then_it_stays(void **state)
+{
+    struct fixture *f = *state;
+    create_run(f, 2);
+    struct link_key one = key_of(f, 1, 1);
+    struct link_key other = key_of(f, 2, 1);
+    (void)insert_spans(f, &one, 1, 1);
+    (void)insert_spans(f, NULL, 1, 1);
+    struct store_insert_result result = insert_result(f, &one);
+    assert_int_equal(try_link(f, &one, LINK_POINT_RESULT).linked, 2);
+    (void)insert_spans(f, &other, 1, 1);
+    assert_int_equal(count_linked(f, &result.result_id), 2);
+}
+
+static void given_bare_span_when_repeated_with_context_then_nothing_changes(void **state)
+{
+    struct fixture *f = *state;
+    create_run(f, 1);
+    struct link_key key = key_of(f, 1, 1);
+    (void)insert_spans(f, NULL, 1, 1);
+    f->next_span--;
+    assert_int_equal(insert_spans(f, &key, 1, 1).duplicates, 1);
+    assert_int_equal(read_ledger(f).without_context, 1);
+}
+
 /* ---- keys that wait ---- */
 
 static void given_unlinked_span_and_result_when_swept_then_key_is_named(void **state)
@@ -340,6 +404,10 @@ int run_link_contract(const struct store_kind *kind)
         CONTRACT_TEST(given_attempts_apart_in_time_when_spans_do_not_say_which_then_by_window),
         CONTRACT_TEST(given_overlapping_attempts_when_spans_do_not_say_which_then_unlinked),
         CONTRACT_TEST(given_numbered_attempts_when_linked_then_each_to_its_own),
+        CONTRACT_TEST(given_bare_span_when_its_trace_has_a_context_then_it_inherits),
+        CONTRACT_TEST(given_trace_of_two_tests_when_bare_spans_come_then_they_inherit_nothing),
+        CONTRACT_TEST(given_inherited_link_when_trace_becomes_ambiguous_then_it_stays),
+        CONTRACT_TEST(given_bare_span_when_repeated_with_context_then_nothing_changes),
         CONTRACT_TEST(given_unlinked_span_and_result_when_swept_then_key_is_named),
         CONTRACT_TEST(given_many_waiting_keys_when_limited_then_the_oldest),
         CONTRACT_TEST(given_fast_test_when_timeline_read_then_every_event_in_order),

@@ -1,0 +1,166 @@
+/* Traces in SQLite: what their spans have in common, and the inheriting of a context.
+ *
+ * The context of a trace: none -> one (all spans that have a context agree) -> several. While it is
+ * one, spans without context inherit it, those stored before included. When it becomes several,
+ * what was inherited and is not linked yet is taken back; a link never changes. */
+#include "store/store_sqlite.h"
+
+#include <string.h>
+
+/* ---- finding ---- */
+
+static struct trace_slot *slot_of(struct sqlite_store *store, int64_t organization_ref,
+                                  const uint8_t trace_id[16])
+{
+    uint64_t low = 0;
+    uint64_t high = 0;
+    memcpy(&low, trace_id, sizeof low);
+    memcpy(&high, trace_id + sizeof low, sizeof high);
+    uint64_t hash = (low ^ high ^ (uint64_t)organization_ref) * 0x9e3779b97f4a7c15u;
+    return &store->writer.intern.traces[(hash >> 32) % TRACE_CACHE_SIZE];
+}
+
+static enum store_status create_trace(struct connection *c, struct trace_slot *slot,
+                                      struct store_error *error)
+{
+    static const char sql[] = "INSERT INTO traces(organization_ref, trace_id, has_root)"
+                              " VALUES(?, ?, 0) ON CONFLICT DO NOTHING";
+    sqlite3_stmt *s = connection_statement(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    bind_ref(s, 1, slot->organization_ref);
+    (void)sqlite3_bind_blob(s, 2, slot->trace_id, sizeof slot->trace_id, SQLITE_STATIC);
+    enum store_status status = statement_run(c, s, error);
+    slot->is_new = status == STORE_OK && sqlite3_changes(c->db) == 1;
+    slot->ref = slot->is_new ? sqlite3_last_insert_rowid(c->db) : 0;
+    return status;
+}
+
+static enum store_status load_trace(struct connection *c, struct trace_slot *slot,
+                                    struct store_error *error)
+{
+    static const char sql[] =
+        "SELECT t.ref, t.has_root, t.context_ref, c.organization_id, c.run_id, c.test_id,"
+        " c.configuration_id, c.attempt FROM traces t LEFT JOIN contexts c ON c.ref = t.context_ref"
+        " WHERE t.organization_ref = ? AND t.trace_id = ?";
+    sqlite3_stmt *s = connection_statement(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    bind_ref(s, 1, slot->organization_ref);
+    (void)sqlite3_bind_blob(s, 2, slot->trace_id, sizeof slot->trace_id, SQLITE_STATIC);
+    enum store_status status = STORE_OK;
+    if (statement_row(c, s, &status, error)) {
+        slot->ref = sqlite3_column_int64(s, 0);
+        slot->has_root = sqlite3_column_int(s, 1) != 0;
+        slot->context_ref = sqlite3_column_int64(s, 2);
+        slot->key = (struct link_key){column_uuid(s, 3), column_uuid(s, 4), column_uuid(s, 5),
+                                      column_uuid(s, 6), (uint32_t)sqlite3_column_int64(s, 7)};
+        slot->has_bare = slot->context_ref == 0;
+        (void)sqlite3_reset(s);
+    }
+    return status;
+}
+
+enum store_status sqlite_trace(struct sqlite_store *store, int64_t organization_ref,
+                               const uint8_t trace_id[16], struct trace_slot **out_slot,
+                               struct store_error *error)
+{
+    struct connection *c = &store->writer.connection;
+    struct trace_slot *slot = slot_of(store, organization_ref, trace_id);
+    *out_slot = slot;
+    if (slot->ref && slot->organization_ref == organization_ref &&
+        memcmp(slot->trace_id, trace_id, sizeof slot->trace_id) == 0) {
+        return STORE_OK;
+    }
+    if (slot->ref && slot->is_dirty) {
+        enum store_status status = sqlite_trace_save(store, slot, error);
+        if (status != STORE_OK) {
+            return status;
+        }
+    }
+    memset(slot, 0, sizeof *slot);
+    slot->organization_ref = organization_ref;
+    memcpy(slot->trace_id, trace_id, sizeof slot->trace_id);
+    enum store_status status = create_trace(c, slot, error);
+    return status == STORE_OK && !slot->is_new ? load_trace(c, slot, error) : status;
+}
+
+/* ---- changing ---- */
+
+enum store_status sqlite_trace_save(struct sqlite_store *store, struct trace_slot *trace,
+                                    struct store_error *error)
+{
+    static const char sql[] = "UPDATE traces SET has_root = ?, context_ref = ? WHERE ref = ?";
+    struct connection *c = &store->writer.connection;
+    sqlite3_stmt *s = connection_statement(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    bind_int(s, 1, trace->has_root);
+    bind_ref(s, 2, trace->context_ref);
+    bind_ref(s, 3, trace->ref);
+    enum store_status status = statement_run(c, s, error);
+    trace->is_dirty = status != STORE_OK;
+    return status;
+}
+
+static enum store_status update_spans(struct sqlite_store *store, const char *sql, int64_t trace,
+                                      int64_t context, struct store_error *error)
+{
+    struct connection *c = &store->writer.connection;
+    sqlite3_stmt *s = connection_statement(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    bind_ref(s, 1, trace);
+    bind_ref(s, 2, context);
+    return statement_run(c, s, error);
+}
+
+static enum store_status adopt_context(struct sqlite_store *store, struct trace_slot *trace,
+                                       const struct store_span *span, int64_t context,
+                                       struct store_error *error)
+{
+    static const char sql[] = "UPDATE spans SET context_ref = ?2, inherited = 1"
+                              " WHERE trace_ref = ?1 AND context_ref IS NULL";
+    trace->context_ref = context;
+    trace->key = span->key;
+    trace->is_dirty = true;
+    return trace->has_bare ? update_spans(store, sql, trace->ref, context, error) : STORE_OK;
+}
+
+static enum store_status lose_context(struct sqlite_store *store, struct trace_slot *trace,
+                                      struct store_error *error)
+{
+    static const char sql[] = "UPDATE spans SET context_ref = NULL, inherited = NULL"
+                              " WHERE trace_ref = ?1 AND context_ref = ?2 AND inherited = 1"
+                              " AND result_ref IS NULL";
+    int64_t was = trace->context_ref;
+    trace->context_ref = CONTEXT_SEVERAL;
+    trace->has_bare = true;
+    trace->is_dirty = true;
+    return update_spans(store, sql, trace->ref, was, error);
+}
+
+enum store_status sqlite_trace_add(struct sqlite_store *store, struct trace_slot *trace,
+                                   const struct store_span *span, int64_t context,
+                                   struct store_error *error)
+{
+    if (!span->has_parent && !trace->has_root) {
+        trace->has_root = true;
+        trace->is_dirty = true;
+    }
+    if (context == 0) {
+        trace->has_bare = true;
+        return STORE_OK;
+    }
+    if (trace->context_ref == 0) {
+        return adopt_context(store, trace, span, context, error);
+    }
+    if (trace->context_ref != context && trace->context_ref != CONTEXT_SEVERAL) {
+        return lose_context(store, trace, error);
+    }
+    return STORE_OK;
+}
