@@ -1,0 +1,45 @@
+/* A backend-mock of one's own for tests of the agent: a free port, a temporary folder, a store in
+ * it. One per test group or per test. */
+#ifndef TESTS_E2E_AGENT_FIXTURE_H
+#define TESTS_E2E_AGENT_FIXTURE_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+
+#include "../support/program.h"
+#include "agent/process.h"
+
+struct agent_fixture {
+    char folder[64];
+    struct program backend;
+    char base_url[128];
+    char project_id[64];
+    char api_key[128];
+    struct http_client *http;
+};
+
+/* Returns owned; NULL, with the backend's words on stderr, when it does not start. */
+struct agent_fixture *agent_fixture_create(void);
+void agent_fixture_destroy(struct agent_fixture *f);
+
+/* A file of the temporary folder; the text is valid until the next call. */
+const char *agent_fixture_path(const struct agent_fixture *f, const char *name);
+
+/* One REST call with the key. Returns the body, owned; NULL unless the status is 2xx. */
+cJSON *agent_fixture_call(struct agent_fixture *f, const char *method, const char *path,
+                          const char *body);
+/* Starts one test and waits for the run to be completed; returns its first result, owned. */
+cJSON *agent_fixture_run_test(struct agent_fixture *f, const char *function_name,
+                              const char *inputs);
+/* Polls a call until the predicate holds, at most 20 s. */
+bool agent_fixture_wait(struct agent_fixture *f, const char *path,
+                        bool (*predicate)(const cJSON *body, const void *user), const void *user);
+
+/* Runs the agent to its end. `arguments` end with NULL. With `key` NULL the fixture's own. */
+void agent_fixture_run_agent(struct agent_fixture *f, const char *const *arguments,
+                             const char *const *environment, struct process_outcome *out);
+/* Starts the agent in the background; its log is the file "agent.log" of the folder. */
+bool agent_fixture_start_agent(struct agent_fixture *f, struct program *agent,
+                               const char *const *arguments);
+
+#endif

@@ -1,0 +1,233 @@
+/* marline-agent run against a real backend-mock: plugins, programs, failures, and the drain. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../support/program.h"
+#include "agent/exit_code.h"
+#include "agent_fixture.h"
+#include "base/memory.h"
+
+enum { START_MS = 20000, STOP_MS = 30000 };
+
+struct fixture {
+    struct agent_fixture *backend;
+    struct program agent;
+};
+
+static void write_file(const struct agent_fixture *f, const char *name, const char *text)
+{
+    FILE *file = fopen(agent_fixture_path(f, name), "we");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static const char config[] =
+    "endpoints:\n"
+    "  - {name: echo, exec: [/bin/cat]}\n"
+    "  - {name: plain, exec: [/bin/echo, just text]}\n"
+    "  - {name: silent, exec: ['/bin/true']}\n"
+    "  - {name: failing, exec: [/bin/sh, -c, 'echo ValueError: bad input >&2; exit 3']}\n"
+    "  - {name: dying, exec: [/bin/sh, -c, 'kill -ABRT $$']}\n"
+    "  - {name: hanging, exec: [/usr/bin/tail, -f, /dev/null], timeout_ms: 300}\n"
+    "  - name: context\n"
+    "    exec: [/bin/sh, -c, 'echo \"$TRACEPARENT $RHESIS_TEST_ID $RHESIS_API_KEY\"']\n";
+
+static int set_up(void **state)
+{
+    static struct fixture f;
+    f = (struct fixture){.backend = agent_fixture_create()};
+    if (!f.backend) {
+        return -1;
+    }
+    char path[256];
+    write_file(f.backend, "agent.yaml", config);
+    (void)snprintf(path, sizeof path, "%s", agent_fixture_path(f.backend, "agent.yaml"));
+    const char *arguments[] = {"marline-agent",
+                               "run",
+                               "--config",
+                               path,
+                               "--plugin",
+                               MARLINE_LIB_DIR "/plugin-greet.so",
+                               "--export-interval-ms",
+                               "60000", /* only the drain may flush */
+                               NULL};
+    *state = &f;
+    return agent_fixture_start_agent(f.backend, &f.agent, arguments) &&
+                   program_wait_for_text(&f.agent, agent_fixture_path(f.backend, "agent.log"),
+                                         "ready for tests", START_MS)
+               ? 0
+               : -1;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    program_stop(&f->agent);
+    agent_fixture_destroy(f->backend);
+    return 0;
+}
+
+static void assert_result(struct fixture *f, const char *function_name, const char *inputs,
+                          const char *status, const char *member, const char *text)
+{
+    cJSON *result = agent_fixture_run_test(f->backend, function_name, inputs);
+    assert_non_null(result);
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(result, "status")), status);
+    char *json = cJSON_PrintUnformatted(cJSON_GetObjectItem(result, member));
+    assert_non_null(json);
+    if (!strstr(json, text)) {
+        fail_msg("%s: %s is %s, without %s", function_name, member, json, text);
+    }
+    cJSON_free(json);
+    cJSON_Delete(result);
+}
+
+static void given_plugin_when_invoked_then_its_output_is_the_result(void **state)
+{
+    assert_result(*state, "greet", "{\"input\":\"Ada\"}", "Pass", "output", "Hello, Ada!");
+    assert_result(*state, "squares", "{\"n\":3}", "Pass", "output", "14");
+    assert_result(*state, "squares", "{\"n\":0}", "Error", "error", "n must be from 1 to");
+}
+
+static void given_program_when_invoked_then_its_output_is_the_result(void **state)
+{
+    assert_result(*state, "echo", "{\"input\":\"x\\u00e9\",\"n\":12345678901234567}", "Pass",
+                  "output", "\"input\":\"x");
+    assert_result(*state, "plain", "{}", "Pass", "output", "{\"output\":\"just text\"}");
+}
+
+static void given_program_when_invoked_then_it_knows_test_and_trace_but_no_key(void **state)
+{
+    struct fixture *f = *state;
+    cJSON *result = agent_fixture_run_test(f->backend, "context", "{}");
+    assert_non_null(result);
+    const char *output =
+        cJSON_GetStringValue(cJSON_GetObjectItem(cJSON_GetObjectItem(result, "output"), "output"));
+    const char *trace_id = cJSON_GetStringValue(cJSON_GetObjectItem(result, "trace_id"));
+    const char *test_id = cJSON_GetStringValue(cJSON_GetObjectItem(result, "test_id"));
+    assert_non_null(output);
+    assert_non_null(trace_id);
+    assert_non_null(test_id);
+    assert_true(strncmp(output, "00-", 3) == 0);
+    assert_true(strncmp(output + 3, trace_id, 32) == 0);
+    assert_non_null(strstr(output, test_id));
+    assert_null(strstr(output, f->backend->api_key));
+    cJSON_Delete(result);
+}
+
+static void given_programs_that_fail_when_invoked_then_the_error_names_the_cause(void **state)
+{
+    assert_result(*state, "failing", "{}", "Error", "error",
+                  "failing exited with status 3; last line of stderr: ValueError: bad input");
+    assert_result(*state, "dying", "{}", "Error", "error", "dying was ended by signal 6");
+    assert_result(*state, "silent", "{}", "Error", "error", "wrote nothing to stdout");
+    assert_result(*state, "hanging", "{}", "Error", "error", "hanging timed out after 300 ms");
+    assert_result(*state, "echo", "{\"input\":\"still here\"}", "Pass", "output", "still here");
+}
+
+static bool all_linked(const cJSON *body, const void *user)
+{
+    (void)user;
+    const cJSON *result = cJSON_GetArrayItem(cJSON_GetObjectItem(body, "results"), 0);
+    const cJSON *spans = cJSON_GetObjectItem(result, "spans");
+    const cJSON *linked = cJSON_GetObjectItem(result, "linked");
+    return cJSON_IsNumber(spans) && cJSON_IsNumber(linked) && spans->valueint == 2 &&
+           linked->valueint == 2;
+}
+
+static void given_term_when_running_then_spans_are_flushed_and_exit_is_0(void **state)
+{
+    struct fixture *f = *state;
+    cJSON *result = agent_fixture_run_test(f->backend, "plain", "{}");
+    assert_non_null(result);
+    assert_int_equal(cJSON_GetObjectItem(result, "spans")->valueint, 0);
+    program_signal(&f->agent, SIGTERM);
+    assert_true(program_wait(&f->agent, STOP_MS));
+    assert_int_equal(program_exit_status(&f->agent), EXIT_CODE_OK);
+    /* The invocation's span and the program's: both arrived with the drain, both are linked. */
+    assert_true(agent_fixture_wait(
+        f->backend, cJSON_GetStringValue(cJSON_GetObjectItem(result, "path")), all_linked, NULL));
+    cJSON_Delete(result);
+}
+
+struct refusal {
+    const char *arguments[8];
+    const char *environment[2];
+    int exit_code;
+    const char *text;
+};
+
+static void given_bad_input_when_started_then_cause_named_and_exit_code_documented(void **state)
+{
+    static const struct refusal refusals[] = {
+        {{"run"}, {NULL}, EXIT_CODE_CONFIGURATION, "nothing to serve"},
+        {{"run", "--plugin", "/no/such.so"}, {NULL}, EXIT_CODE_CONFIGURATION, "No such file"},
+        {{"run", "--plugin", "/etc/passwd"}, {NULL}, EXIT_CODE_CONFIGURATION, "-shared -fPIC"},
+        {{"run", "--plugin", MARLINE_LIB_DIR "/libmarline.so"},
+         {NULL},
+         EXIT_CODE_CONFIGURATION,
+         "declares no endpoint"},
+        {{"run", "--exec", "a=/no/such"}, {NULL}, EXIT_CODE_CONFIGURATION, "cannot run /no/such"},
+        {{"run", "--config", "/no/such.yaml"}, {NULL}, EXIT_CODE_CONFIGURATION, "No such file"},
+        {{"run", "--plugn", "a"}, {NULL}, EXIT_CODE_USAGE, "See: marline-agent run --help"},
+        {{"run", "--exec", "a=/bin/cat"},
+         {"RHESIS_API_KEY="},
+         EXIT_CODE_CONFIGURATION,
+         "no API key"},
+        {{"run", "--exec", "a=/bin/cat"}, {"RHESIS_API_KEY=rh-wrong"}, EXIT_CODE_REFUSED, "403"},
+        {{"run", "--exec", "a=/bin/cat", "--environment", "moon"},
+         {NULL},
+         EXIT_CODE_CONFIGURATION,
+         "environment 'moon'"},
+        {{"rnu"}, {NULL}, EXIT_CODE_USAGE, "did you mean 'run'?"},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+        struct process_outcome outcome;
+        agent_fixture_run_agent(f->backend, refusals[i].arguments, refusals[i].environment,
+                                &outcome);
+        if (outcome.end != PROCESS_EXITED || outcome.detail != refusals[i].exit_code ||
+            !strstr(outcome.last_error_line, refusals[i].text)) {
+            fail_msg("case %zu: exit %d, %s", i, outcome.detail, outcome.last_error_line);
+        }
+        marline__buffer_deinit(&outcome.output);
+    }
+}
+
+static void given_help_when_asked_then_examples_and_exit_codes(void **state)
+{
+    static const char *const commands[] = {"run", "check"};
+    struct fixture *f = *state;
+    for (size_t i = 0; i < 2; i++) {
+        const char *arguments[] = {commands[i], "--help", NULL};
+        struct process_outcome outcome;
+        agent_fixture_run_agent(f->backend, arguments, NULL, &outcome);
+        assert_int_equal(outcome.detail, EXIT_CODE_OK);
+        assert_non_null(strstr(outcome.output.data, "  marline-agent "));
+        assert_non_null(strstr(outcome.output.data, "Exit codes:"));
+        assert_non_null(strstr(outcome.output.data, "RHESIS_API_KEY"));
+        marline__buffer_deinit(&outcome.output);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(given_plugin_when_invoked_then_its_output_is_the_result),
+        cmocka_unit_test(given_program_when_invoked_then_its_output_is_the_result),
+        cmocka_unit_test(given_program_when_invoked_then_it_knows_test_and_trace_but_no_key),
+        cmocka_unit_test(given_programs_that_fail_when_invoked_then_the_error_names_the_cause),
+        cmocka_unit_test(given_bad_input_when_started_then_cause_named_and_exit_code_documented),
+        cmocka_unit_test(given_help_when_asked_then_examples_and_exit_codes),
+        cmocka_unit_test(given_term_when_running_then_spans_are_flushed_and_exit_is_0),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1,0 +1,199 @@
+/* marline-agent check against a real backend-mock: it passes, and it can fail. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../support/program.h"
+#include "agent/exit_code.h"
+#include "agent_fixture.h"
+#include "base/memory.h"
+
+#define INTERVAL "--export-interval-ms=600"
+
+static int set_up(void **state)
+{
+    *state = agent_fixture_create();
+    return *state ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    agent_fixture_destroy(*state);
+    return 0;
+}
+
+static void switch_points(struct agent_fixture *f, const char *setting)
+{
+    cJSON *answer = agent_fixture_call(f, "PUT", "/mock/link-points", setting);
+    assert_non_null(answer);
+    cJSON_Delete(answer);
+}
+
+/* Returns owned: what check printed with --json; asserts on its exit code. */
+static cJSON *check_json(struct agent_fixture *f, const char *const *arguments, int exit_code)
+{
+    struct process_outcome outcome;
+    agent_fixture_run_agent(f, arguments, NULL, &outcome);
+    assert_int_equal(outcome.end, PROCESS_EXITED);
+    if (outcome.detail != exit_code) {
+        print_message("%s\n%.*s\n", outcome.last_error_line,
+                      SLICE_ARG(marline__buffer_slice(&outcome.output)));
+    }
+    assert_int_equal(outcome.detail, exit_code);
+    cJSON *json = cJSON_ParseWithLength(outcome.output.data, outcome.output.size);
+    marline__buffer_deinit(&outcome.output);
+    assert_non_null(json);
+    return json;
+}
+
+static const cJSON *scenario(const cJSON *json, const char *name)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, cJSON_GetObjectItem(json, "scenarios"))
+    {
+        if (strcmp(cJSON_GetStringValue(cJSON_GetObjectItem(item, "name")), name) == 0) {
+            return item;
+        }
+    }
+    fail_msg("no scenario %s", name);
+    return NULL;
+}
+
+static int number(const cJSON *object, const char *name)
+{
+    const cJSON *item = cJSON_GetObjectItem(object, name);
+    assert_true(cJSON_IsNumber(item));
+    return item->valueint;
+}
+
+static int linked_by(const cJSON *json, const char *name, const char *point)
+{
+    return number(cJSON_GetObjectItem(scenario(json, name), "linked_by"), point);
+}
+
+static void given_working_backend_when_checked_then_every_point_does_its_work(void **state)
+{
+    const char *arguments[] = {"check", "--json", INTERVAL, NULL};
+    cJSON *json = check_json(*state, arguments, EXIT_CODE_OK);
+    assert_true(cJSON_IsTrue(cJSON_GetObjectItem(json, "ok")));
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(json, "scenarios")), 4);
+    assert_int_equal(linked_by(json, "fast", "result"), 0);
+    assert_int_equal(linked_by(json, "fast", "ingest"), 3);
+    assert_int_equal(linked_by(json, "slow", "result"), 2);
+    assert_int_equal(linked_by(json, "slow", "ingest"), 2);
+    assert_int_equal(number(scenario(json, "boundary"), "linked"), 3);
+    assert_int_equal(number(scenario(json, "mixed"), "tests"), 4);
+    assert_int_equal(number(scenario(json, "mixed"), "spans"), 14);
+    assert_int_equal(number(scenario(json, "mixed"), "linked"), 14);
+    assert_int_equal(linked_by(json, "mixed", "sweep"), 0);
+    assert_true(cJSON_GetArraySize(cJSON_GetObjectItem(scenario(json, "slow"), "events")) >= 8);
+    cJSON_Delete(json);
+}
+
+static void given_point_1_off_when_checked_then_slow_fails(void **state)
+{
+    switch_points(*state, "{\"result\":false}");
+    const char *arguments[] = {"check", "--json",     INTERVAL, "--scenario",
+                               "fast",  "--scenario", "slow",   NULL};
+    struct process_outcome outcome;
+    agent_fixture_run_agent(*state, arguments, NULL, &outcome);
+    assert_int_equal(outcome.detail, EXIT_CODE_CHECK_FAILED);
+    assert_non_null(strstr(outcome.output.data, "\"ok\":false"));
+    assert_non_null(strstr(outcome.last_error_line, "slow: span function.check.search"));
+    assert_non_null(strstr(outcome.last_error_line, "point 1 (result stored) is at fault"));
+    marline__buffer_deinit(&outcome.output);
+    switch_points(*state, "{\"result\":true}");
+}
+
+static void given_point_2_off_when_checked_then_fast_fails(void **state)
+{
+    switch_points(*state, "{\"ingest\":false}");
+    const char *arguments[] = {"check", "--json", INTERVAL, "--scenario", "fast", NULL};
+    struct process_outcome outcome;
+    agent_fixture_run_agent(*state, arguments, NULL, &outcome);
+    assert_int_equal(outcome.detail, EXIT_CODE_CHECK_FAILED);
+    assert_non_null(strstr(outcome.last_error_line, "fast: span "));
+    assert_non_null(strstr(outcome.last_error_line, "point 2 (spans stored) is at fault"));
+    marline__buffer_deinit(&outcome.output);
+    switch_points(*state, "{\"ingest\":true}");
+}
+
+static void given_all_points_off_when_checked_then_every_span_is_named_unlinked(void **state)
+{
+    switch_points(*state, "{\"result\":false,\"ingest\":false,\"sweep\":false}");
+    const char *arguments[] = {"check", "--json", INTERVAL, "--scenario", "mixed", NULL};
+    cJSON *json = check_json(*state, arguments, EXIT_CODE_CHECK_FAILED);
+    assert_int_equal(number(scenario(json, "mixed"), "linked"), 0);
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(scenario(json, "mixed"), "unlinked")),
+                     14);
+    cJSON_Delete(json);
+    switch_points(*state, "{\"result\":true,\"ingest\":true,\"sweep\":true}");
+}
+
+static void given_junit_asked_for_when_checked_then_one_case_per_scenario(void **state)
+{
+    const char *path = agent_fixture_path(*state, "check.xml");
+    const char *arguments[] = {"check", INTERVAL, "--scenario=fast", "--junit", path, NULL};
+    struct process_outcome outcome;
+    agent_fixture_run_agent(*state, arguments, NULL, &outcome);
+    assert_int_equal(outcome.detail, EXIT_CODE_OK);
+    assert_non_null(strstr(outcome.output.data, "PASS"));
+    assert_null(strstr(outcome.output.data, "\033")); /* no terminal, no colours */
+    marline__buffer_deinit(&outcome.output);
+    char *xml = program_read_file(path);
+    assert_non_null(strstr(xml, "tests=\"1\" failures=\"0\""));
+    assert_non_null(strstr(xml, "<testcase classname=\"marline.check\" name=\"fast\""));
+    marline__memory_free(xml);
+}
+
+struct refusal {
+    const char *arguments[8];
+    const char *environment[2];
+    int exit_code;
+    const char *text; /* in the message */
+};
+
+static void given_bad_input_when_checked_then_cause_named_and_exit_code_documented(void **state)
+{
+    static const struct refusal refusals[] = {
+        {{"check", "--scenario", "fats"}, {NULL}, EXIT_CODE_USAGE, "did you mean 'fast'?"},
+        {{"check", "--export-interval", "5"}, {NULL}, EXIT_CODE_USAGE, "See: marline-agent check"},
+        {{"check", "--time-scale", "0"}, {NULL}, EXIT_CODE_USAGE, "See: marline-agent check"},
+        {{"check", "--base-url", "http://127.0.0.1:9"}, {NULL}, EXIT_CODE_UNREACHABLE, "127.0.0.1"},
+        {{"check", "--base-url", "localhost"}, {NULL}, EXIT_CODE_CONFIGURATION, "http(s)://"},
+        {{"check"}, {"RHESIS_API_KEY=rh-wrong"}, EXIT_CODE_REFUSED, "refused the key"},
+        {{"check", "--project-id", "99999999-9999-4999-8999-999999999999"},
+         {NULL},
+         EXIT_CODE_REFUSED,
+         "99999999-9999-4999-8999-999999999999"},
+        {{"check", "--project-id", "mine"}, {NULL}, EXIT_CODE_CONFIGURATION, "is not a UUID"},
+        {{"check", "extra"}, {NULL}, EXIT_CODE_USAGE, "See: marline-agent check"},
+    };
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+        struct process_outcome outcome;
+        agent_fixture_run_agent(*state, refusals[i].arguments, refusals[i].environment, &outcome);
+        assert_int_equal(outcome.end, PROCESS_EXITED);
+        if (!strstr(outcome.last_error_line, refusals[i].text) ||
+            outcome.detail != refusals[i].exit_code) {
+            fail_msg("case %zu: exit %d, %s", i, outcome.detail, outcome.last_error_line);
+        }
+        marline__buffer_deinit(&outcome.output);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(given_working_backend_when_checked_then_every_point_does_its_work),
+        cmocka_unit_test(given_point_1_off_when_checked_then_slow_fails),
+        cmocka_unit_test(given_point_2_off_when_checked_then_fast_fails),
+        cmocka_unit_test(given_all_points_off_when_checked_then_every_span_is_named_unlinked),
+        cmocka_unit_test(given_junit_asked_for_when_checked_then_one_case_per_scenario),
+        cmocka_unit_test(given_bad_input_when_checked_then_cause_named_and_exit_code_documented),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
