@@ -10,5 +10,5 @@ int main(void)
         failures += run_link_contract(kinds[i]);
         failures += run_failure_contract(kinds[i]);
     }
-    return failures;
+    return failures + run_durability_contract(&sqlite_file_kind);
 }
