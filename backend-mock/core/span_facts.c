@@ -41,6 +41,8 @@ static void read_member(struct slice key, struct slice value, struct span_facts 
         facts->model = read_name(value);
     } else if (marline__json_key_is(key, "ai.tool.name")) {
         facts->tool = read_name(value);
+    } else if (marline__json_key_is(key, "rhesis.conversation.input")) {
+        facts->conversation_input = read_name(value);
     } else if (marline__json_key_is(key, "ai.llm.tokens.input")) {
         token_flaws[0] = !read_tokens(value, &facts->tokens_input);
     } else if (marline__json_key_is(key, "ai.llm.tokens.output")) {

@@ -19,14 +19,15 @@ const char *span_flaw_text(enum span_flaw flaw);
 
 /* The names are raw JSON text: between the quotes, still escaped; compare with json_key_is, decode
  * with json_unescape. Empty = absent, no string, or an empty string. They borrow from the
- * attributes. */
+ * attributes, so the quotes are still around them. */
 struct span_facts {
-    struct slice operation; /* ai.operation.type */
-    struct slice model;     /* ai.model.name */
-    struct slice tool;      /* ai.tool.name */
-    uint64_t tokens_input;  /* ai.llm.tokens.input; absent or null = 0 */
-    uint64_t tokens_output; /* ai.llm.tokens.output */
-    uint64_t tokens_total;  /* ai.llm.tokens.total; never derived from the two */
+    struct slice operation;          /* ai.operation.type */
+    struct slice model;              /* ai.model.name */
+    struct slice tool;               /* ai.tool.name */
+    struct slice conversation_input; /* rhesis.conversation.input */
+    uint64_t tokens_input;           /* ai.llm.tokens.input; absent or null = 0 */
+    uint64_t tokens_output;          /* ai.llm.tokens.output */
+    uint64_t tokens_total;           /* ai.llm.tokens.total; never derived from the two */
 };
 
 /* An empty text counts as {}. A member given twice: the last counts. With SPAN_FLAW_ATTRIBUTES all
