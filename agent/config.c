@@ -1,8 +1,10 @@
 /* What the agent serves. */
 #include "agent/config.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "agent/json_pointer.h"
 #include "agent/must.h"
 #include "agent/path.h"
 #include "agent/yaml_file.h"
@@ -30,14 +32,15 @@ static void destroy_endpoint(struct endpoint_config *e)
     }
     marline__memory_free(e->parameters);
     exec_target_deinit(&e->exec);
+    http_target_deinit(&e->http);
     marline__memory_free(e);
 }
 
 static struct endpoint_config *create_endpoint(void)
 {
     struct endpoint_config *e = must_zeroed(sizeof *e);
-    e->timeout_ms = EXEC_TIMEOUT_DEFAULT_MS;
-    e->exec.output_max = EXEC_OUTPUT_DEFAULT;
+    e->timeout_ms = CONFIG_TIMEOUT_DEFAULT_MS;
+    e->output_max = CONFIG_OUTPUT_DEFAULT;
     return e;
 }
 
@@ -84,17 +87,30 @@ static bool check_name(const struct config *c, const struct endpoint_config *e, 
     return true;
 }
 
+static bool check_target(const struct endpoint_config *e, struct failure *f)
+{
+    bool is_exec = e->exec.command.count > 0;
+    bool is_http = e->http.url != NULL;
+    if (is_exec && is_http) {
+        return failure_set(f, EXIT_CODE_CONFIGURATION,
+                           "%s: endpoint '%s' has both exec and http; keep one", e->where, e->name);
+    }
+    if (is_exec) {
+        return exec_target_check(&e->exec, e->where, e->name, f);
+    }
+    if (is_http) {
+        return http_target_check(&e->http, e->where, e->name, f);
+    }
+    return failure_set(f, EXIT_CODE_CONFIGURATION,
+                       "%s: endpoint '%s' says not what to run; add exec: [PROGRAM, ARGUMENT…], or "
+                       "http: {url: …}",
+                       e->where, e->name);
+}
+
 /* Takes the endpoint, on failure too. */
 static bool add_endpoint(struct config *c, struct endpoint_config *e, struct failure *f)
 {
-    bool ok = check_name(c, e, f);
-    if (ok && e->exec.command.count == 0) {
-        ok = failure_set(f, EXIT_CODE_CONFIGURATION,
-                         "%s: endpoint '%s' says not what to run; add exec: [PROGRAM, ARGUMENT…]",
-                         e->where, e->name);
-    }
-    ok = ok && exec_target_check(&e->exec, e->where, e->name, f);
-    if (!ok) {
+    if (!check_name(c, e, f) || !check_target(e, f)) {
         destroy_endpoint(e);
         return false;
     }
@@ -192,7 +208,7 @@ static bool read_timeout(struct yaml_file *y, const char *key, yaml_node_t *valu
 static bool read_output_max(struct yaml_file *y, const char *key, yaml_node_t *value, void *target)
 {
     struct endpoint_config *e = target;
-    return yaml_read_whole(y, key, value, 1, CONFIG_OUTPUT_MAX, &e->exec.output_max);
+    return yaml_read_whole(y, key, value, 1, CONFIG_OUTPUT_MAX, &e->output_max);
 }
 
 static bool read_folder(struct yaml_file *y, const char *key, yaml_node_t *value, void *target)
@@ -262,6 +278,141 @@ static bool read_pass(struct yaml_file *y, const char *key, yaml_node_t *value, 
     return yaml_each_item(y, key, value, read_word, &e->exec.pass);
 }
 
+/* ---- http ---- */
+
+static bool read_method(struct yaml_file *y, const char *key, yaml_node_t *value, void *target)
+{
+    struct endpoint_config *e = target;
+    return read_owned_text(y, key, value, &e->http.method);
+}
+
+static bool read_url(struct yaml_file *y, const char *key, yaml_node_t *value, void *target)
+{
+    struct endpoint_config *e = target;
+    return read_owned_text(y, key, value, &e->http.url);
+}
+
+static bool read_pem(struct yaml_file *y, const char *key, const yaml_node_t *value, char **out)
+{
+    const char *text = yaml_read_text(y, key, value);
+    *out = text ? path_join(y->folder, marline__slice_text(text)) : NULL;
+    return text != NULL;
+}
+
+static bool read_ca_file(struct yaml_file *y, const char *key, yaml_node_t *value, void *target)
+{
+    struct endpoint_config *e = target;
+    return read_pem(y, key, value, &e->http.ca_file);
+}
+
+static bool read_certificate_file(struct yaml_file *y, const char *key, yaml_node_t *value,
+                                  void *target)
+{
+    struct endpoint_config *e = target;
+    return read_pem(y, key, value, &e->http.certificate_file);
+}
+
+static bool read_key_file(struct yaml_file *y, const char *key, yaml_node_t *value, void *target)
+{
+    struct endpoint_config *e = target;
+    return read_pem(y, key, value, &e->http.key_file);
+}
+
+/* Replaces ${NAME} by the agent's variable, so that no secret has to stand in the file. */
+static bool expand_variables(struct yaml_file *y, const yaml_node_t *node, const char *text,
+                             struct buffer *out)
+{
+    const char *open;
+    while ((open = strstr(text, "${")) != NULL) {
+        const char *close = strchr(open, '}');
+        if (!close) {
+            return yaml_complain(y, node, "'${' is not closed");
+        }
+        marline__buffer_append_slice(out, (struct slice){text, (size_t)(open - text)});
+        char *name = must_slice((struct slice){open + 2, (size_t)(close - open) - 2});
+        const char *value = getenv(name);
+        if (value) {
+            marline__buffer_append_text(out, value);
+        } else {
+            yaml_complain(y, node, "environment variable %s is not set", name);
+        }
+        marline__memory_free(name);
+        if (!value) {
+            return false;
+        }
+        text = close + 1;
+    }
+    marline__buffer_append_text(out, text);
+    must_buffer(out);
+    return true;
+}
+
+static bool read_header(struct yaml_file *y, const char *key, yaml_node_t *value, void *target)
+{
+    const char *text = yaml_read_text(y, key, value);
+    struct buffer expanded = BUFFER_INIT;
+    bool ok = text && expand_variables(y, value, text, &expanded);
+    if (ok) {
+        http_pairs_add(target, key, expanded.data);
+    }
+    marline__buffer_deinit(&expanded);
+    return ok;
+}
+
+static bool read_headers(struct yaml_file *y, const char *key, yaml_node_t *value, void *target)
+{
+    struct endpoint_config *e = target;
+    return yaml_each_member(y, value, key, read_header, &e->http.headers);
+}
+
+static bool read_body(struct yaml_file *y, const char *key, yaml_node_t *value, void *target)
+{
+    struct endpoint_config *e = target;
+    struct buffer b = BUFFER_INIT;
+    bool ok = yaml_read_json(y, key, value, &b);
+    if (ok) {
+        e->http.body = marline__buffer_take(&b);
+    }
+    marline__buffer_deinit(&b);
+    return ok;
+}
+
+static bool read_pointer(struct yaml_file *y, const char *key, yaml_node_t *value, void *target)
+{
+    const char *text = yaml_read_text(y, key, value);
+    if (text && !json_pointer_is_valid(text)) {
+        return yaml_complain(y, value, "%s: '%s' is no JSON pointer, such as /answer/0/text", key,
+                             text);
+    }
+    if (text) {
+        http_pairs_add(target, key, text);
+    }
+    return text != NULL;
+}
+
+static bool read_response(struct yaml_file *y, const char *key, yaml_node_t *value, void *target)
+{
+    struct endpoint_config *e = target;
+    return yaml_each_member(y, value, key, read_pointer, &e->http.response);
+}
+
+static bool read_http(struct yaml_file *y, const char *key, yaml_node_t *value, void *target)
+{
+    static const struct yaml_key keys[] = {
+        {"method", read_method},
+        {"url", read_url},
+        {"headers", read_headers},
+        {"body", read_body},
+        {"response", read_response},
+        {"ca_file", read_ca_file},
+        {"certificate_file", read_certificate_file},
+        {"key_file", read_key_file},
+    };
+    const struct endpoint_config *e = target;
+    return yaml_read_mapping(y, value, key, keys, COUNT(keys), target) &&
+           (e->http.url || yaml_complain(y, value, "http needs a url"));
+}
+
 /* ---- parameters ---- */
 
 static bool read_parameter_type(struct yaml_file *y, const char *key, yaml_node_t *value,
@@ -309,6 +460,7 @@ static bool read_endpoint(struct yaml_file *y, const char *key, yaml_node_t *val
         {"name", read_name},
         {"description", read_description},
         {"exec", read_command},
+        {"http", read_http},
         {"folder", read_folder},
         {"environment", read_variables},
         {"pass_environment", read_pass},

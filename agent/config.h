@@ -9,9 +9,12 @@
 
 #include "agent/exec_target.h"
 #include "agent/failure.h"
+#include "agent/http_target.h"
 #include "agent/options.h"
 
 enum {
+    CONFIG_TIMEOUT_DEFAULT_MS = 120000, /* what the platform waits for a function */
+    CONFIG_OUTPUT_DEFAULT = 900 * 1024, /* a result message may have 1 MiB (wire-protocol §1.6) */
     CONFIG_TIMEOUT_MAX_MS = 24 * 3600 * 1000, /* longer is a mistake of units */
     CONFIG_OUTPUT_MAX = 64 * 1024 * 1024,
     CONFIG_NAME_MAX = 200, /* bytes, as the SDK allows */
@@ -34,7 +37,9 @@ struct endpoint_config {
     size_t parameter_count;
     size_t parameter_capacity;
     uint64_t timeout_ms;
-    struct exec_target exec;
+    uint64_t output_max;     /* bytes that it may answer */
+    struct exec_target exec; /* one of the two is set */
+    struct http_target http;
 };
 
 struct plugin_config {

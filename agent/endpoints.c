@@ -21,27 +21,41 @@ bool endpoints_init(struct endpoints *e, const struct config *config,
                            "a --config FILE with endpoints");
     }
     e->exec = must(marline__memory_array(config->endpoint_count + 1, sizeof *e->exec));
+    e->http = must(marline__memory_array(config->endpoint_count + 1, sizeof *e->http));
     for (size_t i = 0; i < config->endpoint_count; i++) {
         const struct endpoint_config *c = config->endpoints[i];
-        e->exec[e->exec_count++] = (struct exec_endpoint){.name = c->name,
-                                                          .target = &c->exec,
-                                                          .timeout_ms = c->timeout_ms,
-                                                          .project_id = connection->project_id,
-                                                          .environment = connection->environment};
+        e->exec[i] = (struct exec_endpoint){.name = c->name,
+                                            .target = &c->exec,
+                                            .timeout_ms = c->timeout_ms,
+                                            .output_max = c->output_max,
+                                            .project_id = connection->project_id,
+                                            .environment = connection->environment};
+        e->http[i] = (struct http_endpoint){.name = c->name,
+                                            .target = &c->http,
+                                            .timeout_ms = c->timeout_ms,
+                                            .answer_max = c->output_max};
+        http_endpoint_init(&e->http[i]);
+        e->count++;
     }
     return true;
 }
 
 void endpoints_deinit(struct endpoints *e)
 {
+    for (size_t i = 0; i < e->count; i++) {
+        http_endpoint_deinit(&e->http[i]);
+    }
+    marline__memory_free(e->http);
     marline__memory_free(e->exec);
     *e = (struct endpoints){0};
 }
 
-static bool add_one(const struct endpoint_config *c, struct exec_endpoint *target,
+static bool add_one(const struct endpoints *e, const struct config *config, size_t index,
                     marline_client *client, struct failure *f)
 {
     static const marline_parameter usual_parameter = {"input", "str", NULL};
+    const struct endpoint_config *c = config->endpoints[index];
+    bool is_http = c->http.url != NULL;
     marline_parameter *parameters =
         must(marline__memory_array(c->parameter_count + 1, sizeof *parameters));
     for (size_t i = 0; i < c->parameter_count; i++) {
@@ -50,8 +64,9 @@ static bool add_one(const struct endpoint_config *c, struct exec_endpoint *targe
     }
     marline_endpoint endpoint = {.size = sizeof endpoint,
                                  .name = c->name,
-                                 .handler = exec_endpoint_handle,
-                                 .user = target,
+                                 .handler = is_http ? http_endpoint_handle : exec_endpoint_handle,
+                                 .user =
+                                     is_http ? (void *)&e->http[index] : (void *)&e->exec[index],
                                  .description = c->description,
                                  .parameters = c->parameter_count ? parameters : &usual_parameter,
                                  .parameter_count = c->parameter_count ? c->parameter_count : 1,
@@ -74,7 +89,7 @@ bool endpoints_add(const struct endpoints *e, const struct config *config, marli
         return failure_set(f, service_exit_code(status), "plugins: %s", error.text);
     }
     for (size_t i = 0; i < config->endpoint_count; i++) {
-        if (!add_one(config->endpoints[i], &e->exec[i], client, f)) {
+        if (!add_one(e, config, i, client, f)) {
             return false;
         }
     }

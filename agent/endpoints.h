@@ -8,10 +8,13 @@
 #include "agent/connection.h"
 #include "agent/exec_endpoint.h"
 #include "agent/failure.h"
+#include "agent/http_endpoint.h"
 
 struct endpoints {
-    struct exec_endpoint *exec;
-    size_t exec_count;
+    struct exec_endpoint
+        *exec; /* one each per endpoint of the configuration; one of them is used */
+    struct http_endpoint *http;
+    size_t count;
     size_t declared_count; /* of plugins */
 };
 

@@ -11,10 +11,8 @@
 
 #include "agent/child_environment.h"
 #include "agent/logger.h"
-#include "agent/must.h"
+#include "agent/output.h"
 #include "agent/process.h"
-#include "wire/json_reader.h"
-#include "wire/json_writer.h"
 
 enum { MESSAGE_SIZE = 1024 };
 
@@ -68,7 +66,7 @@ static void describe_exit(const struct exec_endpoint *e, const struct process_ou
         c->type = "output_too_large";
         (void)snprintf(c->text, sizeof c->text,
                        "%s wrote more than %" PRIu64 " bytes to stdout and was killed", e->name,
-                       e->target->output_max);
+                       e->output_max);
         break;
     case PROCESS_NOT_STARTED:
         c->type = "not_started";
@@ -83,25 +81,13 @@ static void describe_exit(const struct exec_endpoint *e, const struct process_ou
     }
 }
 
-static struct slice trimmed(struct slice s)
-{
-    while (s.size > 0 && strchr(" \t\r\n", s.data[s.size - 1]) && s.data[s.size - 1]) {
-        s.size--;
-    }
-    while (s.size > 0 && strchr(" \t\r\n", s.data[0]) && s.data[0]) {
-        s.data++;
-        s.size--;
-    }
-    return s;
-}
-
 static void judge(const struct exec_endpoint *e, const struct process_outcome *o,
                   struct complaint *c)
 {
     c->type = NULL;
     if (o->end != PROCESS_EXITED || o->detail != 0) {
         describe_exit(e, o, c);
-    } else if (trimmed(marline__buffer_slice(&o->output)).size == 0) {
+    } else if (output_trim(marline__buffer_slice(&o->output)).size == 0) {
         c->type = "empty_output";
         (void)snprintf(c->text, sizeof c->text,
                        "%s exited with status 0 but wrote nothing to stdout; a result is expected "
@@ -113,38 +99,6 @@ static void judge(const struct exec_endpoint *e, const struct process_outcome *o
         (void)snprintf(c->text + used, sizeof c->text - used, "; last line of stderr: %s",
                        o->last_error_line);
     }
-}
-
-/* ---- the output ---- */
-
-static bool is_json_object(struct slice text)
-{
-    struct json_reader r;
-    marline__json_reader_init(&r, text, JSON_STRICT);
-    return marline__json_peek(&r) == JSON_OBJECT;
-}
-
-static marline_status set_output(marline_call *call, struct slice text)
-{
-    struct buffer b = BUFFER_INIT;
-    bool is_json = marline__json_is_valid(text, JSON_STRICT);
-    if (is_json && is_json_object(text)) {
-        marline__buffer_append_slice(&b, text);
-    } else {
-        struct json_writer w;
-        marline__json_writer_init(&w, &b);
-        marline__json_begin_object(&w);
-        if (is_json) {
-            marline__json_member_raw(&w, "output", text);
-        } else {
-            marline__json_member_string(&w, "output", text);
-        }
-        marline__json_end_object(&w);
-    }
-    must_buffer(&b);
-    marline_status status = marline_output_json(call, b.data);
-    marline__buffer_deinit(&b);
-    return status;
 }
 
 /* ---- the run ---- */
@@ -203,7 +157,7 @@ static void run_program(marline_call *call, const struct exec_endpoint *e, const
                                       .folder = e->target->folder,
                                       .input = marline__slice_text(marline_inputs_json(call)),
                                       .timeout_ms = e->timeout_ms,
-                                      .output_max = e->target->output_max,
+                                      .output_max = e->output_max,
                                       .is_canceled = is_canceled,
                                       .on_error_line = log_line,
                                       .user = &watch};
@@ -222,7 +176,7 @@ marline_status exec_endpoint_handle(marline_call *call, void *user)
     end_span(&span, &outcome, &complaint);
     marline_status status = complaint.type
                                 ? marline_fail(call, "%s", complaint.text)
-                                : set_output(call, trimmed(marline__buffer_slice(&outcome.output)));
+                                : output_set(call, marline__buffer_slice(&outcome.output));
     marline__buffer_deinit(&outcome.output);
     return status;
 }

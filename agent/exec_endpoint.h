@@ -19,6 +19,7 @@ struct exec_endpoint {
     const char *name;
     const struct exec_target *target;
     uint64_t timeout_ms;
+    uint64_t output_max;    /* bytes */
     const char *project_id; /* may be NULL, as the next one */
     const char *environment;
 };

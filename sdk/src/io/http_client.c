@@ -14,6 +14,7 @@
 
 enum {
     POLL_MAX_MS = 60000, /* a bound only: cancel wakes the poll, libcurl shortens it for timers */
+    POLL_ASK_MS = 100,   /* where the caller has to be asked */
     HOST_SIZE = 128,
 };
 
@@ -211,17 +212,19 @@ static bool set_options(struct http_client *c, const struct http_request *reques
 }
 
 /* Runs the easy handle to its end. CURLE_ABORTED_BY_CALLBACK = canceled. */
-static CURLcode drive(struct http_client *c)
+static CURLcode drive(struct http_client *c, const struct http_request *request)
 {
     int running = 1;
+    int poll_ms = request->is_canceled ? POLL_ASK_MS : POLL_MAX_MS;
     while (running) {
-        if (atomic_load(&c->canceled)) {
+        if (atomic_load(&c->canceled) ||
+            (request->is_canceled && request->is_canceled(request->user))) {
             return CURLE_ABORTED_BY_CALLBACK;
         }
         if (curl_multi_perform(c->multi, &running) != CURLM_OK) {
             return CURLE_OUT_OF_MEMORY;
         }
-        if (running && curl_multi_poll(c->multi, NULL, 0, POLL_MAX_MS, NULL) != CURLM_OK) {
+        if (running && curl_multi_poll(c->multi, NULL, 0, poll_ms, NULL) != CURLM_OK) {
             return CURLE_OUT_OF_MEMORY;
         }
     }
@@ -348,7 +351,7 @@ marline_status marline__http_client_perform(struct http_client *c,
     CURLcode code = CURLE_OUT_OF_MEMORY;
     if (set_headers(&headers, request) && set_options(c, request, headers) &&
         curl_multi_add_handle(c->multi, c->easy) == CURLM_OK) {
-        code = drive(c);
+        code = drive(c, request);
         (void)curl_multi_remove_handle(c->multi, c->easy);
     }
     curl_slist_free_all(headers);

@@ -39,6 +39,10 @@ struct http_request {
     size_t header_count;
     struct slice body;   /* data NULL = none */
     uint64_t timeout_ms; /* from call to last byte of the answer; 0 = none */
+    /* Optional: asked about ten times a second, on the calling thread; true ends the request with
+     * MARLINE_ECANCELED. For callers that cannot call marline__http_client_cancel. */
+    bool (*is_canceled)(void *user);
+    void *user;
 };
 
 struct http_response {

@@ -99,7 +99,7 @@ static void given_whole_file_when_read_then_every_key_arrives(void **state)
     assert_string_equal(e->exec.pass.items[0], "OPENAI_API_KEY");
     assert_string_equal(e->exec.folder, "/tmp");
     assert_int_equal(e->timeout_ms, 1500);
-    assert_int_equal(e->exec.output_max, 10);
+    assert_int_equal(e->output_max, 10);
     assert_int_equal(e->parameter_count, 2);
     assert_string_equal(e->parameters[0].type, "str");
     assert_null(e->parameters[0].default_text);
@@ -139,8 +139,19 @@ static void given_mistakes_when_read_then_line_and_cause_named(void **state)
          ":1: export_interval_ms: 'soon' is not a whole number from 1 to 600000"},
         {"endpoints: {a: b}\n", ":1: endpoints must be a list, not a mapping"},
         {"endpoints:\n  - exec: /bin/cat\n", ":2: an endpoint needs a name"},
-        {"endpoints:\n  - name: a\n",
-         ":2: endpoint 'a' says not what to run; add exec: [PROGRAM, ARGUMENT…]"},
+        {"endpoints:\n  - name: a\n", ":2: endpoint 'a' says not what to run; add exec: [PROGRAM, "
+                                      "ARGUMENT…], or http: {url: …}"},
+        {"endpoints:\n  - {name: a, http: {method: GET}}\n", ":2: http needs a url"},
+        {"endpoints:\n  - {name: a, http: {url: localhost}}\n",
+         ":2: endpoint 'a': url 'localhost' does not start with http:// or https://"},
+        {"endpoints:\n  - {name: a, http: {url: 'http://h', method: get}}\n",
+         ":2: endpoint 'a': method 'get' is not written in capital letters"},
+        {"endpoints:\n  - {name: a, http: {url: 'http://h', response: {output: text}}}\n",
+         ":2: output: 'text' is no JSON pointer, such as /answer/0/text"},
+        {"endpoints:\n  - {name: a, http: {url: 'http://h', headers: {A: '${MARLINE_NONE}'}}}\n",
+         ":2: environment variable MARLINE_NONE is not set"},
+        {"endpoints:\n  - {name: a, exec: /bin/cat, http: {url: 'http://h'}}\n",
+         ":2: endpoint 'a' has both exec and http; keep one"},
         {"endpoints:\n  - {name: a, exec: /bin/cat}\n  - {name: b, shell: true}\n",
          ":3: unknown key 'shell' of an endpoint"},
         {"endpoints:\n  - {name: b, timeout_m: 3}\n",
