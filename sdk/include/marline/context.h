@@ -8,6 +8,7 @@
 #ifndef MARLINE_CONTEXT_H
 #define MARLINE_CONTEXT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <marline/span_data.h>
@@ -61,6 +62,9 @@ MARLINE_API marline_span_group *marline_span_group_create(void);
 MARLINE_API void marline_span_group_unref(marline_span_group *group);
 MARLINE_API marline_context *marline_context_with_group(marline_context *parent,
                                                         marline_span_group *group);
+/* Prompt: whenever the last running span of the group ends, its root as a rule, the batch
+ * processors export at once instead of at the next tick. Off by default. */
+MARLINE_API void marline_span_group_set_prompt(marline_span_group *group, bool is_prompt);
 MARLINE_API uint32_t marline_span_group_started(const marline_span_group *group);
 MARLINE_API uint32_t marline_span_group_ended(const marline_span_group *group);
 

@@ -5,6 +5,7 @@
 #include <marline/client.h>
 #include <marline/context.h>
 #include <marline/endpoint.h>
+#include <marline/sampler.h>
 #include <marline/span_data.h>
 #include <marline/status.h>
 #include <marline/trace.h>

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include <marline/context.h>
+#include <marline/sampler.h>
 #include <marline/span_data.h>
 #include <marline/status.h>
 
@@ -212,14 +213,19 @@ typedef struct marline_provider_options {
     const char *service_name; /* optional: OTEL_SERVICE_NAME, else unknown_service:<program> */
     const marline_attribute *resource; /* optional, copied: more resource attributes */
     size_t resource_count;
+    /* optional, taken, on failure too: NULL = OTEL_TRACES_SAMPLER, else parent-based always on */
+    const marline_sampler *sampler;
+    const marline_span_limits
+        *limits; /* optional, copied: NULL = OTEL_*_LIMIT, else the defaults */
 } marline_provider_options;
 
 #define MARLINE_PROVIDER_OPTIONS_INIT                                                              \
     {                                                                                              \
-        sizeof(marline_provider_options), NULL, NULL, 0                                            \
+        sizeof(marline_provider_options), NULL, NULL, 0, NULL, NULL                                \
     }
 
-/* options may be NULL. */
+/* options may be NULL. With OTEL_SDK_DISABLED=true the provider records nothing and starts no
+ * thread; ids pass through. */
 MARLINE_API marline_status marline_provider_create(const marline_provider_options *options,
                                                    marline_provider **out, marline_error *error);
 /* Stops what still runs, as shutdown with a timeout of 0, and frees. Spans of it become inert. */
@@ -241,11 +247,13 @@ typedef struct marline_batch_options {
     uint32_t batch_max;         /* optional: 0 = OTEL_BSP_MAX_EXPORT_BATCH_SIZE, else 512 */
     uint32_t interval_ms;       /* optional: 0 = OTEL_BSP_SCHEDULE_DELAY, else 5000 */
     uint32_t export_timeout_ms; /* optional: 0 = OTEL_BSP_EXPORT_TIMEOUT, else 30000 */
+    bool
+        prompt; /* optional: the end of a root, or of a child of a remote parent, exports at once */
 } marline_batch_options;
 
 #define MARLINE_BATCH_OPTIONS_INIT                                                                 \
     {                                                                                              \
-        sizeof(marline_batch_options), 0, 0, 0, 0                                                  \
+        sizeof(marline_batch_options), 0, 0, 0, 0, false                                           \
     }
 
 /* Adds a batch processor with a thread of its own. Exports happen when batch_max spans wait, on
@@ -255,6 +263,30 @@ typedef struct marline_batch_options {
 MARLINE_API marline_status
 marline_provider_add_batch_processor(marline_provider *provider, const marline_exporter *exporter,
                                      const marline_batch_options *options, marline_error *error);
+
+/* Adds a processor that exports each span alone, in the thread that ends it: for tests and
+ * consoles. Takes the exporter, on failure too. */
+MARLINE_API marline_status marline_provider_add_simple_processor(marline_provider *provider,
+                                                                 const marline_exporter *exporter,
+                                                                 marline_error *error);
+
+/* A processor of your own. All functions are optional. on_start gets the running span, which it may
+ * change, and the context it started under (NULL = the thread's current one); on_end the ended
+ * span, read-only, borrowed during the call. Both run in the thread that starts or ends the span,
+ * several at once, and must not block (PRC-01). destroy is the last call. */
+typedef struct marline_span_processor {
+    void (*on_start)(void *user, marline_span *span, marline_context *parent);
+    void (*on_end)(void *user, const marline_span_data *span);
+    marline_status (*force_flush)(void *user, uint64_t timeout_ms);
+    marline_status (*shutdown)(void *user, uint64_t timeout_ms);
+    void (*destroy)(void *user);
+    void *user;
+} marline_span_processor;
+
+/* Copies the table, takes `user`, on failure too. Processors run in the order they were added. */
+MARLINE_API marline_status marline_provider_add_processor(marline_provider *provider,
+                                                          const marline_span_processor *processor,
+                                                          marline_error *error);
 
 /* Exports everything ended before the call. MARLINE_ETIMEDOUT when the deadline came first. */
 MARLINE_API marline_status marline_provider_force_flush(marline_provider *provider,

@@ -69,7 +69,7 @@ static marline_string cut_text(marline_string text, uint32_t length)
     return text;
 }
 
-static marline_string cut(const marline_value *value, const struct span_limits *limits)
+static marline_string cut(const marline_value *value, const marline_span_limits *limits)
 {
     marline_string s = value->as.string;
     if (!s.data) {
@@ -96,10 +96,10 @@ static marline_attribute *find(const struct attribute_list *list, marline_string
     return NULL;
 }
 
-static bool copy_value(struct arena *arena, const struct span_limits *limits, uint32_t depth,
+static bool copy_value(struct arena *arena, const marline_span_limits *limits, uint32_t depth,
                        const marline_value *in, marline_value *out);
 
-static bool copy_array(struct arena *arena, const struct span_limits *limits, uint32_t depth,
+static bool copy_array(struct arena *arena, const marline_span_limits *limits, uint32_t depth,
                        const marline_value *in, marline_value *out)
 {
     size_t count = in->as.array.items ? in->as.array.count : 0;
@@ -121,7 +121,7 @@ static bool copy_array(struct arena *arena, const struct span_limits *limits, ui
 }
 
 /* Keys of a map are unique (SPN-04): a later one replaces an earlier one. */
-static bool copy_map(struct arena *arena, const struct span_limits *limits, uint32_t depth,
+static bool copy_map(struct arena *arena, const marline_span_limits *limits, uint32_t depth,
                      const marline_value *in, marline_value *out)
 {
     size_t count = in->as.map.items ? in->as.map.count : 0;
@@ -154,7 +154,7 @@ static bool copy_map(struct arena *arena, const struct span_limits *limits, uint
     return true;
 }
 
-static bool copy_value(struct arena *arena, const struct span_limits *limits, uint32_t depth,
+static bool copy_value(struct arena *arena, const marline_span_limits *limits, uint32_t depth,
                        const marline_value *in, marline_value *out)
 {
     *out = *in;
@@ -211,7 +211,7 @@ static bool reserve(struct attribute_list *list, struct arena *arena)
 }
 
 static bool overwrite(marline_attribute *item, struct arena *arena,
-                      const struct span_limits *limits, const marline_value *value)
+                      const marline_span_limits *limits, const marline_value *value)
 {
     if (is_bytes(value->type) && is_bytes(item->value.type)) {
         if (!replace_bytes(arena, cut(value, limits), &item->value.as.string)) {
@@ -241,7 +241,7 @@ static marline_attribute *append(struct attribute_list *list, struct arena *aren
 }
 
 bool marline__attributes_set(struct attribute_list *list, struct arena *arena, uint32_t count_max,
-                             const struct span_limits *limits, const marline_attribute *attribute)
+                             const marline_span_limits *limits, const marline_attribute *attribute)
 {
     if (!attribute->key.data || attribute->key.size == 0) {
         return false;
@@ -263,7 +263,7 @@ bool marline__attributes_set(struct attribute_list *list, struct arena *arena, u
 }
 
 bool marline__attributes_set_text(struct attribute_list *list, struct arena *arena,
-                                  const struct span_limits *limits, marline_string key,
+                                  const marline_span_limits *limits, marline_string key,
                                   marline_string value)
 {
     marline_attribute attribute = {key, {.type = MARLINE_VALUE_STRING, .as.string = value}};
@@ -271,7 +271,7 @@ bool marline__attributes_set_text(struct attribute_list *list, struct arena *are
 }
 
 void marline__attributes_set_all(struct attribute_list *list, struct arena *arena,
-                                 uint32_t count_max, const struct span_limits *limits,
+                                 uint32_t count_max, const marline_span_limits *limits,
                                  const marline_attribute *attributes, size_t count)
 {
     for (size_t i = 0; attributes && i < count; i++) {

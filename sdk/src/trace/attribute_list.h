@@ -7,20 +7,8 @@
 #include <stdint.h>
 
 #include "trace/arena.h"
+#include <marline/sampler.h>
 #include <marline/span_data.h>
-
-/* otel.md §1.6. Counts and lengths are applied as given: 0 keeps nothing. */
-struct span_limits {
-    uint32_t attributes;
-    uint32_t value_length; /* code points of a text, bytes of a byte array; UINT32_MAX = no limit */
-    uint32_t value_depth;
-    uint32_t events;
-    uint32_t links;
-    uint32_t event_attributes;
-    uint32_t link_attributes;
-};
-
-#define SPAN_LIMITS_DEFAULT ((struct span_limits){128, UINT32_MAX, 64, 128, 128, 128, 128})
 
 struct attribute_list {
     marline_attribute *items;
@@ -42,13 +30,13 @@ static inline void marline__attributes_init(struct attribute_list *list, marline
 /* Copies key and value. The same key overwrites in place, at the limit too. A key without bytes is
  * ignored. A new key above count_max, or out of memory: `dropped` grows, false. */
 bool marline__attributes_set(struct attribute_list *list, struct arena *arena, uint32_t count_max,
-                             const struct span_limits *limits, const marline_attribute *attribute);
+                             const marline_span_limits *limits, const marline_attribute *attribute);
 /* The commonest case on its own, because it is the hot one. */
 bool marline__attributes_set_text(struct attribute_list *list, struct arena *arena,
-                                  const struct span_limits *limits, marline_string key,
+                                  const marline_span_limits *limits, marline_string key,
                                   marline_string value);
 void marline__attributes_set_all(struct attribute_list *list, struct arena *arena,
-                                 uint32_t count_max, const struct span_limits *limits,
+                                 uint32_t count_max, const marline_span_limits *limits,
                                  const marline_attribute *attributes, size_t count);
 /* NULL when absent. */
 const marline_attribute *marline__attributes_find(const struct attribute_list *list,

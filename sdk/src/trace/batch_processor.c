@@ -4,20 +4,19 @@
  * wakes: on a tick, on a flush, or when a producer finds batch_max places taken. Places in the
  * queue are reserved by lanes in blocks, so that producers meet on the shared counter rarely.
  *
- * Threads: on_end runs in any; the worker owns `worker`, the mutex guards `shared`. An exporter
+ * Threads: on_end runs in any; the worker owns `worker`, the monitor guards `shared`. An exporter
  * that does not come back by the deadline of shutdown keeps the worker and what it reads; the
  * worker then frees the processor when it returns (`abandoned`). */
 #include "trace/batch_processor.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <limits.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "base/memory.h"
 #include "trace/batch_schedule.h"
 #include "trace/environment.h"
+#include "trace/monitor.h"
 #include "trace/provider.h"
 
 enum {
@@ -39,8 +38,8 @@ struct batch_processor {
     char line_above[CACHE_LINE]; /* what producers only read is in no line that is written */
     atomic_int free_places;
     atomic_bool wake_wanted;
-    pthread_mutex_t mutex;
-    pthread_cond_t changed;
+    atomic_bool prompt_wanted;
+    struct monitor monitor;
     struct {
         uint64_t flush_wanted; /* tickets: the last one asked for, the last one done */
         uint64_t flush_done;
@@ -81,8 +80,7 @@ static void unref(struct batch_processor *b)
     if (b->exporter.destroy) {
         b->exporter.destroy(b->exporter.user);
     }
-    pthread_cond_destroy(&b->changed);
-    pthread_mutex_destroy(&b->mutex);
+    marline__monitor_deinit(&b->monitor);
     marline__memory_free(b->worker.records);
     marline__memory_free(b->worker.batch);
     marline__memory_free(b);
@@ -95,9 +93,9 @@ static void wake(struct batch_processor *b)
     if (atomic_exchange_explicit(&b->wake_wanted, true, memory_order_acq_rel)) {
         return; /* the worker was woken and has not looked yet */
     }
-    pthread_mutex_lock(&b->mutex);
-    pthread_cond_broadcast(&b->changed);
-    pthread_mutex_unlock(&b->mutex);
+    marline__monitor_lock(&b->monitor);
+    marline__monitor_notify(&b->monitor);
+    marline__monitor_unlock(&b->monitor);
 }
 
 /* Reserves places for a lane; false when the queue is full. */
@@ -140,30 +138,56 @@ static void sweep_lane(struct batch_processor *b, struct lane *lane)
     }
 }
 
-static void on_end(struct processor *p, struct lane *lane, struct span_record *r)
+static bool on_end(struct processor *p, struct lane *lane, struct span_record *r)
 {
     struct batch_processor *b = (struct batch_processor *)p;
     struct lane_queue *queue = &lane->queues[p->index];
+    if (!(r->data.flags & 1)) { /* recorded for others: PRC-08 */
+        marline__provider_release(r, FATE_DROPPED + MARLINE_DROP_UNSAMPLED);
+        return false;
+    }
     if (atomic_load_explicit(&b->closed, memory_order_relaxed)) {
         marline__provider_release(r, FATE_DROPPED + MARLINE_DROP_SHUTDOWN);
-        return;
+        return false;
     }
     if (queue->credits == 0 && !reserve(b, queue)) {
         marline__provider_release(r, FATE_DROPPED + MARLINE_DROP_QUEUE_FULL);
-        wake(b);
-        return;
+        return true;
     }
     queue->credits--;
+    bool is_prompt = b->options.prompt && (!r->data.has_parent || r->data.parent_is_remote);
     struct span_record *newest = atomic_load_explicit(&queue->newest, memory_order_relaxed);
     do {
         *next_of(b, r) = newest;
     } while (!atomic_compare_exchange_weak(&queue->newest, &newest, r));
-    if (queue->credits == 0 && batch_may_be_full(b)) {
-        wake(b);
+    if (is_prompt) {
+        atomic_store_explicit(&b->prompt_wanted, true, memory_order_relaxed);
     }
     /* Sequentially consistent with the push: either the last drain saw the span, or this does. */
     if (atomic_load(&b->closed)) {
         sweep_lane(b, lane);
+        return false;
+    }
+    return is_prompt || (queue->credits == 0 && batch_may_be_full(b));
+}
+
+static void prompt(struct processor *p)
+{
+    struct batch_processor *b = (struct batch_processor *)p;
+    marline__monitor_lock(&b->monitor);
+    b->shared.flush_wanted++;
+    marline__monitor_notify(&b->monitor);
+    marline__monitor_unlock(&b->monitor);
+}
+
+static void after_end(struct processor *p, struct span_record *r)
+{
+    (void)r;
+    struct batch_processor *b = (struct batch_processor *)p;
+    if (atomic_exchange_explicit(&b->prompt_wanted, false, memory_order_relaxed)) {
+        prompt(p);
+    } else {
+        wake(b);
     }
 }
 
@@ -296,9 +320,9 @@ struct wishes {
 
 static struct wishes read_wishes(struct batch_processor *b)
 {
-    pthread_mutex_lock(&b->mutex);
+    marline__monitor_lock(&b->monitor);
     struct wishes w = {b->shared.stopping, b->shared.stop_deadline_ns, b->shared.flush_wanted};
-    pthread_mutex_unlock(&b->mutex);
+    marline__monitor_unlock(&b->monitor);
     return w;
 }
 
@@ -307,18 +331,18 @@ static bool export_batch(struct batch_processor *b, size_t count, const struct w
 {
     pop_batch(b, count);
     marline_export_result result = {0};
-    pthread_mutex_lock(&b->mutex);
+    marline__monitor_lock(&b->monitor);
     b->shared.exporting = true;
-    pthread_mutex_unlock(&b->mutex);
+    marline__monitor_unlock(&b->monitor);
     b->exporter.export_spans(b->exporter.user, b->worker.batch, count,
                              export_timeout_ms(b, wishes->stopping, wishes->stop_deadline_ns),
                              &result);
-    pthread_mutex_lock(&b->mutex);
+    marline__monitor_lock(&b->monitor);
     b->shared.exporting = false;
     b->shared.cut_short |= wishes->stopping && result.exported < count;
     bool abandoned = b->shared.abandoned;
-    pthread_cond_broadcast(&b->changed);
-    pthread_mutex_unlock(&b->mutex);
+    marline__monitor_notify(&b->monitor);
+    marline__monitor_unlock(&b->monitor);
     if (!abandoned) {
         release_batch(b, &result);
         marline__batch_schedule_done(&b->worker.schedule);
@@ -339,38 +363,33 @@ static void finish_flush(struct batch_processor *b)
     if (!marline__batch_schedule_is_flushed(&b->worker.schedule, b->worker.flush_target)) {
         return;
     }
-    pthread_mutex_lock(&b->mutex);
+    marline__monitor_lock(&b->monitor);
     if (b->shared.flush_done != b->worker.flush_seen) {
         b->shared.flush_done = b->worker.flush_seen;
-        pthread_cond_broadcast(&b->changed);
+        marline__monitor_notify(&b->monitor);
     }
-    pthread_mutex_unlock(&b->mutex);
-}
-
-static struct timespec to_timespec(uint64_t ns)
-{
-    return (struct timespec){(time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S)};
+    marline__monitor_unlock(&b->monitor);
 }
 
 static void wait_for_work(struct batch_processor *b)
 {
-    struct timespec until = to_timespec(marline__batch_schedule_deadline_ns(&b->worker.schedule));
-    pthread_mutex_lock(&b->mutex);
+    uint64_t deadline_ns = marline__batch_schedule_deadline_ns(&b->worker.schedule);
+    marline__monitor_lock(&b->monitor);
     while (!atomic_load_explicit(&b->wake_wanted, memory_order_acquire) && !b->shared.stopping &&
            b->shared.flush_wanted == b->worker.flush_seen) {
-        if (pthread_cond_timedwait(&b->changed, &b->mutex, &until) == ETIMEDOUT) {
+        if (!marline__monitor_wait(&b->monitor, deadline_ns)) {
             break;
         }
     }
-    pthread_mutex_unlock(&b->mutex);
+    marline__monitor_unlock(&b->monitor);
 }
 
 static void give_up(struct batch_processor *b)
 {
     if (b->worker.oldest) {
-        pthread_mutex_lock(&b->mutex);
+        marline__monitor_lock(&b->monitor);
         b->shared.cut_short = true;
-        pthread_mutex_unlock(&b->mutex);
+        marline__monitor_unlock(&b->monitor);
         drop_all(b);
     }
 }
@@ -404,24 +423,21 @@ static void *run(void *user)
     struct batch_processor *b = user;
     while (work_once(b)) {
     }
-    pthread_mutex_lock(&b->mutex);
+    marline__monitor_lock(&b->monitor);
     b->shared.finished = true;
     b->shared.flush_done = b->shared.flush_wanted;
-    pthread_cond_broadcast(&b->changed);
-    pthread_mutex_unlock(&b->mutex);
+    marline__monitor_notify(&b->monitor);
+    marline__monitor_unlock(&b->monitor);
     unref(b);
     return NULL;
 }
 
 /* ---- the provider's calls ---- */
 
-/* Under the mutex: waits until the flag is set; false at the deadline. */
+/* Locked: waits until the flag is set; false at the deadline. */
 static bool wait_flag(struct batch_processor *b, const bool *flag, uint64_t deadline_ns)
 {
-    struct timespec until = to_timespec(deadline_ns);
-    int code = 0;
-    while (!*flag && code == 0) {
-        code = pthread_cond_timedwait(&b->changed, &b->mutex, &until);
+    while (!*flag && marline__monitor_wait(&b->monitor, deadline_ns)) {
     }
     return *flag;
 }
@@ -429,16 +445,14 @@ static bool wait_flag(struct batch_processor *b, const bool *flag, uint64_t dead
 static marline_status force_flush(struct processor *p, uint64_t deadline_ns)
 {
     struct batch_processor *b = (struct batch_processor *)p;
-    struct timespec until = to_timespec(deadline_ns);
-    int code = 0;
-    pthread_mutex_lock(&b->mutex);
+    marline__monitor_lock(&b->monitor);
     uint64_t ticket = ++b->shared.flush_wanted;
-    pthread_cond_broadcast(&b->changed);
-    while (b->shared.flush_done < ticket && !b->shared.finished && code == 0) {
-        code = pthread_cond_timedwait(&b->changed, &b->mutex, &until);
+    marline__monitor_notify(&b->monitor);
+    while (b->shared.flush_done < ticket && !b->shared.finished &&
+           marline__monitor_wait(&b->monitor, deadline_ns)) {
     }
     bool done = b->shared.flush_done >= ticket || b->shared.finished;
-    pthread_mutex_unlock(&b->mutex);
+    marline__monitor_unlock(&b->monitor);
     if (!done) {
         return MARLINE_ETIMEDOUT;
     }
@@ -446,15 +460,6 @@ static marline_status force_flush(struct processor *p, uint64_t deadline_ns)
     uint64_t left_ms = now < deadline_ns ? (deadline_ns - now) / NS_PER_MS : 0;
     return b->exporter.force_flush ? b->exporter.force_flush(b->exporter.user, left_ms)
                                    : MARLINE_OK;
-}
-
-static void prompt(struct processor *p)
-{
-    struct batch_processor *b = (struct batch_processor *)p;
-    pthread_mutex_lock(&b->mutex);
-    b->shared.flush_wanted++;
-    pthread_cond_broadcast(&b->changed);
-    pthread_mutex_unlock(&b->mutex);
 }
 
 /* The exporter neither returned nor heeded its cancel. What it reads stays as it is, for good;
@@ -473,20 +478,20 @@ static void abandon(struct batch_processor *b)
     }
 }
 
-/* Under the mutex, after the deadline: true when the worker is at its end, false when it is stuck
+/* Locked, after the deadline: true when the worker is at its end, false when it is stuck
  * in the exporter. Outside an export the worker does not block, so that wait needs no limit. */
 static bool end_worker(struct batch_processor *b)
 {
     if (!b->shared.finished && b->shared.exporting && b->exporter.cancel) {
-        pthread_mutex_unlock(&b->mutex);
+        marline__monitor_unlock(&b->monitor);
         b->exporter.cancel(b->exporter.user);
-        pthread_mutex_lock(&b->mutex);
+        marline__monitor_lock(&b->monitor);
     }
     if (!b->shared.finished && b->shared.exporting) {
         (void)wait_flag(b, &b->shared.finished, now_ns(b) + CANCEL_GRACE_MS * NS_PER_MS);
     }
     while (!b->shared.finished && !b->shared.exporting) {
-        pthread_cond_wait(&b->changed, &b->mutex);
+        (void)marline__monitor_wait(&b->monitor, TIME_NEVER);
     }
     return b->shared.finished;
 }
@@ -495,16 +500,16 @@ static marline_status shutdown_processor(struct processor *p, uint64_t deadline_
 {
     struct batch_processor *b = (struct batch_processor *)p;
     atomic_store(&b->closed, true);
-    pthread_mutex_lock(&b->mutex);
+    marline__monitor_lock(&b->monitor);
     b->shared.stopping = true;
     b->shared.stop_deadline_ns = deadline_ns;
     b->shared.flush_wanted++;
-    pthread_cond_broadcast(&b->changed);
+    marline__monitor_notify(&b->monitor);
     (void)wait_flag(b, &b->shared.finished, deadline_ns);
     bool finished = end_worker(b);
     b->shared.abandoned = !finished;
     bool complete = finished && !b->shared.cut_short;
-    pthread_mutex_unlock(&b->mutex);
+    marline__monitor_unlock(&b->monitor);
     if (finished) {
         pthread_join(b->thread, NULL);
     } else {
@@ -543,25 +548,10 @@ void marline__batch_options_complete(const marline_batch_options *options,
     if (out->batch_max > out->queue_max) {
         out->batch_max = out->queue_max;
     }
+    out->prompt = o->prompt;
     if (out->interval_ms == 0) {
         out->interval_ms = 1; /* a delay of 0 means as soon as possible */
     }
-}
-
-static bool init_sync(struct batch_processor *b)
-{
-    pthread_condattr_t attributes;
-    if (pthread_condattr_init(&attributes) != 0) {
-        return false;
-    }
-    bool ok = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
-              pthread_cond_init(&b->changed, &attributes) == 0;
-    pthread_condattr_destroy(&attributes);
-    if (ok && pthread_mutex_init(&b->mutex, NULL) != 0) {
-        pthread_cond_destroy(&b->changed);
-        ok = false;
-    }
-    return ok;
 }
 
 static bool start(struct processor *p)
@@ -578,6 +568,7 @@ static bool start(struct processor *p)
 static const struct processor_functions functions = {
     .start = start,
     .on_end = on_end,
+    .after_end = after_end,
     .force_flush = force_flush,
     .shutdown = shutdown_processor,
     .prompt = prompt,
@@ -590,7 +581,7 @@ struct processor *marline__batch_processor_create(const marline_exporter *export
     struct batch_processor *b = marline__memory_zeroed(sizeof *b);
     struct span_record **records = marline__memory_array(options->batch_max, sizeof(void *));
     marline_span_data *batch = marline__memory_array(options->batch_max, sizeof *batch);
-    if (!b || !records || !batch || !init_sync(b)) {
+    if (!b || !records || !batch || !marline__monitor_init(&b->monitor)) {
         marline__memory_free(b);
         marline__memory_free(records);
         marline__memory_free(batch);

@@ -32,7 +32,7 @@ void marline__facts_unref(struct facts *facts)
     marline__memory_free(facts);
 }
 
-static const struct span_limits no_limits = {UINT32_MAX, UINT32_MAX, 64, 0, 0, 0, 0};
+static const marline_span_limits no_limits = {UINT32_MAX, UINT32_MAX, 64, 0, 0, 0, 0};
 
 static marline_span_group *group_ref(marline_span_group *group)
 {
@@ -256,6 +256,13 @@ marline_context *marline_context_with_group(marline_context *parent, marline_spa
         }
     }
     return derive(parent, facts);
+}
+
+void marline_span_group_set_prompt(marline_span_group *group, bool is_prompt)
+{
+    if (group) {
+        atomic_store_explicit(&group->is_prompt, is_prompt, memory_order_relaxed);
+    }
 }
 
 uint32_t marline_span_group_started(const marline_span_group *group)

@@ -20,7 +20,16 @@ struct marline_span_group {
     atomic_uint references;
     atomic_uint started;
     atomic_uint ended;
+    atomic_bool is_prompt;
 };
+
+/* True when it was the last running span of a prompt group. */
+static inline bool marline__group_end_span(struct marline_span_group *group)
+{
+    unsigned ended = atomic_fetch_add_explicit(&group->ended, 1, memory_order_acq_rel) + 1;
+    return atomic_load_explicit(&group->is_prompt, memory_order_relaxed) &&
+           ended == atomic_load_explicit(&group->started, memory_order_relaxed);
+}
 
 struct facts {
     atomic_uint references;

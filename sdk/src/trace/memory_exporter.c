@@ -20,8 +20,8 @@ struct marline_memory_exporter {
     size_t count;
 };
 
-static const struct span_limits no_limits = {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,
-                                             UINT32_MAX, UINT32_MAX, UINT32_MAX};
+static const marline_span_limits no_limits = {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,
+                                              UINT32_MAX, UINT32_MAX, UINT32_MAX};
 
 /* Each copy gives false when out of memory. */
 static bool copy_string(struct arena *arena, marline_string *s)

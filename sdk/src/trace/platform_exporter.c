@@ -1,10 +1,8 @@
 /* Posts spans to the platform: chunks, retries, the counts of what became of them (wire-protocol
  * §4.8, §5). Decisions about retries are retry.h's, the JSON is platform_trace.h's.
  * Thread: the processor's; cancel comes from any. */
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/buffer.h"
 #include "base/clock.h"
@@ -12,6 +10,7 @@
 #include "base/random.h"
 #include "io/http_client.h"
 #include "io/url.h"
+#include "trace/monitor.h"
 #include "trace/retry.h"
 #include "wire/platform_trace.h"
 #include <marline/trace.h>
@@ -34,8 +33,7 @@ struct platform_exporter {
     size_t conversation_count;
     size_t capacity;
     /* any thread */
-    pthread_mutex_t mutex;
-    pthread_cond_t changed;
+    struct monitor monitor;
     bool canceled;
 };
 
@@ -47,15 +45,12 @@ static uint64_t now_ns(void)
 /* Waits; false when canceled. */
 static bool pause_for(struct platform_exporter *e, uint64_t wait_ns)
 {
-    uint64_t end = now_ns() + wait_ns;
-    struct timespec until = {(time_t)(end / NS_PER_S), (long)(end % NS_PER_S)};
-    int code = 0;
-    pthread_mutex_lock(&e->mutex);
-    while (!e->canceled && code == 0) {
-        code = pthread_cond_timedwait(&e->changed, &e->mutex, &until);
+    uint64_t end_ns = now_ns() + wait_ns;
+    marline__monitor_lock(&e->monitor);
+    while (!e->canceled && marline__monitor_wait(&e->monitor, end_ns)) {
     }
     bool canceled = e->canceled;
-    pthread_mutex_unlock(&e->mutex);
+    marline__monitor_unlock(&e->monitor);
     return !canceled;
 }
 
@@ -237,10 +232,10 @@ static void export_spans(void *user, const marline_span_data *spans, size_t coun
 static void cancel(void *user)
 {
     struct platform_exporter *e = user;
-    pthread_mutex_lock(&e->mutex);
+    marline__monitor_lock(&e->monitor);
     e->canceled = true;
-    pthread_cond_broadcast(&e->changed);
-    pthread_mutex_unlock(&e->mutex);
+    marline__monitor_notify(&e->monitor);
+    marline__monitor_unlock(&e->monitor);
     marline__http_client_cancel(e->client);
 }
 
@@ -257,8 +252,7 @@ static void destroy(void *user)
     marline__memory_free(e->accepted);
     marline__memory_free(e->order);
     marline__memory_free(e->conversations);
-    pthread_cond_destroy(&e->changed);
-    pthread_mutex_destroy(&e->mutex);
+    marline__monitor_deinit(&e->monitor);
     marline__memory_free(e);
 }
 
@@ -282,25 +276,6 @@ static char *ingest_url(const struct url *base)
                                   base->secure ? "https" : "http", base->host, base->port,
                                   base->path, path);
     return marline__buffer_take(&text);
-}
-
-static bool init_sync(struct platform_exporter *e)
-{
-    pthread_condattr_t attributes;
-    if (pthread_mutex_init(&e->mutex, NULL) != 0) {
-        return false;
-    }
-    if (pthread_condattr_init(&attributes) != 0) {
-        pthread_mutex_destroy(&e->mutex);
-        return false;
-    }
-    bool ok = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
-              pthread_cond_init(&e->changed, &attributes) == 0;
-    pthread_condattr_destroy(&attributes);
-    if (!ok) {
-        pthread_mutex_destroy(&e->mutex);
-    }
-    return ok;
 }
 
 static bool copy_options(struct platform_exporter *e, const struct url *base,
@@ -341,7 +316,7 @@ marline_status marline_exporter_platform_create(const marline_platform_exporter_
         return MARLINE_EINVAL;
     }
     struct platform_exporter *e = marline__memory_zeroed(sizeof *e);
-    if (!e || !init_sync(e)) {
+    if (!e || !marline__monitor_init(&e->monitor)) {
         marline__memory_free(e);
         return fail(error, MARLINE_ENOMEM, "out of memory for an exporter");
     }

@@ -17,11 +17,14 @@ struct processor {
 struct processor_functions {
     /* Once provider and index are set, before the first span. False: it cannot run. Optional. */
     bool (*start)(struct processor *p);
-    /* optional: from the starter's thread, before the span's handle is out */
-    void (*on_start)(struct processor *p, struct span_record *r);
-    /* From the thread that ends the span, under the record's lock; never blocks. Keeps the record
-     * until it calls marline__provider_release. `lane` is the ending thread's. */
-    void (*on_end)(struct processor *p, struct lane *lane, struct span_record *r);
+    /* From the starter's thread, before it has the handle (PRC-01). Optional. */
+    void (*on_start)(struct processor *p, const marline_span *span, marline_context *parent);
+    /* From the thread that ends the span, under the record's lock: a few pointer moves. The
+     * processor holds the record until it calls marline__provider_release. `lane` is the ending
+     * thread's. True: call after_end as soon as the lock is released. */
+    bool (*on_end)(struct processor *p, struct lane *lane, struct span_record *r);
+    /* The same thread, without a lock. Touches `r` only when on_end kept it. */
+    void (*after_end)(struct processor *p, struct span_record *r);
     /* deadline_ns: monotonic */
     marline_status (*force_flush)(struct processor *p, uint64_t deadline_ns);
     /* Once. Returns by the deadline, whatever the exporter does; every span is released by then. */

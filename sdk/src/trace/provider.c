@@ -1,6 +1,7 @@
 /* Providers: creation, tracers, the balance, flush and shutdown; see provider.h. */
 #include "trace/provider.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,7 +9,10 @@
 #include "base/memory.h"
 #include "trace/batch_processor.h"
 #include "trace/context.h"
+#include "trace/environment.h"
 #include "trace/resource.h"
+#include "trace/sampler.h"
+#include "trace/sync_processors.h"
 
 /* In 1 ms steps, so far in the future that nobody sees it, so near that adding never overflows. */
 #define TIMEOUT_MAX_MS (UINT64_MAX / NS_PER_MS / 4)
@@ -105,9 +109,41 @@ static void free_provider(marline_provider *provider)
         free_tracer(tracer);
         tracer = next;
     }
+    if (provider->sampler.destroy) {
+        provider->sampler.destroy(provider->sampler.user);
+    }
     marline__arena_deinit(&provider->arena);
     pthread_mutex_destroy(&provider->mutex);
     marline__memory_free(provider);
+}
+
+/* True: of the options, else of the environment. Takes the options' sampler in either case. */
+static bool set_sampler(marline_provider *provider, const marline_provider_options *options)
+{
+    if (options && options->sampler) {
+        provider->sampler = *options->sampler;
+    } else if (marline_sampler_from_environment(&provider->sampler) != MARLINE_OK) {
+        return false;
+    }
+    const marline_sampler *s = &provider->sampler;
+    provider->keeps_all = s->decide == marline__sample_by_parent &&
+                          ((const marline_sampler *)s->user)->decide == marline__sample_always;
+    return s->decide != NULL;
+}
+
+static bool init_provider(marline_provider *provider, const marline_provider_options *options)
+{
+    provider->id = atomic_fetch_add(&last_id, 1) + 1;
+    provider->disabled = marline__environment_flag("OTEL_SDK_DISABLED");
+    provider->limits =
+        options && options->limits ? *options->limits : marline_span_limits_from_environment();
+    marline__arena_init(&provider->arena, NULL, 0);
+    if (!set_sampler(provider, options) ||
+        !marline__resource_build(options, &provider->arena, &provider->resource)) {
+        return false;
+    }
+    provider->default_tracer = marline_tracer_get(provider, "marline", MARLINE_VERSION);
+    return provider->default_tracer != NULL;
 }
 
 marline_status marline__provider_create(const marline_provider_options *options,
@@ -123,12 +159,8 @@ marline_status marline__provider_create(const marline_provider_options *options,
         marline__memory_free(provider);
         return fail(error, MARLINE_ENOMEM, "out of memory for a provider");
     }
-    provider->id = atomic_fetch_add(&last_id, 1) + 1;
     provider->clock = clock ? clock : marline__clock_system();
-    provider->limits = SPAN_LIMITS_DEFAULT;
-    marline__arena_init(&provider->arena, NULL, 0);
-    if (!marline__resource_build(options, &provider->arena, &provider->resource) ||
-        !(provider->default_tracer = marline_tracer_get(provider, "marline", MARLINE_VERSION))) {
+    if (!init_provider(provider, options)) {
         free_provider(provider);
         return fail(error, MARLINE_ENOMEM, "out of memory for a provider");
     }
@@ -158,7 +190,10 @@ marline_status marline__provider_add(marline_provider *provider, struct processo
     pthread_mutex_lock(&provider->mutex);
     unsigned count = atomic_load(&provider->processor_count);
     marline_status status = MARLINE_OK;
-    if (atomic_load(&provider->stopped)) {
+    bool used = false;
+    if (provider->disabled) {
+        /* nothing will come: no thread, no connection */
+    } else if (atomic_load(&provider->stopped)) {
         status = fail(error, MARLINE_ESTATE, "the provider is shut down");
     } else if (count == PROCESSORS_MAX) {
         status = fail(error, MARLINE_EFULL, "a provider has at most 8 processors");
@@ -168,12 +203,13 @@ marline_status marline__provider_add(marline_provider *provider, struct processo
         if (processor->functions->start && !processor->functions->start(processor)) {
             status = fail(error, MARLINE_ENOMEM, "the processor's thread cannot be started");
         } else {
+            used = true;
             provider->processors[count] = processor;
             atomic_store_explicit(&provider->processor_count, count + 1, memory_order_release);
         }
     }
     pthread_mutex_unlock(&provider->mutex);
-    if (status != MARLINE_OK) {
+    if (!used) {
         processor->functions->destroy(processor);
     }
     return status;
@@ -203,6 +239,37 @@ marline_status marline_provider_add_batch_processor(marline_provider *provider,
     return marline__provider_add(provider, processor, error);
 }
 
+marline_status marline_provider_add_simple_processor(marline_provider *provider,
+                                                     const marline_exporter *exporter,
+                                                     marline_error *error)
+{
+    if (!provider || !exporter || !exporter->export_spans) {
+        if (exporter && exporter->destroy) {
+            exporter->destroy(exporter->user);
+        }
+        return fail(error, MARLINE_EINVAL,
+                    "a simple processor needs a provider and an exporter with export_spans");
+    }
+    struct processor *processor = marline__simple_processor_create(exporter);
+    return processor ? marline__provider_add(provider, processor, error)
+                     : fail(error, MARLINE_ENOMEM, "out of memory for a processor");
+}
+
+marline_status marline_provider_add_processor(marline_provider *provider,
+                                              const marline_span_processor *user,
+                                              marline_error *error)
+{
+    if (!provider || !user) {
+        if (user && user->destroy) {
+            user->destroy(user->user);
+        }
+        return fail(error, MARLINE_EINVAL, "a processor needs a provider and its functions");
+    }
+    struct processor *processor = marline__user_processor_create(user);
+    return processor ? marline__provider_add(provider, processor, error)
+                     : fail(error, MARLINE_ENOMEM, "out of memory for a processor");
+}
+
 void marline__provider_adopt_lane(marline_provider *provider, struct lane *lane)
 {
     pthread_mutex_lock(&provider->mutex);
@@ -214,14 +281,20 @@ void marline__provider_adopt_lane(marline_provider *provider, struct lane *lane)
 
 /* ---- the balance ---- */
 
+/* Exported by one is exported; else the first reason for a loss counts; else it was seen. */
+static unsigned join_fates(unsigned known, unsigned fate)
+{
+    if (known == FATE_EXPORTED || fate == FATE_EXPORTED) {
+        return FATE_EXPORTED;
+    }
+    return known >= FATE_DROPPED ? known : fate;
+}
+
 static void settle(struct span_record *r, unsigned fate)
 {
-    unsigned known = FATE_NONE;
-    if (fate == FATE_EXPORTED) {
-        atomic_store_explicit(&r->fate, fate, memory_order_relaxed);
-    } else {
-        (void)atomic_compare_exchange_strong_explicit(&r->fate, &known, fate, memory_order_relaxed,
-                                                      memory_order_relaxed);
+    unsigned known = atomic_load_explicit(&r->fate, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&r->fate, &known, join_fates(known, fate),
+                                                  memory_order_relaxed, memory_order_relaxed)) {
     }
     if (atomic_fetch_sub_explicit(&r->holders, 1, memory_order_acq_rel) != 1) {
         return;
@@ -232,8 +305,8 @@ static void settle(struct span_record *r, unsigned fate)
         marline__shard_return_record(r);
     }
     /* Counted last: who sees a span settled may rely on its record being back. */
-    atomic_fetch_add_explicit(fate == FATE_EXPORTED ? &provider->exported
-                                                    : &provider->dropped[fate - FATE_DROPPED],
+    atomic_fetch_add_explicit(fate < FATE_DROPPED ? &provider->exported
+                                                  : &provider->dropped[fate - FATE_DROPPED],
                               1, memory_order_release);
 }
 
@@ -380,6 +453,17 @@ static void make_inert(struct span_record *r, void *user)
     }
 }
 
+/* An end that is under way has its lane marked since before it unlocked its record. */
+static void wait_for_ends(marline_provider *provider)
+{
+    struct lane *lane = atomic_load(&provider->lanes);
+    for (; lane; lane = lane->next_in_provider) {
+        while (atomic_load_explicit(&lane->ending, memory_order_acquire) > 0) {
+            (void)sched_yield();
+        }
+    }
+}
+
 static void free_lanes(marline_provider *provider)
 {
     struct lane *lane = atomic_load(&provider->lanes);
@@ -405,6 +489,7 @@ void marline_provider_destroy(marline_provider *provider)
     (void)atomic_compare_exchange_strong(&global_provider, &self, NULL);
     (void)marline_provider_shutdown(provider, 0);
     marline__shard_each_record(make_inert, provider);
+    wait_for_ends(provider);
     free_lanes(provider);
     free_provider(provider);
 }

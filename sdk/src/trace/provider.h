@@ -8,7 +8,6 @@
 #include <stdint.h>
 
 #include "base/clock.h"
-#include "trace/attribute_list.h"
 #include "trace/processor.h"
 #include "trace/shard.h"
 #include "trace/span_record.h"
@@ -24,7 +23,10 @@ struct marline_provider {
     /* constant after creation */
     uint64_t id; /* never 0, never used again */
     const struct clock *clock;
-    struct span_limits limits;
+    marline_span_limits limits;
+    marline_sampler sampler;
+    bool keeps_all; /* the sampler is parent-based, always on: decided without a call */
+    bool disabled;  /* OTEL_SDK_DISABLED: nothing is recorded, ids pass through */
     marline_resource_data resource;
     struct arena arena; /* of the resource */
     struct marline_tracer *default_tracer;

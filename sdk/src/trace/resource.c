@@ -14,7 +14,7 @@
 
 enum { PROGRAM_PATH_MAX = 4096 };
 
-static const struct span_limits no_limits = {UINT32_MAX, UINT32_MAX, 64, 0, 0, 0, 0};
+static const marline_span_limits no_limits = {UINT32_MAX, UINT32_MAX, 64, 0, 0, 0, 0};
 
 static void set(struct attribute_list *list, struct arena *arena, const char *key,
                 marline_string value)

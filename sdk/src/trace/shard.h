@@ -32,6 +32,7 @@ struct lane {
     /* written by the owner, read by all */
     atomic_uint_fast64_t started;
     atomic_uint_fast64_t unsampled;
+    atomic_uint ending; /* calls of end that still use the provider's processors */
     /* owner: the wall clock is read anew when the last reading is older than ANCHOR_NS */
     uint64_t anchor_monotonic_ns;
     uint64_t anchor_wall_ns;

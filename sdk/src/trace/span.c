@@ -72,10 +72,48 @@ static void begin_identity(struct shard *shard, const marline_span_context *pare
     marline__ids_span(&shard->ids, out->span_id);
 }
 
-/* Parent-based, root always on; a test's spans always (SMP-05). */
-static bool is_sampled(const marline_span_context *parent, const struct facts *facts)
+/* What the sampler decided, and what it wants added. */
+struct decision {
+    marline_sampling sampling;
+    const marline_attribute *attributes;
+    size_t attribute_count;
+};
+
+static marline_sampling ask_sampler(const marline_provider *provider,
+                                    const marline_span_context *own,
+                                    const marline_span_context *parent, const char *name,
+                                    const marline_span_options *o, struct decision *out)
 {
-    return !parent || (parent->flags & FLAG_SAMPLED) || (facts && facts->is_test);
+    marline_sampling_input input = {
+        .parent = parent,
+        .trace_id = own->trace_id,
+        .name = marline_text(name),
+        .kind = o->kind ? o->kind : MARLINE_SPAN_KIND_INTERNAL,
+        .attributes = o->attributes,
+        .attribute_count = o->attributes ? o->attribute_count : 0,
+        .links = o->links,
+        .link_count = o->links ? o->link_count : 0,
+        .now_ns = marline__clock_monotonic_ns(provider->clock),
+    };
+    return provider->sampler.decide(provider->sampler.user, &input, &out->attributes,
+                                    &out->attribute_count);
+}
+
+/* A test's spans are sampled whatever anybody says. */
+static struct decision decide(const marline_provider *provider, const marline_span_context *own,
+                              const marline_span_context *parent, const struct facts *facts,
+                              const char *name, const marline_span_options *o)
+{
+    struct decision d = {MARLINE_SAMPLING_RECORD_AND_SAMPLE, NULL, 0};
+    if (atomic_load_explicit(&provider->processor_count, memory_order_acquire) == 0) {
+        d.sampling = MARLINE_SAMPLING_DROP;
+    } else if (provider->keeps_all) {
+        bool keep = !parent || (parent->flags & FLAG_SAMPLED) || (facts && facts->is_test);
+        d.sampling = keep ? MARLINE_SAMPLING_RECORD_AND_SAMPLE : MARLINE_SAMPLING_DROP;
+    } else if (!facts || !facts->is_test) {
+        d.sampling = ask_sampler(provider, own, parent, name, o, &d);
+    }
+    return d;
 }
 
 static marline_string inherited_state(const struct facts *facts, const marline_span_context *own)
@@ -154,19 +192,21 @@ static struct span_record *open_record(struct shard *shard, struct lane *lane,
     return r;
 }
 
-/* Not sampled, or no memory for it: the balance of the provider knows either. */
-static void count_unrecorded(marline_provider *provider, struct lane *lane, bool is_sampled_span)
-{
-    if (is_sampled_span) {
-        atomic_fetch_add_explicit(&provider->dropped[MARLINE_DROP_LIMITS], 1, memory_order_relaxed);
-    } else {
-        count_one(&lane->unsampled);
-    }
-}
-
 static marline_span pass_on(const marline_span *parent)
 {
     return (marline_span){.context = parent->context};
+}
+
+static void tell_processors(const marline_provider *provider, const marline_span *span,
+                            marline_context *parent)
+{
+    unsigned count = atomic_load_explicit(&provider->processor_count, memory_order_acquire);
+    for (unsigned i = 0; i < count; i++) {
+        struct processor *p = provider->processors[i];
+        if (p->functions->on_start) {
+            p->functions->on_start(p, span, parent);
+        }
+    }
 }
 
 marline_span marline_span_start(marline_tracer *tracer, const char *name,
@@ -174,9 +214,10 @@ marline_span marline_span_start(marline_tracer *tracer, const char *name,
 {
     const marline_span_options *o = options_or_default(options);
     struct parent_view view = marline__context_view(o->parent);
-    struct shard *shard = tracer ? marline__shard_mine() : NULL;
-    struct lane *lane = shard ? marline__shard_lane(shard, tracer->provider) : NULL;
-    if (!lane || atomic_load_explicit(&tracer->provider->stopped, memory_order_relaxed)) {
+    marline_provider *provider = tracer ? tracer->provider : NULL;
+    struct shard *shard = provider && !provider->disabled ? marline__shard_mine() : NULL;
+    struct lane *lane = shard ? marline__shard_lane(shard, provider) : NULL;
+    if (!lane || atomic_load_explicit(&provider->stopped, memory_order_relaxed)) {
         return pass_on(view.span); /* API-06, API-10 */
     }
     const marline_span_context *parent =
@@ -184,21 +225,29 @@ marline_span marline_span_start(marline_tracer *tracer, const char *name,
     marline_span span = no_span;
     begin_identity(shard, parent, &span.context);
     count_one(&lane->started);
-    struct span_record *r = NULL;
-    if (is_sampled(parent, view.facts) &&
-        atomic_load_explicit(&tracer->provider->processor_count, memory_order_acquire) > 0) {
-        span.context.flags |= FLAG_SAMPLED;
-        r = open_record(shard, lane, tracer, &span.context, parent, view.facts, name, o);
-    }
-    if (!r) {
-        count_unrecorded(tracer->provider, lane, span.context.flags & FLAG_SAMPLED);
-        span.context.flags &= FLAG_RANDOM; /* (0,1) must never be produced (SMP-01) */
+    struct decision decision = decide(provider, &span.context, parent, view.facts, name, o);
+    if (decision.sampling == MARLINE_SAMPLING_DROP) {
+        count_one(&lane->unsampled);
         return span;
     }
-    uint64_t generation = atomic_load_explicit(&r->generation, memory_order_relaxed) + 1;
+    uint8_t random_only = span.context.flags;
+    if (decision.sampling == MARLINE_SAMPLING_RECORD_AND_SAMPLE) {
+        span.context.flags |= FLAG_SAMPLED;
+    }
+    struct span_record *r =
+        open_record(shard, lane, tracer, &span.context, parent, view.facts, name, o);
+    if (!r) {
+        atomic_fetch_add_explicit(&provider->dropped[MARLINE_DROP_LIMITS], 1, memory_order_relaxed);
+        span.context.flags = random_only; /* sampled, not recorded: never (SMP-01) */
+        return span;
+    }
+    for (size_t i = 0; i < decision.attribute_count; i++) {
+        marline__record_set(r, &decision.attributes[i]);
+    }
     span.record = r;
-    span.generation = generation;
-    atomic_store_explicit(&r->generation, generation, memory_order_release);
+    span.generation = atomic_load_explicit(&r->generation, memory_order_relaxed) + 1;
+    atomic_store_explicit(&r->generation, span.generation, memory_order_release);
+    tell_processors(provider, &span, o->parent);
     return span;
 }
 
@@ -228,41 +277,80 @@ static uint64_t end_time(const struct span_record *r)
                               : r->data.start_unix_ns + past;
 }
 
-static void leave_groups(struct span_record *r)
+/* True when the span was the last one running of a group that wants its spans out then. */
+static bool leave_groups(struct span_record *r)
 {
+    bool is_prompt = false;
     if (!r->facts) {
-        return;
+        return false;
     }
     for (uint32_t i = 0; i < r->facts->group_count; i++) {
-        atomic_fetch_add_explicit(&r->facts->groups[i]->ended, 1, memory_order_release);
+        is_prompt |= marline__group_end_span(r->facts->groups[i]);
     }
     marline__facts_unref(r->facts);
     r->facts = NULL;
+    return is_prompt;
 }
 
-/* LIM-05, outside the lock; the record may be gone by then. */
-struct dropped_counts {
-    uint32_t attributes;
-    uint32_t events;
-    uint32_t links;
-};
-
-static void hand_over(struct span_record *r)
+/* Which processors want to be called again once the lock is released: bit i for processor i. */
+static unsigned hand_over(struct span_record *r, struct lane *lane)
 {
     marline_provider *provider = r->provider;
-    struct shard *shard = marline__shard_mine(); /* NULL: out of memory */
-    struct lane *lane = shard ? marline__shard_lane(shard, provider) : NULL;
     unsigned count = atomic_load_explicit(&provider->processor_count, memory_order_acquire);
+    unsigned wanted = 0;
     atomic_store_explicit(&r->fate, FATE_NONE, memory_order_relaxed);
     atomic_store_explicit(&r->holders, count, memory_order_relaxed);
     for (unsigned i = 0; i < count; i++) {
         struct processor *p = provider->processors[i];
-        if (lane) {
-            p->functions->on_end(p, lane, r);
-        } else {
-            marline__provider_release(r, FATE_DROPPED + MARLINE_DROP_LIMITS);
+        if (p->functions->on_end(p, lane, r)) {
+            wanted |= 1u << i;
         }
     }
+    return wanted;
+}
+
+static void finish_ending(marline_provider *provider, struct lane *lane, struct span_record *r,
+                          unsigned wanted, bool is_prompt)
+{
+    for (unsigned i = 0; wanted >> i; i++) {
+        if (wanted >> i & 1) {
+            provider->processors[i]->functions->after_end(provider->processors[i], r);
+        }
+    }
+    unsigned count = atomic_load_explicit(&provider->processor_count, memory_order_acquire);
+    for (unsigned i = 0; is_prompt && i < count; i++) {
+        struct processor *p = provider->processors[i];
+        if (p->functions->prompt) {
+            p->functions->prompt(p);
+        }
+    }
+    atomic_store_explicit(&lane->ending,
+                          atomic_load_explicit(&lane->ending, memory_order_relaxed) - 1,
+                          memory_order_release);
+}
+
+/* LIM-05, outside the lock: the record may be another span's by then. */
+static void log_dropped(uint32_t attributes, uint32_t events, uint32_t links)
+{
+    if (attributes + events + links > 0) {
+        marline__log(LOG_WARN, "a span lost %u attributes, %u events, %u links to its limits",
+                     attributes, events, links);
+    }
+}
+
+/* The lane of the thread that ends the span. Not to be had only when out of memory: then the lane
+ * that the span was started in would be another thread's to write, so the span is given up. */
+static struct lane *ending_lane(marline_provider *provider)
+{
+    struct shard *shard = marline__shard_mine();
+    return shard ? marline__shard_lane(shard, provider) : NULL;
+}
+
+static void give_up(struct span_record *r)
+{
+    atomic_store_explicit(&r->holders, 1, memory_order_relaxed);
+    atomic_store_explicit(&r->fate, FATE_NONE, memory_order_relaxed);
+    marline__provider_release(r, FATE_DROPPED + MARLINE_DROP_LIMITS);
 }
 
 static void end_at(marline_span *span, uint64_t end_unix_ns)
@@ -271,19 +359,30 @@ static void end_at(marline_span *span, uint64_t end_unix_ns)
     if (!r) {
         return;
     }
+    marline_provider *provider = r->provider;
     r->data.end_unix_ns = end_unix_ns ? end_unix_ns : end_time(r);
     marline__record_finish(r);
-    struct dropped_counts dropped = {r->attributes.dropped, r->events.dropped, r->links.dropped};
-    leave_groups(r);
+    uint32_t attributes = r->attributes.dropped;
+    uint32_t events = r->events.dropped;
+    uint32_t links = r->links.dropped;
+    bool is_prompt = leave_groups(r);
     atomic_store_explicit(&r->generation, span->generation + 1, memory_order_release);
-    /* Under the lock, so that a provider that is being destroyed knows, having had the lock of each
-     * record, that no end is under way. */
-    hand_over(r);
-    marline__record_unlock(r);
-    if (dropped.attributes + dropped.events + dropped.links > 0) {
-        marline__log(LOG_WARN, "a span lost %u attributes, %u events, %u links to its limits",
-                     dropped.attributes, dropped.events, dropped.links);
+    struct lane *lane = ending_lane(provider);
+    unsigned wanted = 0;
+    if (lane) {
+        /* Marked before the unlock: a provider that is being destroyed first has the lock of every
+         * record, then waits for the marks. Only this thread writes it: no atomic addition. */
+        unsigned ending = atomic_load_explicit(&lane->ending, memory_order_relaxed);
+        atomic_store_explicit(&lane->ending, ending + 1, memory_order_relaxed);
+        wanted = hand_over(r, lane);
+    } else {
+        give_up(r);
     }
+    marline__record_unlock(r);
+    if (lane) {
+        finish_ending(provider, lane, r, wanted, is_prompt);
+    }
+    log_dropped(attributes, events, links);
 }
 
 void marline_span_end(marline_span *span)

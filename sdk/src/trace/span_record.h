@@ -47,7 +47,7 @@ struct span_record {
     atomic_bool forfeited;           /* never to be used again */
     struct shard *home;              /* where it returns to; constant */
     marline_provider *provider;
-    const struct span_limits *limits;
+    const marline_span_limits *limits;
     struct facts *facts; /* counted; NULL unless it has groups */
     uint64_t start_monotonic_ns;
     bool start_was_given;
@@ -63,6 +63,7 @@ struct span_record {
 
 enum span_fate {
     FATE_NONE,
+    FATE_SEEN, /* by a processor of the user's: counts as exported unless an exporter lost it */
     FATE_EXPORTED,
     FATE_DROPPED, /* + enum marline_drop_reason */
 };
