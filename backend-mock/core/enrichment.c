@@ -360,3 +360,35 @@ bool enrichment_is_current(struct slice earliest_enriched, size_t unprocessed_sp
     return marline__json_peek(&r) == JSON_OBJECT && marline__json_enter_object(&r) &&
            marline__json_next_member(&r, &key);
 }
+
+static void read_cost_members(struct json_reader *r, struct enrichment_costs *costs)
+{
+    struct slice key;
+    bool good = marline__json_enter_object(r);
+    while (good && marline__json_next_member(r, &key)) {
+        if (marline__json_key_is(key, "total_cost_usd")) {
+            good = marline__json_read_double(r, &costs->total_usd);
+        } else if (marline__json_key_is(key, "total_cost_eur")) {
+            good = marline__json_read_double(r, &costs->total_eur);
+        } else {
+            good = marline__json_skip(r, NULL);
+        }
+    }
+}
+
+struct enrichment_costs enrichment_read_costs(struct slice enriched)
+{
+    struct enrichment_costs costs = {0};
+    struct json_reader r;
+    struct slice key;
+    marline__json_reader_init(&r, enriched, JSON_STRICT);
+    bool good = marline__json_enter_object(&r);
+    while (good && marline__json_next_member(&r, &key)) {
+        if (marline__json_key_is(key, "costs")) {
+            read_cost_members(&r, &costs);
+        } else {
+            good = marline__json_skip(&r, NULL);
+        }
+    }
+    return marline__json_finish(&r) ? costs : (struct enrichment_costs){0};
+}

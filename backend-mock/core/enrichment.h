@@ -71,4 +71,11 @@ bool enrichment_build(struct enrichment_span *spans, size_t count,
  * none) and no span of the trace is unprocessed. */
 bool enrichment_is_current(struct slice earliest_enriched, size_t unprocessed_spans);
 
+/* The total costs of a stored enrichment; 0 where it has none, or is none. */
+struct enrichment_costs {
+    double total_usd;
+    double total_eur;
+};
+struct enrichment_costs enrichment_read_costs(struct slice enriched);
+
 #endif

@@ -42,9 +42,6 @@ const char price_builtin_text[] =
     MODEL("gemini-2.5-flash", "3e-07", "2.5e-06") ","
     MODEL("gemini-2.5-flash-lite", "1e-07", "4e-07") ","
     MODEL("gemini-2.0-flash", "1e-07", "4e-07") ","
-    TIERED("gemini-1.5-pro", "1.25e-06", "5e-06", "128k", "2.5e-06", "1e-05") ","
-    MODEL("mistral/mistral-large-latest", "2e-06", "6e-06") ","
-    MODEL("mistral/mistral-small-latest", "1e-07", "3e-07") ","
-    MODEL("deepseek/deepseek-chat", "2.7e-07", "1.1e-06")
+    TIERED("gemini-1.5-pro", "1.25e-06", "5e-06", "128k", "2.5e-06", "1e-05")
     "}";
 /* clang-format on */

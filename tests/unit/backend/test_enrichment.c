@@ -11,7 +11,8 @@
 
 #define MS 1000000u
 
-/* Prices of the specification's example. */
+/* Prices of the specification's example, and others; one for a model without a name, which no span
+ * may be given. */
 static struct price_table *example_prices(void)
 {
     struct price_load_report report;
@@ -19,6 +20,7 @@ static struct price_table *example_prices(void)
     struct slice text = SLICE("{\"gpt-4o\":{\"input_cost_per_token\":2.5e-06,"
                               "\"output_cost_per_token\":1e-05},"
                               "\"tiny\":{\"input_cost_per_token\":4e-07},"
+                              "\"\":{\"input_cost_per_token\":1e-06},"
                               "\"m\\u00f6del\":{\"input_cost_per_token\":1e-06}}");
     assert_non_null(table);
     assert_int_equal(price_table_load(table, text, &report), PRICE_LOAD_OK);
@@ -399,6 +401,32 @@ static void given_stored_enrichment_when_asked_then_current_only_if_nothing_is_n
     assert_false(enrichment_is_current(SLICE_EMPTY, 0));
 }
 
+static void given_stored_enrichment_when_costs_read_then_its_totals(void **state)
+{
+    (void)state;
+    struct enrichment_costs costs = enrichment_read_costs(
+        SLICE("{\"costs\":{\"total_cost_usd\":0.00075,\"total_cost_eur\":1e-06,"
+              "\"breakdown\":[{\"total_cost_usd\":5.0}]},\"metrics\":{\"total_cost_usd\":6.0}}"));
+    assert_true(costs.total_usd == 0.00075 && costs.total_eur == 1e-06);
+}
+
+static void given_no_costs_or_no_enrichment_when_costs_read_then_zero(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "",
+        "{}",
+        "null",
+        "{\"metrics\":{}}",
+        "{\"costs\":null}",
+        "{\"costs\":{\"total_cost_usd\":\"1\",\"total_cost_eur\":2.0}}",
+        "{\"costs\":{\"total_cost_usd\":1.0}"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct enrichment_costs costs = enrichment_read_costs(marline__slice_text(texts[i]));
+        assert_true(costs.total_usd == 0 && costs.total_eur == 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -422,6 +450,8 @@ int main(void)
         cmocka_unit_test(given_no_price_table_when_built_then_no_costs),
         cmocka_unit_test(given_each_allocation_failing_when_built_then_clean),
         cmocka_unit_test(given_stored_enrichment_when_asked_then_current_only_if_nothing_is_new),
+        cmocka_unit_test(given_stored_enrichment_when_costs_read_then_its_totals),
+        cmocka_unit_test(given_no_costs_or_no_enrichment_when_costs_read_then_zero),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -209,12 +209,17 @@ static void given_more_models_than_the_limit_when_loaded_then_refused_whole(void
 static void given_each_allocation_failing_when_loaded_then_clean(void **state)
 {
     (void)state;
+    struct slice text = SLICE("{\"gpt-4o\":{\"input_cost_per_token\":0.5},"
+                              "\"new\":{\"input_cost_per_token\":0.5}}");
     bool swept = false;
     for (size_t n = 1; !swept; n++) {
+        struct price_load_report report;
         failing_memory_install(n);
         struct price_table *table = price_table_create_builtin();
+        bool loaded = table && price_table_load(table, text, &report) == PRICE_LOAD_OK;
         swept = !failing_memory_has_failed();
-        assert_true((table != NULL) == swept);
+        assert_true(loaded == swept);
+        assert_true(!table || (price_table_find(table, SLICE("new")) != NULL) == loaded);
         price_table_destroy(table);
         assert_int_equal(failing_memory_alive(), 0);
         failing_memory_remove();

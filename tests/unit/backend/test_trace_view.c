@@ -270,6 +270,20 @@ static void given_spans_in_any_order_when_detailed_then_tree_sorted_orphan_is_ro
     assert_shape(&detail, "1(2(4())3())5(6())");
 }
 
+static void given_several_conversations_when_detailed_then_the_earliest_span_with_one(void **state)
+{
+    (void)state;
+    struct buffer out = BUFFER_INIT;
+    struct trace_span spans[] = {span_of(3, 1, 30, 40), span_of(2, 1, 20, 30),
+                                 span_of(1, 0, 10, 60), span_of(4, 1, 50, 55)};
+    struct trace_detail detail = {.spans = spans, .count = 4};
+    spans[0].conversation_id = SLICE("late");
+    spans[1].conversation_id = SLICE("early");
+    assert_true(trace_detail_write(&detail, &out));
+    assert_non_null(strstr(out.data, "\"conversation_id\":\"early\","));
+    marline__buffer_deinit(&out);
+}
+
 static void given_very_deep_trace_when_detailed_then_whole(void **state)
 {
     (void)state;
@@ -426,6 +440,7 @@ int main(void)
         cmocka_unit_test(given_full_trace_when_detailed_then_every_member_and_the_tree),
         cmocka_unit_test(given_bare_trace_when_detailed_then_nulls_and_zeros),
         cmocka_unit_test(given_spans_in_any_order_when_detailed_then_tree_sorted_orphan_is_root),
+        cmocka_unit_test(given_several_conversations_when_detailed_then_the_earliest_span_with_one),
         cmocka_unit_test(given_very_deep_trace_when_detailed_then_whole),
         cmocka_unit_test(given_bad_raw_json_when_detailed_then_null_and_the_document_stays_valid),
         cmocka_unit_test(given_end_before_start_when_detailed_then_no_negative_duration),
