@@ -183,16 +183,17 @@ enum exit_code ready_prepare(struct store *store, const struct options *options,
 void ready_print(const struct ready *ready, const char *store)
 {
     (void)printf("Marline backend-mock is ready\n\n"
-                 "  base URL    %s\n"
-                 "  project     %s\n"
-                 "  key         %s\n"
-                 "  store       %s\n\n"
+                 "  base URL     %s\n"
+                 "  organization %s\n"
+                 "  project      %s\n"
+                 "  key          %s\n"
+                 "  store        %s\n\n"
                  "For an agent or an SDK:\n\n"
                  "  export RHESIS_BASE_URL=%s\n"
                  "  export RHESIS_PROJECT_ID=%s\n"
                  "  export RHESIS_API_KEY=%s\n\n",
-                 ready->base_url, ready->project_id, ready->api_key, store, ready->base_url,
-                 ready->project_id, ready->api_key);
+                 ready->base_url, ready->organization_id, ready->project_id, ready->api_key, store,
+                 ready->base_url, ready->project_id, ready->api_key);
     (void)fflush(stdout);
 }
 

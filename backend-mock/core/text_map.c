@@ -28,21 +28,21 @@ static uint32_t hash_text(struct slice key)
 void text_map_init(struct text_map *map)
 {
     map->bucket_count = BUCKETS_MIN;
-    map->buckets = (struct text_map_entry **)alloc_array(BUCKETS_MIN, sizeof(*map->buckets));
+    map->buckets = alloc_array(BUCKETS_MIN, sizeof(*map->buckets));
     map->count = 0;
 }
 
 void text_map_deinit(struct text_map *map)
 {
     for (size_t i = 0; map->buckets && i < map->bucket_count; i++) {
-        struct text_map_entry *entry = map->buckets[i];
+        struct text_map_entry *entry = map->buckets[i].first;
         while (entry) {
             struct text_map_entry *next = entry->next;
             marline__memory_free(entry);
             entry = next;
         }
     }
-    marline__memory_free((void *)map->buckets);
+    marline__memory_free(map->buckets);
     map->buckets = NULL;
     map->bucket_count = map->count = 0;
 }
@@ -51,7 +51,7 @@ void text_map_deinit(struct text_map *map)
 static struct text_map_entry **find_link(const struct text_map *map, struct slice key,
                                          uint32_t hash)
 {
-    struct text_map_entry **link = &map->buckets[hash & (map->bucket_count - 1)];
+    struct text_map_entry **link = &map->buckets[hash & (map->bucket_count - 1)].first;
     while (*link) {
         struct text_map_entry *entry = *link;
         if (entry->hash == hash &&
@@ -66,18 +66,18 @@ static struct text_map_entry **find_link(const struct text_map *map, struct slic
 static void grow(struct text_map *map)
 {
     size_t wider = map->bucket_count * 2;
-    struct text_map_entry **buckets =
-        (struct text_map_entry **)alloc_array(wider, sizeof(*map->buckets));
+    struct text_map_bucket *buckets = alloc_array(wider, sizeof(*buckets));
     for (size_t i = 0; i < map->bucket_count; i++) {
-        struct text_map_entry *entry = map->buckets[i];
+        struct text_map_entry *entry = map->buckets[i].first;
         while (entry) {
             struct text_map_entry *next = entry->next;
-            entry->next = buckets[entry->hash & (wider - 1)];
-            buckets[entry->hash & (wider - 1)] = entry;
+            struct text_map_bucket *bucket = &buckets[entry->hash & (wider - 1)];
+            entry->next = bucket->first;
+            bucket->first = entry;
             entry = next;
         }
     }
-    marline__memory_free((void *)map->buckets);
+    marline__memory_free(map->buckets);
     map->buckets = buckets;
     map->bucket_count = wider;
 }
@@ -107,9 +107,9 @@ void *text_map_put(struct text_map *map, struct slice key, void *value)
     if (key.size) {
         memcpy(entry->key, key.data, key.size);
     }
-    struct text_map_entry **bucket = &map->buckets[hash & (map->bucket_count - 1)];
-    entry->next = *bucket;
-    *bucket = entry;
+    struct text_map_bucket *bucket = &map->buckets[hash & (map->bucket_count - 1)];
+    entry->next = bucket->first;
+    bucket->first = entry;
     map->count++;
     return NULL;
 }
@@ -131,7 +131,7 @@ void *text_map_remove(struct text_map *map, struct slice key)
 static void skip_empty_buckets(const struct text_map *map, struct text_map_cursor *cursor)
 {
     while (!cursor->next && cursor->bucket < map->bucket_count) {
-        cursor->next = map->buckets[cursor->bucket++];
+        cursor->next = map->buckets[cursor->bucket++].first;
     }
 }
 

@@ -10,8 +10,13 @@
 
 struct text_map_entry;
 
+/* A chain of entries whose hashes end alike. */
+struct text_map_bucket {
+    struct text_map_entry *first;
+};
+
 struct text_map {
-    struct text_map_entry **buckets;
+    struct text_map_bucket *buckets;
     size_t bucket_count;
     size_t count;
 };

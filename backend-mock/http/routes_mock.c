@@ -390,7 +390,8 @@ static void write_event_detail(struct json_writer *w, const struct store_event *
 
 static double unix_ms(uint64_t unix_ns)
 {
-    return (double)(unix_ns / 1000) / 1000.0;
+    uint64_t us = unix_ns / 1000; /* more digits do not fit into a double */
+    return (double)us / 1000.0;
 }
 
 static void write_event(void *user, const struct store_event *e)

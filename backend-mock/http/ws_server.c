@@ -15,7 +15,8 @@
 
 enum {
     AUTHORIZATION_MAX = 1024,
-    HEAD_MAX = 8192,   /* no longer than what the listener peeks at */
+    HEAD_MAX = 8192, /* no longer than what the listener peeks at */
+    CLOSE_REASON_MAX = 123,
     READ_CHUNK = 4096, /* per connection and read; larger messages come in pieces */
 };
 
@@ -34,7 +35,8 @@ struct ws_connection {
     struct list outgoing;
     size_t outgoing_size;
     uint16_t close_code;
-    const char *close_reason;
+    unsigned char close_reason[CLOSE_REASON_MAX];
+    size_t close_reason_size;
 };
 
 struct ws_server {
@@ -82,7 +84,8 @@ void ws_connection_close(struct ws_connection *c, uint16_t code, const char *rea
         return;
     }
     c->close_code = code;
-    c->close_reason = reason;
+    c->close_reason_size = strnlen(reason, CLOSE_REASON_MAX);
+    memcpy(c->close_reason, reason, c->close_reason_size);
     lws_callback_on_writable(c->wsi);
 }
 
@@ -105,9 +108,8 @@ static int write_next(struct ws_connection *c)
         return 0;
     }
     if (c->close_code) {
-        unsigned char *reason = (unsigned char *)(uintptr_t)c->close_reason;
-        lws_close_reason(c->wsi, (enum lws_close_status)c->close_code, reason,
-                         strlen(c->close_reason));
+        lws_close_reason(c->wsi, (enum lws_close_status)c->close_code, c->close_reason,
+                         c->close_reason_size);
         return -1;
     }
     return 0;

@@ -62,7 +62,7 @@ void ws_server_set_timer(struct ws_server *s, uint64_t deadline_ns, uint64_t now
 void *ws_connection_user(const struct ws_connection *c);
 /* Copies one text message. */
 void ws_connection_send(struct ws_connection *c, struct slice text);
-/* After what waits has been sent. `reason`: a literal. */
+/* After what waits has been sent. Copies the reason, cut to 123 bytes. */
 void ws_connection_close(struct ws_connection *c, uint16_t code, const char *reason);
 
 #endif

@@ -1,0 +1,210 @@
+/* Routes, calls in flight, and whose result is taken. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "core/router.h"
+
+#define PROJECT SLICE("11111111-1111-4111-8111-111111111111")
+#define DEV     SLICE("development")
+#define KEY     SLICE("key-1")
+
+enum { OLD = 1, NEW = 2, OTHER = 3 };
+
+static int the_user;
+
+static int make_router(void **state)
+{
+    *state = router_create();
+    return 0;
+}
+
+static int drop_router(void **state)
+{
+    router_destroy(*state);
+    return 0;
+}
+
+static void connect_agent(struct router *r, uint64_t session, struct slice key,
+                          struct slice agent_id)
+{
+    router_session_opened(r, session, key);
+    if (agent_id.size) {
+        router_session_identified(r, session, agent_id);
+    }
+    router_register(r, session, PROJECT, DEV);
+}
+
+static void call(struct router *r, const char *id, uint64_t session, uint64_t deadline_ns)
+{
+    router_call_begin(r, marline__slice_text(id), session, PROJECT, DEV, deadline_ns, &the_user);
+}
+
+static enum router_verdict complete(struct router *r, const char *id, uint64_t session)
+{
+    void *user = NULL;
+    enum router_verdict verdict = router_complete(r, marline__slice_text(id), session, &user);
+    assert_ptr_equal(user, verdict == ROUTER_ACCEPTED ? &the_user : NULL);
+    return verdict;
+}
+
+static void given_two_registrations_when_looked_up_then_the_last_wins(void **state)
+{
+    struct router *r = *state;
+    connect_agent(r, OLD, KEY, SLICE_EMPTY);
+    connect_agent(r, NEW, KEY, SLICE_EMPTY);
+    assert_int_equal(router_find(r, PROJECT, DEV), NEW);
+    assert_int_equal(router_find(r, PROJECT, SLICE("staging")), 0);
+}
+
+/* Flaw F13 of the reference. */
+static void given_stale_connection_when_it_ends_then_the_live_route_stays(void **state)
+{
+    struct router *r = *state;
+    connect_agent(r, OLD, KEY, SLICE_EMPTY);
+    connect_agent(r, NEW, KEY, SLICE_EMPTY);
+    router_session_closed(r, OLD);
+    assert_int_equal(router_find(r, PROJECT, DEV), NEW);
+    router_session_closed(r, NEW);
+    assert_int_equal(router_find(r, PROJECT, DEV), 0);
+}
+
+static void given_closed_session_when_its_registration_is_done_then_there_is_no_route(void **state)
+{
+    struct router *r = *state;
+    router_session_opened(r, OLD, KEY);
+    router_session_closed(r, OLD);
+    router_register(r, OLD, PROJECT, DEV);
+    assert_int_equal(router_find(r, PROJECT, DEV), 0);
+}
+
+static void given_call_when_answered_then_accepted_once(void **state)
+{
+    struct router *r = *state;
+    connect_agent(r, OLD, KEY, SLICE_EMPTY);
+    call(r, "a", OLD, TIME_NEVER);
+    assert_int_equal(router_call_session(r, SLICE("a")), OLD);
+    assert_int_equal(complete(r, "a", OLD), ROUTER_ACCEPTED);
+    assert_int_equal(complete(r, "a", OLD), ROUTER_COMPLETED);
+    assert_int_equal(complete(r, "never", OLD), ROUTER_UNKNOWN);
+    assert_int_equal(router_call_session(r, SLICE("a")), 0);
+}
+
+/* Flaw F12 of the reference. */
+static void given_agent_that_reconnected_when_it_answers_then_accepted(void **state)
+{
+    struct router *r = *state;
+    connect_agent(r, OLD, KEY, SLICE_EMPTY);
+    call(r, "a", OLD, TIME_NEVER);
+    router_session_closed(r, OLD);
+    connect_agent(r, NEW, KEY, SLICE_EMPTY);
+    assert_int_equal(complete(r, "a", NEW), ROUTER_ACCEPTED);
+    assert_int_equal(router_counters(r)->accepted_elsewhere, 1);
+}
+
+static void given_agent_that_has_not_registered_again_when_it_answers_then_accepted(void **state)
+{
+    struct router *r = *state;
+    connect_agent(r, OLD, KEY, SLICE_EMPTY);
+    call(r, "a", OLD, TIME_NEVER);
+    router_session_closed(r, OLD);
+    router_session_opened(r, NEW, KEY);
+    assert_int_equal(complete(r, "a", NEW), ROUTER_ACCEPTED);
+}
+
+static void given_other_key_when_it_answers_then_refused_and_the_call_stays(void **state)
+{
+    struct router *r = *state;
+    connect_agent(r, OLD, KEY, SLICE_EMPTY);
+    call(r, "a", OLD, TIME_NEVER);
+    connect_agent(r, OTHER, SLICE("key-2"), SLICE_EMPTY);
+    assert_int_equal(complete(r, "a", OTHER), ROUTER_FOREIGN);
+    assert_int_equal(complete(r, "a", OLD), ROUTER_ACCEPTED);
+}
+
+static void given_named_agents_when_another_answers_then_refused(void **state)
+{
+    struct router *r = *state;
+    connect_agent(r, OLD, KEY, SLICE("agent-1"));
+    call(r, "a", OLD, TIME_NEVER);
+    connect_agent(r, OTHER, KEY, SLICE("agent-2"));
+    assert_int_equal(complete(r, "a", OTHER), ROUTER_FOREIGN);
+    connect_agent(r, NEW, KEY, SLICE("agent-1"));
+    assert_int_equal(complete(r, "a", NEW), ROUTER_ACCEPTED);
+}
+
+static void given_agent_of_other_route_when_it_answers_then_refused(void **state)
+{
+    struct router *r = *state;
+    connect_agent(r, OLD, KEY, SLICE_EMPTY);
+    call(r, "a", OLD, TIME_NEVER);
+    router_session_opened(r, OTHER, KEY);
+    router_register(r, OTHER, PROJECT, SLICE("staging"));
+    assert_int_equal(complete(r, "a", OTHER), ROUTER_FOREIGN);
+}
+
+static void given_deadlines_when_time_passes_then_calls_expire_in_turn(void **state)
+{
+    struct router *r = *state;
+    connect_agent(r, OLD, KEY, SLICE_EMPTY);
+    assert_true(router_next_deadline(r) == TIME_NEVER);
+    call(r, "late", OLD, 20);
+    call(r, "soon", OLD, 10);
+    assert_true(router_next_deadline(r) == 10);
+    assert_null(router_expire(r, 9));
+    assert_ptr_equal(router_expire(r, 10), &the_user);
+    assert_null(router_expire(r, 10));
+    assert_true(router_next_deadline(r) == 20);
+    assert_int_equal(complete(r, "soon", OLD), ROUTER_COMPLETED);
+    assert_int_equal(complete(r, "late", OLD), ROUTER_ACCEPTED);
+    assert_true(router_next_deadline(r) == TIME_NEVER);
+}
+
+static void given_call_when_canceled_then_its_result_counts_as_late(void **state)
+{
+    struct router *r = *state;
+    connect_agent(r, OLD, KEY, SLICE_EMPTY);
+    call(r, "a", OLD, TIME_NEVER);
+    assert_ptr_equal(router_cancel(r, SLICE("a")), &the_user);
+    assert_null(router_cancel(r, SLICE("a")));
+    assert_int_equal(complete(r, "a", OLD), ROUTER_COMPLETED);
+}
+
+static void given_many_completed_calls_then_the_oldest_are_forgotten(void **state)
+{
+    struct router *r = *state;
+    connect_agent(r, OLD, KEY, SLICE_EMPTY);
+    char id[16];
+    for (int i = 0; i <= ROUTER_COMPLETED_MAX; i++) {
+        (void)snprintf(id, sizeof(id), "%d", i);
+        call(r, id, OLD, TIME_NEVER);
+        assert_int_equal(complete(r, id, OLD), ROUTER_ACCEPTED);
+    }
+    assert_int_equal(complete(r, "0", OLD), ROUTER_UNKNOWN);
+    assert_int_equal(complete(r, "1", OLD), ROUTER_COMPLETED);
+}
+
+int main(void)
+{
+#define ROUTER_TEST(name) cmocka_unit_test_setup_teardown(name, make_router, drop_router)
+    const struct CMUnitTest tests[] = {
+        ROUTER_TEST(given_two_registrations_when_looked_up_then_the_last_wins),
+        ROUTER_TEST(given_stale_connection_when_it_ends_then_the_live_route_stays),
+        ROUTER_TEST(given_closed_session_when_its_registration_is_done_then_there_is_no_route),
+        ROUTER_TEST(given_call_when_answered_then_accepted_once),
+        ROUTER_TEST(given_agent_that_reconnected_when_it_answers_then_accepted),
+        ROUTER_TEST(given_agent_that_has_not_registered_again_when_it_answers_then_accepted),
+        ROUTER_TEST(given_other_key_when_it_answers_then_refused_and_the_call_stays),
+        ROUTER_TEST(given_named_agents_when_another_answers_then_refused),
+        ROUTER_TEST(given_agent_of_other_route_when_it_answers_then_refused),
+        ROUTER_TEST(given_deadlines_when_time_passes_then_calls_expire_in_turn),
+        ROUTER_TEST(given_call_when_canceled_then_its_result_counts_as_late),
+        ROUTER_TEST(given_many_completed_calls_then_the_oldest_are_forgotten),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
