@@ -50,17 +50,24 @@ typedef struct marline_client_options {
     const char *base_url;   /* required: http(s):// or ws(s)://; path prefixes are kept */
     const char *api_key;    /* required */
     const char *project_id; /* required: a UUID */
-    const char
-        *environment; /* optional: NULL = "development"; production, staging, development, local */
+    /* optional: NULL = "development"; production, staging, development, local */
+    const char *environment;
     uint32_t worker_count;            /* optional: 0 = 8 handlers at once */
     marline_provider *provider;       /* optional, borrowed until destroy: NULL = no spans */
     marline_client_event_fn on_event; /* optional */
     void *user;
+    uint32_t queue_max;          /* optional: 0 = 1024 invocations may wait for a worker */
+    uint32_t reconnect_first_ms; /* optional: 0 = 1000; bound of the first random wait, */
+    uint32_t reconnect_max_ms;   /* optional: 0 = 60000; which doubles up to this one */
+    const char *tls_ca_file;     /* optional: NULL = the system's */
+    const char *tls_cert_file;   /* optional: client certificate, PEM */
+    const char *tls_key_file;    /* optional: its key */
 } marline_client_options;
 
 #define MARLINE_CLIENT_OPTIONS_INIT                                                                \
     {                                                                                              \
-        sizeof(marline_client_options), NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL                \
+        sizeof(marline_client_options), NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, 0, 0, 0,      \
+            NULL, NULL, NULL                                                                       \
     }
 
 /* Copies the texts. MARLINE_EINVAL names the option at fault. */
@@ -74,6 +81,8 @@ MARLINE_API void marline_client_destroy(marline_client *client);
 MARLINE_API marline_status marline_client_add_endpoint(marline_client *client,
                                                        const marline_endpoint *endpoint,
                                                        marline_error *error);
+/* Running invocations of it end as they would have. MARLINE_ENOTFOUND. */
+MARLINE_API marline_status marline_client_remove_endpoint(marline_client *client, const char *name);
 /* Adds every endpoint declared with MARLINE_ENDPOINT so far that is not in the client yet. */
 MARLINE_API marline_status marline_client_add_declared(marline_client *client,
                                                        marline_error *error);
@@ -82,12 +91,17 @@ MARLINE_API marline_status marline_client_add_declared(marline_client *client,
 MARLINE_API marline_status marline_client_start(marline_client *client, marline_error *error);
 MARLINE_API marline_client_state marline_client_current_state(const marline_client *client);
 /* Waits until the client is registered: MARLINE_OK; until it failed for good: the cause, with a
- * text; or until the timeout: MARLINE_ETIMEDOUT, with the last reason why it is not connected. */
+ * text (MARLINE_EAUTH: credentials refused); until the backend refused the registration, such as
+ * for an unknown project: MARLINE_EREJECTED, though the client asks again every minute; or until
+ * the timeout: MARLINE_ETIMEDOUT, with the last reason why it is not connected. */
 MARLINE_API marline_status marline_client_wait_registered(marline_client *client,
                                                           uint64_t timeout_ms,
                                                           marline_error *error);
 /* Accepts nothing new, lets running handlers finish and their results leave, closes with 1000. What
- * is not done when the time is up is cancelled. Does not flush the provider: do that afterwards. */
+ * is not done when the time is up is cancelled, and reported to the backend as an error within half
+ * a second more; then MARLINE_ETIMEDOUT. A handler that does not return even so is left alone with
+ * its thread. A second call, from another thread, shortens the time of the first. Does not flush
+ * the provider: do that afterwards. */
 MARLINE_API marline_status marline_client_stop(marline_client *client, uint64_t timeout_ms);
 
 MARLINE_END_DECLS

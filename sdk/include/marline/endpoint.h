@@ -36,6 +36,16 @@ typedef struct marline_parameter {
     const char *default_text; /* NULL = required */
 } marline_parameter;
 
+/* Where the spans of an invocation go, when whoever triggered it sent a trace context along. */
+typedef enum marline_trace_mode {
+    /* What the trigger asks for, else LINK for a test, CONTINUE for anything else. */
+    MARLINE_TRACE_MODE_DEFAULT,
+    /* The invocation is a child of the trigger's span: one trace from request to handler. */
+    MARLINE_TRACE_MODE_CONTINUE,
+    /* The invocation is the root of its own trace, with a link to the trigger's span. */
+    MARLINE_TRACE_MODE_LINK,
+} marline_trace_mode;
+
 typedef struct marline_endpoint {
     size_t size;                         /* sizeof(marline_endpoint) */
     const char *name;                    /* required: unique key, at most 200 bytes, UTF-8 */
@@ -48,13 +58,18 @@ typedef struct marline_endpoint {
     const char *request_mapping;  /* optional JSON object; NULL = {"input": "{{ input }}"} */
     const char *response_mapping; /* optional JSON object; NULL = {"output": "$.output"} */
     uint32_t timeout_ms;          /* optional: 0 = none */
+    uint32_t concurrency; /* optional: calls at once; 0 = as many as the client has workers */
+    marline_trace_mode trace_mode; /* optional */
 } marline_endpoint;
 
 /* ---- inputs ---- */
 
 /* A missing or null input gives the default. An input of another type, or a missing one whose
  * default is NULL, makes the call fail with an error that names the parameter; the default (or "")
- * is returned, and the handler's own return value no longer matters. */
+ * is returned, and the handler's own return value no longer matters.
+ *
+ * As a text, a number or a boolean is given as its JSON, for the platform turns a text that looks
+ * like one into one on its way here (wire-protocol §2.6). */
 MARLINE_API const char *marline_input_text(marline_call *call, const char *name,
                                            const char *default_text);
 MARLINE_API int64_t marline_input_int(marline_call *call, const char *name, int64_t default_value);
@@ -65,6 +80,9 @@ MARLINE_API const char *marline_input_json(marline_call *call, const char *name)
 /* The exact JSON text of all inputs, reserved keys removed: an object. */
 MARLINE_API const char *marline_inputs_json(marline_call *call);
 MARLINE_API bool marline_input_exists(marline_call *call, const char *name);
+/* The exact JSON text of the resolved experiment parameters of the invocation: an object,
+ * name to value or to {"type", "value"} (wire-protocol §2.6); "{}" without any. */
+MARLINE_API const char *marline_call_parameters_json(marline_call *call);
 
 /* ---- output: each returns MARLINE_OK, so that a handler can end with it ---- */
 

@@ -45,7 +45,7 @@ struct session *marline__session_create(const struct session_options *options,
     s->backoff = (struct backoff){options->backoff_first_ns, options->backoff_max_ns, 0};
     s->message_max = SESSION_MESSAGE_DEFAULT;
     s->reconnect_at = s->register_at = s->registered_by = TIME_NEVER;
-    s->work_at = s->stop_at = TIME_NEVER;
+    s->work_at = s->stop_at = s->close_by = TIME_NEVER;
     marline__ledger_init(&s->ledger);
     return s;
 }
@@ -92,13 +92,16 @@ static void begin_close(struct session *s, uint16_t code, const char *text)
 static void stop_now(struct session *s)
 {
     s->connect_due = false;
-    s->stop_at = s->reconnect_at = TIME_NEVER;
+    s->stop_at = s->reconnect_at = s->close_by = TIME_NEVER;
     uint32_t left = marline__ledger_unsettled(&s->ledger);
     if (left > 0) {
         marline__log(LOG_WARN, "stopped with %u result(s) not delivered", left);
     }
-    marline__session_change(s, SESSION_STOPPED, left > 0 ? MARLINE_ETIMEDOUT : MARLINE_OK,
-                            left > 0 ? "stopped with results not delivered" : "stopped");
+    bool late = left > 0 || s->cut_short;
+    marline__session_change(s, SESSION_STOPPED, late ? MARLINE_ETIMEDOUT : MARLINE_OK, "%s",
+                            left > 0       ? "stopped with results not delivered"
+                            : s->cut_short ? "stopped with work canceled"
+                                           : "stopped");
 }
 
 static void end_session(struct session *s)
@@ -272,6 +275,10 @@ static uint64_t keepalive_at(const struct session *s)
 
 static void tick_stop(struct session *s, uint64_t now)
 {
+    if (now >= s->close_by) {
+        stop_now(s);
+        return;
+    }
     if (now < s->stop_at) {
         return;
     }
@@ -323,7 +330,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 uint64_t marline__session_deadline(const struct session *s)
 {
-    uint64_t at = earlier(s->work_at, s->stop_at);
+    uint64_t at = earlier(earlier(s->work_at, s->stop_at), s->close_by);
     if (s->state == SESSION_WAITING) {
         at = earlier(at, s->reconnect_at);
     }
@@ -378,6 +385,7 @@ bool marline__session_next_action(struct session *s, uint64_t now, struct sessio
         out->type = SESSION_CLOSE;
         out->code = s->close.code;
         out->text = s->close.text;
+        s->close_by = s->draining ? now + SESSION_CLOSE_WAIT_MS * NS_PER_MS : TIME_NEVER;
     } else if (s->connect_due) {
         s->connect_due = false;
         out->type = SESSION_CONNECT;

@@ -39,6 +39,7 @@ enum {
     SESSION_MESSAGE_DEFAULT = 1048576, /* bytes of a message (§1.6) */
     SESSION_ACK_WAIT_MS = 30000,       /* then a result is sent again */
     SESSION_LAST_WORDS_MS = 500,       /* to write cancelled results when the time of stop is up */
+    SESSION_CLOSE_WAIT_MS = 3000,      /* for the peer's Close, when the agent stops */
     SESSION_PONGS_MAX = 16,
 };
 

@@ -53,9 +53,11 @@ struct session {
     uint64_t registered_by;
     uint64_t work_at; /* the earliest deadline of an invocation, or earlier */
     uint64_t stop_at;
+    uint64_t close_by;
 
     bool draining;
-    bool canceled_all;
+    bool canceled_all; /* the time of stop is up */
+    bool cut_short;    /* …and there was work left */
     uint32_t cancels_due;
 
     struct buffer scratch; /* of decoding */

@@ -365,6 +365,7 @@ void marline__session_expire_work(struct session *s, uint64_t now)
 void marline__session_cancel_all(struct session *s, uint64_t now)
 {
     struct ledger_record *r;
+    s->cut_short = s->ledger.counts[LEDGER_WAITING] + s->ledger.counts[LEDGER_RUNNING] > 0;
     while ((r = marline__ledger_first(&s->ledger, LEDGER_WAITING)) != NULL) {
         fail(s, now, r, "canceled before it began: the agent stopped");
     }

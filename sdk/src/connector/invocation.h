@@ -1,0 +1,57 @@
+/* One execution of a handler with its span: on a worker from run to its end, else the loop
+ * thread's. The span ends on every path: return, error, timeout, cancellation. */
+#ifndef MARLINE_CONNECTOR_INVOCATION_H
+#define MARLINE_CONNECTOR_INVOCATION_H
+
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "connector/call.h"
+#include "connector/registry.h"
+#include "connector/session.h"
+#include "io/worker_pool.h"
+#include <marline/trace.h>
+
+struct invocation {
+    struct worker_job job; /* the worker pool's */
+    struct list running;   /* the loop thread's list */
+    struct list done;      /* the mailbox of the loop thread */
+    void *owner;           /* who started it */
+
+    struct session_job *request;
+    struct endpoint *endpoint;
+    char *id;
+    char *test_texts[4]; /* owned, of the test context */
+    marline_test_context test;
+    bool has_test;
+
+    atomic_bool canceled;
+    _Atomic(const char *) abandoned; /* why its result was made without it; fixed text, or NULL */
+    atomic_bool traced;              /* span and group may be read */
+    marline_span span;
+    marline_span_group *group;
+
+    /* the worker's, then, once done, the loop thread's */
+    struct marline_call call;
+    double duration_ms;
+};
+
+/* Takes the request and the reference to the endpoint, on failure too. NULL when out of memory. */
+struct invocation *marline__invocation_create(struct session_job *request,
+                                              struct endpoint *endpoint);
+void marline__invocation_destroy(struct invocation *i);
+
+/* On the worker. Without a tracer nothing is recorded. */
+void marline__invocation_run(struct invocation *i, marline_tracer *tracer);
+/* Instead of run: the work never began. */
+void marline__invocation_skip(struct invocation *i);
+/* After run or skip. Borrows from the invocation. */
+void marline__invocation_result(struct invocation *i, struct session_trace *trace,
+                                struct message_test_result *out);
+
+/* Any thread, also while it runs. `abandon`: nobody wants the result any more, so the span ends
+ * now, with this reason (a fixed text). */
+void marline__invocation_cancel(struct invocation *i, const char *why, bool abandon);
+void marline__invocation_describe(const struct invocation *i, struct session_trace *out);
+
+#endif
