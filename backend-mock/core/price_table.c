@@ -26,6 +26,7 @@ struct model_price {
     struct price_tier base;
     struct price_tier tiers[PRICE_TIERS_MAX]; /* by rising `above` */
     size_t tier_count;
+    bool is_priced;  /* false: in the file, but not to be used */
     size_t sequence; /* of equal names the highest was read last */
 };
 
@@ -114,7 +115,8 @@ static bool read_range_start(struct slice json, uint64_t *out)
     return true;
 }
 
-/* One object of tiered_pricing. */
+/* One object of tiered_pricing. One without a range is no price per token (search services have
+ * ranges of results), and is passed over. */
 static bool read_band(struct slice json, struct model_price *model)
 {
     struct price_tier band = {0};
@@ -136,7 +138,10 @@ static bool read_band(struct slice json, struct model_price *model)
             good = read_price(value, &band.output, &band.has_output);
         }
     }
-    struct price_tier *tier = good && has_range ? tier_at(model, band.above) : NULL;
+    if (!good || !has_range) {
+        return good;
+    }
+    struct price_tier *tier = tier_at(model, band.above);
     if (!tier) {
         return false;
     }
@@ -331,16 +336,8 @@ static enum price_load load_model(struct price_table *table, struct slice raw_na
     if (marline__json_key_is(raw_name, "sample_spec")) {
         return PRICE_LOAD_OK; /* the file's description of itself */
     }
-    switch (read_model(json, &model)) {
-    case MODEL_UNPRICED:
-        report->unpriced++;
-        return PRICE_LOAD_OK;
-    case MODEL_FLAWED:
-        report->flawed++;
-        return PRICE_LOAD_OK;
-    case MODEL_TAKEN:
-        break;
-    }
+    enum model_verdict verdict = read_model(json, &model);
+    model.is_priced = verdict == MODEL_TAKEN;
     if (table->count == PRICE_MODELS_MAX) {
         report->error = "too many models";
         return PRICE_LOAD_TOO_MANY;
@@ -349,7 +346,9 @@ static enum price_load load_model(struct price_table *table, struct slice raw_na
         report->error = "out of memory";
         return PRICE_LOAD_NO_MEMORY;
     }
-    report->models++;
+    report->models += verdict == MODEL_TAKEN;
+    report->unpriced += verdict == MODEL_UNPRICED;
+    report->flawed += verdict == MODEL_FLAWED;
     return PRICE_LOAD_OK;
 }
 
@@ -412,7 +411,7 @@ const struct model_price *price_table_find(const struct price_table *table, stru
         model = (struct slice){model.data + prefix, model.size - prefix};
         found = find_exact(table, model);
     }
-    return found;
+    return found && found->is_priced ? found : NULL;
 }
 
 struct token_cost model_price_cost(const struct model_price *price, uint64_t input_tokens,

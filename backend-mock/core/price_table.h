@@ -7,9 +7,11 @@
  *   output_cost_per_token_above_<N>[k]_tokens        the span has this price, not only those above
  *   tiered_pricing: [{"range":[from,to], prices}]    the same rule, "from" in place of N
  * As LiteLLM does, the input tokens alone decide the tier, and a price that a tier does not name is
- * the base price. Prices of cached tokens are not read: spans tell no number of cached tokens, so
+ * the base price; a model that has tiers alone takes the lowest as its base. Prices of cached tokens are not read: spans tell no number of cached tokens, so
  * all input has the plain price. Batch, flex and priority prices, and prices per character, second,
- * image or query, are not read either. A model without any price per token is as good as unknown.
+ * image or query, are not read either. A model without any price per token, or
+ * with a flawed one, is remembered as having none: it is as good as unknown, and no other name is
+ * tried for it.
  *
  * Threads: load from one, then read from any. */
 #ifndef CORE_PRICE_TABLE_H
@@ -21,11 +23,11 @@
 #include "base/slice.h"
 
 enum {
-    PRICE_MODELS_MAX = 50000, /* of all loads; LiteLLM's file has about 3000 */
-    PRICE_TIERS_MAX = 6,      /* of one model; the file's longest list has 4 */
+    PRICE_MODELS_MAX = 50000, /* of all loads; LiteLLM's file has about 4500 */
+    PRICE_TIERS_MAX = 6,      /* of one model; the file has at most 4 */
 };
 
-/* A higher price per token is a mistake of units, and the model is left out. */
+/* A higher price per token is a mistake of units, a flaw. */
 #define PRICE_PER_TOKEN_MAX 1.0
 
 struct price_table;
@@ -45,10 +47,9 @@ enum price_load {
 };
 
 struct price_load_report {
-    size_t models;   /* taken */
-    size_t unpriced; /* left out: no price per token */
-    size_t
-        flawed; /* left out: a price negative, too high or no number, too many tiers, no object */
+    size_t models;       /* with a price */
+    size_t unpriced;     /* no price per token */
+    size_t flawed;       /* a price negative, too high or no number; too many tiers; no object */
     const char *error;   /* fixed text; NULL when OK */
     size_t error_offset; /* byte of the text, when malformed */
 };
@@ -66,7 +67,7 @@ enum price_load price_table_load(struct price_table *table, struct slice text,
                                  struct price_load_report *out_report);
 
 /* By exact name; if there is none, without what precedes the first slash, then the next
- * ("openai/gpt-4o" finds gpt-4o). NULL = unknown. Borrowed until the next load or destroy. */
+ * ("openai/gpt-4o" finds gpt-4o). NULL = no price. Borrowed until the next load or destroy. */
 const struct model_price *price_table_find(const struct price_table *table, struct slice model);
 
 /* Unrounded. */

@@ -108,7 +108,7 @@ static void given_tiered_pricing_when_priced_then_range_of_the_input_counts(void
     price_table_destroy(table);
 }
 
-static void given_models_without_price_or_with_bad_ones_when_loaded_then_left_out(void **state)
+static void given_models_without_price_or_with_bad_ones_when_loaded_then_none_is_found(void **state)
 {
     (void)state;
     struct price_load_report report;
@@ -125,11 +125,25 @@ static void given_models_without_price_or_with_bad_ones_when_loaded_then_left_ou
               "\"good\":{\"input_cost_per_token\":1e-06}}");
     assert_int_equal(price_table_load(table, text, &report), PRICE_LOAD_OK);
     assert_int_equal(report.models, 1);
-    assert_int_equal(report.unpriced, 2);
-    assert_int_equal(report.flawed, 5);
+    assert_int_equal(report.unpriced, 3);
+    assert_int_equal(report.flawed, 4);
     assert_null(price_table_find(table, SLICE("sample_spec")));
     assert_null(price_table_find(table, SLICE("image")));
     assert_cost(table, "good", 1, 1, 1e-06, 0);
+    price_table_destroy(table);
+}
+
+static void given_model_without_price_when_looked_up_then_no_other_name_is_tried(void **state)
+{
+    (void)state;
+    struct price_load_report report;
+    struct price_table *table = load("{\"m\":{\"input_cost_per_token\":0.5},"
+                                     "\"azure/m\":{\"output_cost_per_image\":1}}");
+    assert_null(price_table_find(table, SLICE("azure/m")));
+    assert_non_null(price_table_find(table, SLICE("openai/m")));
+    struct slice flawed = SLICE("{\"m\":{\"input_cost_per_token\":-0.5}}");
+    assert_int_equal(price_table_load(table, flawed, &report), PRICE_LOAD_OK);
+    assert_null(price_table_find(table, SLICE("m")));
     price_table_destroy(table);
 }
 
@@ -235,7 +249,9 @@ int main(void)
         cmocka_unit_test(given_provider_prefix_when_looked_up_then_exact_name_goes_first),
         cmocka_unit_test(given_thresholds_when_priced_then_strictly_above_all_tokens_cost_more),
         cmocka_unit_test(given_tiered_pricing_when_priced_then_range_of_the_input_counts),
-        cmocka_unit_test(given_models_without_price_or_with_bad_ones_when_loaded_then_left_out),
+        cmocka_unit_test(
+            given_models_without_price_or_with_bad_ones_when_loaded_then_none_is_found),
+        cmocka_unit_test(given_model_without_price_when_looked_up_then_no_other_name_is_tried),
         cmocka_unit_test(given_too_many_tiers_when_loaded_then_model_left_out),
         cmocka_unit_test(given_malformed_file_when_loaded_then_said_where_and_nothing_added),
         cmocka_unit_test(given_second_file_when_loaded_then_its_prices_replace),
