@@ -7,11 +7,12 @@
  *   output_cost_per_token_above_<N>[k]_tokens        the span has this price, not only those above
  *   tiered_pricing: [{"range":[from,to], prices}]    the same rule, "from" in place of N
  * As LiteLLM does, the input tokens alone decide the tier, and a price that a tier does not name is
- * the base price; a model that has tiers alone takes the lowest as its base. Prices of cached tokens are not read: spans tell no number of cached tokens, so
- * all input has the plain price. Batch, flex and priority prices, and prices per character, second,
- * image or query, are not read either. A model without any price per token, or
- * with a flawed one, is remembered as having none: it is as good as unknown, and no other name is
- * tried for it.
+ * the base price; a model that has tiers alone takes the lowest as its base. A model without any
+ * price per token, or with a flawed one, is remembered as having none: it is as good as unknown,
+ * and no other name is tried for it.
+ *
+ * Not read: prices of cached tokens (spans tell no number of cached tokens, so all input has the
+ * plain price), of batch, flex and priority service, and per character, second, image or query.
  *
  * Threads: load from one, then read from any. */
 #ifndef CORE_PRICE_TABLE_H
