@@ -30,7 +30,7 @@ typedef struct marline_sampling_input {
     size_t attribute_count;
     const marline_link_data *links;
     size_t link_count;
-    uint64_t now_ns; /* monotonic */
+    const void *clock; /* private */
 } marline_sampling_input;
 
 /* Called from any thread, several at once; must not start spans. `out_attributes`, when set, are

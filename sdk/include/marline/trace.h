@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <marline/context.h>
 #include <marline/sampler.h>
@@ -41,10 +42,7 @@ typedef struct marline_span {
 
 static inline marline_string marline_text(const char *text)
 {
-    marline_string s = {text, 0};
-    while (text && text[s.size] != '\0') {
-        s.size++;
-    }
+    marline_string s = {text, text ? strlen(text) : 0};
     return s;
 }
 

@@ -240,6 +240,33 @@ static marline_attribute *append(struct attribute_list *list, struct arena *aren
     return item->key.data ? item : NULL;
 }
 
+/* The commonest case: a new key with a text, in one piece of memory. */
+static bool append_text(struct attribute_list *list, struct arena *arena, uint32_t count_max,
+                        marline_string key, marline_string text, marline_value_type type)
+{
+    uint32_t capacity = (uint32_t)text.size;
+    if (list->count >= count_max || text.size > ARENA_BYTES_MAX || key.size > ARENA_BYTES_MAX ||
+        !reserve(list, arena)) {
+        return false;
+    }
+    char *block = marline__arena_take(arena, key.size + sizeof capacity + text.size, 1);
+    if (!block) {
+        return false;
+    }
+    marline_attribute *item = &list->items[list->count++];
+    memcpy(block, key.data, key.size);
+    item->key = (marline_string){block, key.size};
+    block += key.size;
+    memcpy(block, &capacity, sizeof capacity);
+    block += sizeof capacity;
+    if (text.size > 0) {
+        memcpy(block, text.data, text.size);
+    }
+    item->value.type = type;
+    item->value.as.string = (marline_string){block, text.size};
+    return true;
+}
+
 bool marline__attributes_set(struct attribute_list *list, struct arena *arena, uint32_t count_max,
                              const marline_span_limits *limits, const marline_attribute *attribute)
 {
@@ -249,6 +276,11 @@ bool marline__attributes_set(struct attribute_list *list, struct arena *arena, u
     marline_attribute *item = find(list, attribute->key);
     if (item) {
         if (overwrite(item, arena, limits, &attribute->value)) {
+            return true;
+        }
+    } else if (is_bytes(attribute->value.type)) {
+        if (append_text(list, arena, count_max, attribute->key, cut(&attribute->value, limits),
+                        attribute->value.type)) {
             return true;
         }
     } else {

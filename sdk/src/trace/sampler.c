@@ -102,12 +102,13 @@ static marline_sampling sample_rate(void *user, const marline_sampling_input *in
     (void)out_attributes;
     (void)out_count;
     struct rate *rate = user;
+    uint64_t now_ns = marline__clock_monotonic_ns(input->clock);
     uint64_t empty_at = atomic_load_explicit(&rate->empty_at_ns, memory_order_relaxed);
     uint64_t next;
     do {
-        uint64_t floor = input->now_ns > rate->depth_ns ? input->now_ns - rate->depth_ns : 0;
+        uint64_t floor = now_ns > rate->depth_ns ? now_ns - rate->depth_ns : 0;
         next = (empty_at > floor ? empty_at : floor) + rate->interval_ns;
-        if (next > input->now_ns) {
+        if (next > now_ns) {
             return MARLINE_SAMPLING_DROP;
         }
     } while (!atomic_compare_exchange_weak_explicit(&rate->empty_at_ns, &empty_at, next,

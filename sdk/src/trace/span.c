@@ -18,19 +18,13 @@ enum { FLAG_SAMPLED = 1, FLAG_RANDOM = 2 };
 
 static const marline_span no_span;
 
-static bool is_zero(const uint8_t *bytes, size_t size)
-{
-    uint8_t any = 0;
-    for (size_t i = 0; i < size; i++) {
-        any |= bytes[i];
-    }
-    return any == 0;
-}
-
 static bool is_valid(const marline_span_context *context)
 {
-    return !is_zero(context->trace_id, sizeof context->trace_id) &&
-           !is_zero(context->span_id, sizeof context->span_id);
+    uint64_t trace[2];
+    uint64_t span;
+    memcpy(trace, context->trace_id, sizeof trace);
+    memcpy(&span, context->span_id, sizeof span);
+    return (trace[0] | trace[1]) != 0 && span != 0;
 }
 
 static uint64_t wall_at(struct lane *lane, const struct clock *clock, uint64_t monotonic_ns)
@@ -93,7 +87,7 @@ static marline_sampling ask_sampler(const marline_provider *provider,
         .attribute_count = o->attributes ? o->attribute_count : 0,
         .links = o->links,
         .link_count = o->links ? o->link_count : 0,
-        .now_ns = marline__clock_monotonic_ns(provider->clock),
+        .clock = provider->clock,
     };
     return provider->sampler.decide(provider->sampler.user, &input, &out->attributes,
                                     &out->attribute_count);
@@ -419,6 +413,13 @@ void marline_span_id_text(const marline_span *span, char out[MARLINE_SPAN_ID_TEX
 
 /* ---- changing ---- */
 
+static void set_value(struct span_record *r, const char *key, marline_value value)
+{
+    marline_attribute attribute = {marline_text(key), value};
+    marline__record_set(r, &attribute);
+    marline__record_unlock(r);
+}
+
 void marline_span_set_attribute(marline_span *span, const marline_attribute *attribute)
 {
     struct span_record *r = attribute ? marline__record_of(span) : NULL;
@@ -430,35 +431,43 @@ void marline_span_set_attribute(marline_span *span, const marline_attribute *att
 
 void marline_span_set_string(marline_span *span, const char *key, marline_string value)
 {
-    marline_attribute attribute = {marline_text(key),
-                                   {.type = MARLINE_VALUE_STRING, .as.string = value}};
-    marline_span_set_attribute(span, &attribute);
+    struct span_record *r = marline__record_of(span);
+    if (r) {
+        set_value(r, key, (marline_value){.type = MARLINE_VALUE_STRING, .as.string = value});
+    }
 }
 
 void marline_span_set_text(marline_span *span, const char *key, const char *value)
 {
-    marline_span_set_string(span, key, marline_text(value));
+    struct span_record *r = marline__record_of(span);
+    if (r) {
+        set_value(r, key,
+                  (marline_value){.type = MARLINE_VALUE_STRING, .as.string = marline_text(value)});
+    }
 }
 
 void marline_span_set_int(marline_span *span, const char *key, int64_t value)
 {
-    marline_attribute attribute = {marline_text(key),
-                                   {.type = MARLINE_VALUE_INT, .as.integer = value}};
-    marline_span_set_attribute(span, &attribute);
+    struct span_record *r = marline__record_of(span);
+    if (r) {
+        set_value(r, key, (marline_value){.type = MARLINE_VALUE_INT, .as.integer = value});
+    }
 }
 
 void marline_span_set_double(marline_span *span, const char *key, double value)
 {
-    marline_attribute attribute = {marline_text(key),
-                                   {.type = MARLINE_VALUE_DOUBLE, .as.real = value}};
-    marline_span_set_attribute(span, &attribute);
+    struct span_record *r = marline__record_of(span);
+    if (r) {
+        set_value(r, key, (marline_value){.type = MARLINE_VALUE_DOUBLE, .as.real = value});
+    }
 }
 
 void marline_span_set_bool(marline_span *span, const char *key, bool value)
 {
-    marline_attribute attribute = {marline_text(key),
-                                   {.type = MARLINE_VALUE_BOOL, .as.boolean = value}};
-    marline_span_set_attribute(span, &attribute);
+    struct span_record *r = marline__record_of(span);
+    if (r) {
+        set_value(r, key, (marline_value){.type = MARLINE_VALUE_BOOL, .as.boolean = value});
+    }
 }
 
 void marline_span_add_event(marline_span *span, const char *name, uint64_t time_unix_ns,

@@ -17,7 +17,10 @@
 static marline_sampling decide(const marline_sampler *s, const uint8_t *trace_id,
                                const marline_span_context *parent, uint64_t now_ns)
 {
-    marline_sampling_input input = {.parent = parent, .trace_id = trace_id, .now_ns = now_ns};
+    struct fake_clock clock;
+    fake_clock_init(&clock);
+    clock.monotonic_ns = now_ns;
+    marline_sampling_input input = {.parent = parent, .trace_id = trace_id, .clock = &clock.clock};
     const marline_attribute *attributes = NULL;
     size_t count = 0;
     return s->decide(s->user, &input, &attributes, &count);

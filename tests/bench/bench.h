@@ -1,0 +1,24 @@
+/* What the benchmarks share: time, and one JSON line per figure. */
+#ifndef TESTS_BENCH_BENCH_H
+#define TESTS_BENCH_BENCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+uint64_t bench_now_ns(void);
+
+/* ns of two reads of the monotonic clock, the unit of the ratios; measured once. */
+double bench_clock_pair_ns(void);
+
+/* Prints {"name","value","unit","ratio","target","met"}. `compared` is what must stay at or below
+ * `target`: a ratio, or the value itself. A target below 0 = none: met is null. */
+void bench_report(const char *name, double value, const char *unit, double ratio, double target,
+                  double compared);
+/* A check of the benchmark's own output: failing it fails the run. */
+void bench_check(bool condition, const char *what);
+/* False when a check failed. */
+bool bench_is_sound(void);
+
+void bench_trace(void);
+
+#endif
