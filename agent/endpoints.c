@@ -53,7 +53,8 @@ void endpoints_deinit(struct endpoints *e)
 static bool add_one(const struct endpoints *e, const struct config *config, size_t index,
                     marline_client *client, struct failure *f)
 {
-    static const marline_parameter usual_parameter = {"input", "str", NULL};
+    /* What the platform's default mapping sends; with a default, so that it may be left out. */
+    static const marline_parameter usual_parameter = {"input", "str", ""};
     const struct endpoint_config *c = config->endpoints[index];
     bool is_http = c->http.url != NULL;
     marline_parameter *parameters =

@@ -26,6 +26,8 @@ static enum exit_code command_version(int argc, char **argv);
 static const struct command commands[] = {
     {"run", command_run, "serve endpoints: plugins and programs"},
     {"check", command_check, "show that results and traces are linked, end to end"},
+    {"config", command_config, "show the settings in effect: marline-agent config show --origin"},
+    {"doctor", command_doctor, "find out why an agent does not work, and what to do about it"},
     {"help", command_help, "this text, or that of a command: marline-agent help run"},
     {"version", command_version, "print the version"},
 };

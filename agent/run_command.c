@@ -13,62 +13,20 @@
 #include <unistd.h>
 
 #include "agent/commands.h"
-#include "agent/config.h"
-#include "agent/connection.h"
 #include "agent/endpoints.h"
 #include "agent/logger.h"
-#include "agent/options.h"
 #include "agent/service.h"
-#include "base/clock.h"
+#include "agent/settings.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static const struct option_spec specs[] = {
-    {.name = "config",
-     .kind = OPTION_TEXT,
-     .value_name = "FILE",
-     .environment = "MARLINE_CONFIG",
-     .help = "YAML file with settings, plugins and endpoints"},
-    {.name = "plugin",
-     .kind = OPTION_LIST,
-     .value_name = "FILE.so",
-     .help = "shared object that declares endpoints; repeatable"},
-    {.name = "exec",
-     .kind = OPTION_LIST,
-     .value_name = "NAME=COMMAND",
-     .help = "program that serves endpoint NAME; repeatable"},
-    {.name = "export-interval-ms",
-     .kind = OPTION_WHOLE,
-     .value_name = "MS",
-     .environment = "OTEL_BSP_SCHEDULE_DELAY",
-     .default_text = "5000",
-     .minimum = 10,
-     .maximum = 600000,
-     .in_file = true,
-     .help = "spans are exported this often"},
-    {.name = "concurrency",
-     .kind = OPTION_WHOLE,
-     .value_name = "N",
-     .environment = "MARLINE_CONCURRENCY",
-     .default_text = "8",
-     .minimum = 1,
-     .maximum = 256,
-     .in_file = true,
-     .help = "invocations that run at once"},
-    {.name = "drain-timeout-ms",
-     .kind = OPTION_WHOLE,
-     .value_name = "MS",
-     .environment = "MARLINE_DRAIN_TIMEOUT_MS",
-     .default_text = "20000",
-     .minimum = 0,
-     .maximum = 3600000,
-     .in_file = true,
-     .help = "time to finish and deliver after SIGTERM"},
-    CONNECTION_OPTIONS,
-    LOG_OPTIONS("info"),
+static const struct option_spec own_specs[] = {
+    {.name = "dry-run",
+     .kind = OPTION_FLAG,
+     .help = "read the settings, load the plugins, say what would be served, and end"},
 };
 
-static void print_help(void)
+static void print_help(const struct settings *s)
 {
     (void)puts(
         "Usage: marline-agent run [OPTION]…\n"
@@ -95,15 +53,13 @@ static void print_help(void)
         "A flag is stronger than an environment variable, a variable than the file.\n"
         "\n"
         "Options:");
-    options_print_help(specs, COUNT(specs), stdout);
+    settings_print_help(s, stdout);
     (void)puts("");
     command_print_exit_codes(stdout);
 }
 
 struct agent {
-    struct options options;
-    struct config config;
-    struct connection connection;
+    struct settings settings;
     struct endpoints endpoints;
     struct service service;
     sigset_t signals;
@@ -111,41 +67,6 @@ struct agent {
     int event_fd; /* written by the client's threads when the client failed for good */
     struct failure *failure;
 };
-
-/* ---- settings ---- */
-
-static bool read_settings(struct agent *a, int argc, char **argv)
-{
-    struct options *o = &a->options;
-    if (!options_read_arguments(o, argc, argv, a->failure)) {
-        return false;
-    }
-    if (o->help) {
-        return true;
-    }
-    if (o->operand_count) {
-        return failure_set(a->failure, EXIT_CODE_USAGE, "unexpected argument '%s'", o->operands[0]);
-    }
-    if (!options_read_environment(o, a->failure)) {
-        return false;
-    }
-    const char *file = options_text(o, "config");
-    if (file && !config_read_file(&a->config, file, o, a->failure)) {
-        return false;
-    }
-    const struct option_value *plugins = options_value(o, "plugin");
-    for (size_t i = 0; i < plugins->count; i++) {
-        config_add_plugin(&a->config, plugins->texts[i], NULL);
-    }
-    const struct option_value *exec = options_value(o, "exec");
-    for (size_t i = 0; i < exec->count; i++) {
-        if (!config_add_exec(&a->config, exec->texts[i], a->failure)) {
-            return false;
-        }
-    }
-    return connection_resolve(&a->connection, o, a->failure) &&
-           endpoints_init(&a->endpoints, &a->config, &a->connection, a->failure);
-}
 
 /* ---- news of the client ---- */
 
@@ -173,11 +94,12 @@ static void on_event(void *user, const marline_client_event *event)
     const char *separator = event->text ? ": " : "";
     switch (event->state) {
     case MARLINE_CLIENT_REGISTERED:
-        logger_write(LOG_INFO, "registered with %s, ready for tests%s%s", a->connection.base_url,
-                     separator, text);
+        logger_write(LOG_INFO, "registered with %s, ready for tests%s%s",
+                     a->settings.connection.base_url, separator, text);
         break;
     case MARLINE_CLIENT_CONNECTING:
-        logger_write(LOG_INFO, "connecting to %s%s%s", a->connection.base_url, separator, text);
+        logger_write(LOG_INFO, "connecting to %s%s%s", a->settings.connection.base_url, separator,
+                     text);
         break;
     case MARLINE_CLIENT_FAILED:
         if (eventfd_write(a->event_fd, 1)) {
@@ -224,7 +146,7 @@ static void wait_for_end(struct agent *a)
     ssize_t size = read(a->signal_fd, &info, sizeof info);
     logger_write(LOG_INFO, "%s received: finishing what runs, within %" PRIu64 " ms",
                  size == (ssize_t)sizeof info && info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM",
-                 options_whole(&a->options, "drain-timeout-ms"));
+                 options_whole(&a->settings.options, "drain-timeout-ms"));
     /* From here on a second signal takes its default course. */
     (void)pthread_sigmask(SIG_UNBLOCK, &a->signals, NULL);
 }
@@ -232,16 +154,16 @@ static void wait_for_end(struct agent *a)
 static bool serve(struct agent *a)
 {
     struct service_options options = {
-        .connection = &a->connection,
-        .export_interval_ms = (uint32_t)options_whole(&a->options, "export-interval-ms"),
-        .worker_count = (uint32_t)options_whole(&a->options, "concurrency"),
+        .connection = &a->settings.connection,
+        .export_interval_ms = (uint32_t)options_whole(&a->settings.options, "export-interval-ms"),
+        .worker_count = (uint32_t)options_whole(&a->settings.options, "concurrency"),
         .on_event = on_event,
         .user = a};
     if (!open_signals(a) || !service_open(&a->service, &options, a->failure)) {
         return false;
     }
     marline_error error = {0};
-    bool ok = endpoints_add(&a->endpoints, &a->config, a->service.client, a->failure);
+    bool ok = endpoints_add(&a->endpoints, &a->settings.config, a->service.client, a->failure);
     if (ok) {
         marline_status status = marline_client_start(a->service.client, &error);
         ok = status == MARLINE_OK ||
@@ -250,31 +172,63 @@ static bool serve(struct agent *a)
     if (ok) {
         wait_for_end(a);
     }
-    service_close(&a->service, options_whole(&a->options, "drain-timeout-ms"));
+    service_close(&a->service, options_whole(&a->settings.options, "drain-timeout-ms"));
     return a->failure->code == EXIT_CODE_OK;
+}
+
+static const char *kind_of(const struct endpoint_config *e)
+{
+    return e->http.url ? "http" : "exec";
+}
+
+static void print_plan(const struct agent *a)
+{
+    const struct config *c = &a->settings.config;
+    (void)printf("would serve project %s (%s) at %s:\n", a->settings.connection.project_id,
+                 a->settings.connection.environment, a->settings.connection.base_url);
+    for (size_t i = 0; i < a->endpoints.declared_count; i++) {
+        (void)printf("  %-24s plugin\n", marline_endpoint_declared(i)->name);
+    }
+    for (size_t i = 0; i < c->endpoint_count; i++) {
+        const struct endpoint_config *e = c->endpoints[i];
+        (void)printf("  %-24s %s %s\n", e->name, kind_of(e),
+                     e->http.url ? e->http.url : e->exec.command.items[0]);
+    }
+}
+
+static bool prepare(struct agent *a)
+{
+    return settings_resolve(&a->settings, a->failure) &&
+           endpoints_init(&a->endpoints, &a->settings.config, &a->settings.connection, a->failure);
+}
+
+static void close_descriptors(struct agent *a)
+{
+    if (a->signal_fd >= 0) {
+        (void)close(a->signal_fd);
+    }
+    if (a->event_fd >= 0) {
+        (void)close(a->event_fd);
+    }
 }
 
 enum exit_code command_run(int argc, char **argv)
 {
     struct failure failure = FAILURE_INIT;
-    struct agent agent = {
-        .config = CONFIG_INIT, .signal_fd = -1, .event_fd = -1, .failure = &failure};
-    options_init(&agent.options, specs, COUNT(specs));
-    bool ok = read_settings(&agent, argc, argv);
-    if (ok && agent.options.help) {
-        print_help();
-    } else if (ok) {
-        (void)serve(&agent);
+    struct agent agent = {.signal_fd = -1, .event_fd = -1, .failure = &failure};
+    settings_init(&agent.settings, own_specs, COUNT(own_specs));
+    bool ok = settings_read(&agent.settings, argc, argv, &failure);
+    if (ok && agent.settings.options.help) {
+        print_help(&agent.settings);
+    } else if (ok && prepare(&agent)) {
+        if (options_flag(&agent.settings.options, "dry-run")) {
+            print_plan(&agent);
+        } else {
+            (void)serve(&agent);
+        }
     }
-    if (agent.signal_fd >= 0) {
-        (void)close(agent.signal_fd);
-    }
-    if (agent.event_fd >= 0) {
-        (void)close(agent.event_fd);
-    }
+    close_descriptors(&agent);
     endpoints_deinit(&agent.endpoints);
-    connection_deinit(&agent.connection);
-    config_deinit(&agent.config);
-    options_deinit(&agent.options);
+    settings_deinit(&agent.settings);
     return failure.code ? command_fail("run", &failure) : EXIT_CODE_OK;
 }

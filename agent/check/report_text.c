@@ -147,14 +147,14 @@ void report_text(const struct check *c, const char *base_url, bool has_colour, F
         linked += c->runs[i].verdict.linked;
     }
     bool is_pass = check_is_pass(c);
-    (void)fprintf(out, "\n%s%s%s  %zu of %zu spans linked at %s; failed:",
+    (void)fprintf(out, "\n%s%s%s  %zu of %zu spans linked at %s%s",
                   console_style(has_colour, is_pass ? STYLE_GOOD : STYLE_BAD),
                   is_pass ? "PASS" : "FAIL", console_style(has_colour, STYLE_PLAIN), linked, spans,
-                  base_url);
+                  base_url, is_pass ? "" : "; failed:");
     for (size_t i = 0; i < c->run_count; i++) {
         if (!verdict_is_pass(&c->runs[i].verdict)) {
             (void)fprintf(out, " %s", c->runs[i].scenario->name);
         }
     }
-    (void)fputs(is_pass ? " none\n" : "\n", out);
+    (void)fputc('\n', out);
 }

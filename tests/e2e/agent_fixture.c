@@ -96,6 +96,7 @@ void agent_fixture_destroy(struct agent_fixture *f)
     }
     program_stop(&f->backend);
     marline__http_client_destroy(f->http);
+    marline__buffer_deinit(&f->errors);
     remove_folder(f->folder);
     marline__memory_free(f);
 }
@@ -194,6 +195,12 @@ static void make_environment(const struct agent_fixture *f, const char *const *o
     }
 }
 
+static void keep_error_line(void *user, const char *line)
+{
+    struct agent_fixture *f = user;
+    marline__buffer_append_format(&f->errors, "%s\n", line);
+}
+
 void agent_fixture_run_agent(struct agent_fixture *f, const char *const *arguments,
                              const char *const *environment, struct process_outcome *out)
 {
@@ -207,7 +214,11 @@ void agent_fixture_run_agent(struct agent_fixture *f, const char *const *argumen
     struct process_request request = {.argv = command.items,
                                       .environment = variables.items,
                                       .timeout_ms = AGENT_MS,
-                                      .output_max = 1024 * 1024};
+                                      .output_max = 1024 * 1024,
+                                      .on_error_line = keep_error_line,
+                                      .user = f};
+    marline__buffer_clear(&f->errors);
+    marline__buffer_append_text(&f->errors, "");
     process_run(&request, out);
     words_deinit(&command);
     words_deinit(&variables);

@@ -16,6 +16,7 @@ struct agent_fixture {
     char project_id[64];
     char api_key[128];
     struct http_client *http;
+    struct buffer errors; /* what the last agent_fixture_run_agent wrote to stderr */
 };
 
 /* Returns owned; NULL, with the backend's words on stderr, when it does not start. */
@@ -35,7 +36,8 @@ cJSON *agent_fixture_run_test(struct agent_fixture *f, const char *function_name
 bool agent_fixture_wait(struct agent_fixture *f, const char *path,
                         bool (*predicate)(const cJSON *body, const void *user), const void *user);
 
-/* Runs the agent to its end. `arguments` end with NULL. With `key` NULL the fixture's own. */
+/* Runs the agent to its end. Both lists end with NULL; `environment` (may be NULL) is stronger than
+ * the fixture's own settings. */
 void agent_fixture_run_agent(struct agent_fixture *f, const char *const *arguments,
                              const char *const *environment, struct process_outcome *out);
 /* Starts the agent in the background; its log is the file "agent.log" of the folder. */

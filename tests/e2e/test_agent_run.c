@@ -195,8 +195,8 @@ static void given_bad_input_when_started_then_cause_named_and_exit_code_document
         agent_fixture_run_agent(f->backend, refusals[i].arguments, refusals[i].environment,
                                 &outcome);
         if (outcome.end != PROCESS_EXITED || outcome.detail != refusals[i].exit_code ||
-            !strstr(outcome.last_error_line, refusals[i].text)) {
-            fail_msg("case %zu: exit %d, %s", i, outcome.detail, outcome.last_error_line);
+            !strstr(f->backend->errors.data, refusals[i].text)) {
+            fail_msg("case %zu: exit %d, %s", i, outcome.detail, f->backend->errors.data);
         }
         marline__buffer_deinit(&outcome.output);
     }

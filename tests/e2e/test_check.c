@@ -94,18 +94,26 @@ static void given_working_backend_when_checked_then_every_point_does_its_work(vo
     cJSON_Delete(json);
 }
 
+static void assert_fails(struct agent_fixture *f, const char *const *arguments,
+                         const char *scenario, const char *fault)
+{
+    struct process_outcome outcome;
+    agent_fixture_run_agent(f, arguments, NULL, &outcome);
+    assert_int_equal(outcome.detail, EXIT_CODE_CHECK_FAILED);
+    assert_non_null(strstr(outcome.output.data, "\"ok\":false"));
+    assert_non_null(strstr(f->errors.data, scenario));
+    assert_non_null(strstr(f->errors.data, fault));
+    marline__buffer_deinit(&outcome.output);
+}
+
 static void given_point_1_off_when_checked_then_slow_fails(void **state)
 {
     switch_points(*state, "{\"result\":false}");
     const char *arguments[] = {"check", "--json",     INTERVAL, "--scenario",
                                "fast",  "--scenario", "slow",   NULL};
-    struct process_outcome outcome;
-    agent_fixture_run_agent(*state, arguments, NULL, &outcome);
-    assert_int_equal(outcome.detail, EXIT_CODE_CHECK_FAILED);
-    assert_non_null(strstr(outcome.output.data, "\"ok\":false"));
-    assert_non_null(strstr(outcome.last_error_line, "slow: span function.check.search"));
-    assert_non_null(strstr(outcome.last_error_line, "point 1 (result stored) is at fault"));
-    marline__buffer_deinit(&outcome.output);
+    assert_fails(*state, arguments, "slow: span function.check.plan",
+                 "point 1 (result stored) is at fault");
+    assert_null(strstr(((struct agent_fixture *)*state)->errors.data, "fast: "));
     switch_points(*state, "{\"result\":true}");
 }
 
@@ -113,12 +121,7 @@ static void given_point_2_off_when_checked_then_fast_fails(void **state)
 {
     switch_points(*state, "{\"ingest\":false}");
     const char *arguments[] = {"check", "--json", INTERVAL, "--scenario", "fast", NULL};
-    struct process_outcome outcome;
-    agent_fixture_run_agent(*state, arguments, NULL, &outcome);
-    assert_int_equal(outcome.detail, EXIT_CODE_CHECK_FAILED);
-    assert_non_null(strstr(outcome.last_error_line, "fast: span "));
-    assert_non_null(strstr(outcome.last_error_line, "point 2 (spans stored) is at fault"));
-    marline__buffer_deinit(&outcome.output);
+    assert_fails(*state, arguments, "fast: span ", "point 2 (spans stored) is at fault");
     switch_points(*state, "{\"ingest\":true}");
 }
 
@@ -161,8 +164,11 @@ static void given_bad_input_when_checked_then_cause_named_and_exit_code_document
 {
     static const struct refusal refusals[] = {
         {{"check", "--scenario", "fats"}, {NULL}, EXIT_CODE_USAGE, "did you mean 'fast'?"},
-        {{"check", "--export-interval", "5"}, {NULL}, EXIT_CODE_USAGE, "See: marline-agent check"},
-        {{"check", "--time-scale", "0"}, {NULL}, EXIT_CODE_USAGE, "See: marline-agent check"},
+        {{"check", "--export-interval", "5"},
+         {NULL},
+         EXIT_CODE_USAGE,
+         "did you mean --export-interval-ms?"},
+        {{"check", "--time-scale", "0"}, {NULL}, EXIT_CODE_USAGE, "not a number from 0.01 to 10"},
         {{"check", "--base-url", "http://127.0.0.1:9"}, {NULL}, EXIT_CODE_UNREACHABLE, "127.0.0.1"},
         {{"check", "--base-url", "localhost"}, {NULL}, EXIT_CODE_CONFIGURATION, "http(s)://"},
         {{"check"}, {"RHESIS_API_KEY=rh-wrong"}, EXIT_CODE_REFUSED, "refused the key"},
@@ -173,13 +179,13 @@ static void given_bad_input_when_checked_then_cause_named_and_exit_code_document
         {{"check", "--project-id", "mine"}, {NULL}, EXIT_CODE_CONFIGURATION, "is not a UUID"},
         {{"check", "extra"}, {NULL}, EXIT_CODE_USAGE, "See: marline-agent check"},
     };
+    struct agent_fixture *f = *state;
     for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
         struct process_outcome outcome;
-        agent_fixture_run_agent(*state, refusals[i].arguments, refusals[i].environment, &outcome);
+        agent_fixture_run_agent(f, refusals[i].arguments, refusals[i].environment, &outcome);
         assert_int_equal(outcome.end, PROCESS_EXITED);
-        if (!strstr(outcome.last_error_line, refusals[i].text) ||
-            outcome.detail != refusals[i].exit_code) {
-            fail_msg("case %zu: exit %d, %s", i, outcome.detail, outcome.last_error_line);
+        if (!strstr(f->errors.data, refusals[i].text) || outcome.detail != refusals[i].exit_code) {
+            fail_msg("case %zu: exit %d, %s", i, outcome.detail, f->errors.data);
         }
         marline__buffer_deinit(&outcome.output);
     }

@@ -147,9 +147,11 @@ static size_t on_header(char *data, size_t size, size_t count, void *user)
     if (marline__slice_starts(line, "HTTP/")) { /* a new head, after 100 Continue */
         c->response->content_type[0] = '\0';
         c->response->retry_after[0] = '\0';
+        c->response->date[0] = '\0';
     }
     keep_header(line, "Content-Type", c->response->content_type);
     keep_header(line, "Retry-After", c->response->retry_after);
+    keep_header(line, "Date", c->response->date);
     return line.size;
 }
 
@@ -342,7 +344,7 @@ marline_status marline__http_client_perform(struct http_client *c,
         return MARLINE_EINVAL;
     }
     response->status = 0;
-    response->content_type[0] = response->retry_after[0] = '\0';
+    response->content_type[0] = response->retry_after[0] = response->date[0] = '\0';
     marline__buffer_clear(&response->body);
     c->response = response;
     c->too_large = false;

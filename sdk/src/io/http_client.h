@@ -50,9 +50,10 @@ struct http_response {
     struct buffer body;                        /* decompressed */
     char content_type[HTTP_HEADER_VALUE_SIZE]; /* "" = absent */
     char retry_after[HTTP_HEADER_VALUE_SIZE];
+    char date[HTTP_HEADER_VALUE_SIZE];
 };
 
-#define HTTP_RESPONSE_INIT ((struct http_response){0, BUFFER_INIT, "", ""})
+#define HTTP_RESPONSE_INIT ((struct http_response){0, BUFFER_INIT, "", "", ""})
 
 void marline__http_response_deinit(struct http_response *response);
 
