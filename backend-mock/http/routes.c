@@ -99,7 +99,8 @@ void routes_answer_unauthenticated(struct http_request *r, enum auth_result auth
 struct store_scope routes_scope(const struct http_request *r)
 {
     const struct auth_identity *identity = http_request_identity(r);
-    return (struct store_scope){identity->organization_id, identity->project_id};
+    return (struct store_scope){.organization_id = identity->organization_id,
+                                .project_id = identity->project_id};
 }
 
 void routes_answer_store_error(struct http_request *r, const struct store_error *error,

@@ -139,7 +139,8 @@ static bool is_own_project(struct http_request *r, const struct auth_identity *i
     if (!text.size || !marline__uuid_parse(text, &check.wanted)) {
         return false;
     }
-    struct store_scope scope = {identity->organization_id, check.wanted};
+    struct store_scope scope = {.organization_id = identity->organization_id,
+                                .project_id = check.wanted};
     struct store_error error;
     *out = check.wanted;
     return store_list_projects(http_request_server(r)->store, &scope, check_project, &check,
@@ -200,9 +201,16 @@ static void convert_spans(struct ingest *in, const struct uuid *organization)
 {
     size_t count = in->decoded.count;
     in->spans = alloc_array(count, sizeof(*in->spans));
-    in->keys = alloc_array(count, sizeof(*in->keys));
     for (size_t i = 0; i < count; i++) {
         convert_span(&in->decoded.spans[i], organization, &in->spans[i]);
+    }
+}
+
+/* After the insert, which lets spans inherit a key through their trace. */
+static void collect_keys(struct ingest *in)
+{
+    in->keys = alloc_array(in->decoded.count, sizeof(*in->keys));
+    for (size_t i = 0; i < in->decoded.count; i++) {
         if (in->spans[i].has_key) {
             in->keys[in->key_count++] = in->spans[i].key;
         }
@@ -243,6 +251,7 @@ static void spans_stored(struct commit *commit, void *user)
         return;
     }
     answer_stored(in);
+    collect_keys(in);
     in->job.run = tell_linker;
     hub_post(in->server->hub, &in->job);
 }

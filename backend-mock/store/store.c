@@ -20,6 +20,22 @@ const char *store_event_type_name(enum store_event_type type)
     return names[type];
 }
 
+const char *link_verdict_name(enum link_verdict verdict)
+{
+    static const char *const names[] = {"linked", "no_context", "no_result", "attempt_ambiguous",
+                                        "pending"};
+    return names[verdict];
+}
+
+struct uuid store_row_id(uint64_t ref)
+{
+    struct uuid id = {{'M', 'a', 'r', 'l', 0, 0, 0x80, 0, 0x80}}; /* version 8: our own layout */
+    for (int i = 0; i < 7; i++) {
+        id.bytes[15 - i] = (uint8_t)(ref >> (8 * i));
+    }
+    return id;
+}
+
 enum store_status store_write_one(struct store *store, struct store_write *write)
 {
     struct store_error error;

@@ -65,6 +65,8 @@ struct store_span {
     struct slice events;
     struct slice links;
     struct slice resource;
+    const uint8_t (*linked_traces)[16]; /* the trace ids in `links`, so that links are found from */
+    size_t linked_trace_count;          /* both ends; NULL, 0 = none */
     bool has_key;
     struct link_key key; /* its organization is that of the write */
     /* out */
@@ -86,6 +88,8 @@ enum store_write_type {
     STORE_RECORD_REJECTED,
     STORE_LINK,
     STORE_RECORD_ATTEMPT,
+    STORE_ENRICH,
+    STORE_INDEX_TEXT,
 };
 
 /* The organization is created with its first project. The same id again: nothing happens. */
@@ -199,6 +203,25 @@ struct store_record_attempt {
     struct slice error;
 };
 
+/* Keeps what was computed from all spans of a trace. It is current as long as no span has been
+ * added, which is told by the number of spans it was computed from. */
+struct store_enrich {
+    struct uuid organization_id;
+    uint8_t trace_id[16];
+    size_t spans;
+    struct slice data; /* JSON object */
+    double cost_usd;
+    double cost_eur;
+};
+
+/* Adds spans that came since the last time, oldest first, to the full-text index. It is a write of
+ * its own so that it stays off the path on which spans are acknowledged. */
+struct store_index_text {
+    size_t limit;
+    /* out */
+    size_t indexed; /* less than limit: the index is up to date */
+};
+
 struct store_write {
     enum store_write_type type;
     uint64_t at_unix_ns; /* wall clock, recorded with the row; 0: the commit queue's own reading */
@@ -215,6 +238,8 @@ struct store_write {
         struct store_record_rejected record_rejected;
         struct store_link link;
         struct store_record_attempt record_attempt;
+        struct store_enrich enrich;
+        struct store_index_text index_text;
     };
 };
 
@@ -223,7 +248,8 @@ struct store_write {
 /* What a caller may see. Every read takes one; rows outside are as if absent. */
 struct store_scope {
     struct uuid organization_id;
-    struct uuid project_id; /* nil = all projects of the organization */
+    struct uuid project_id;    /* nil = all projects of the organization */
+    bool only_without_project; /* with a nil project_id: rows that have none (§8.1) */
 };
 
 struct store_token {
@@ -262,6 +288,7 @@ struct store_run_row {
     uint32_t span_count; /* declared; 0 = not told */
     size_t spans;        /* stored with the context of this test, all attempts */
     size_t linked;
+    size_t own_spans; /* linked to this result and not inherited: compare with span_count */
 };
 
 enum store_event_type {
@@ -311,6 +338,143 @@ struct store_span_row {
     bool inherited; /* its context is that of its trace */
 };
 
+/* ---- traces ---- */
+
+enum trace_source { TRACE_SOURCE_ALL, TRACE_SOURCE_TEST, TRACE_SOURCE_OPERATION };
+enum trace_turns { TRACE_TURNS_ALL, TRACE_TURNS_SINGLE, TRACE_TURNS_MULTI };
+
+/* Parameters of the list (wire-protocol §8.2). All zero with a limit asks for everything. The
+ * conditions hold for one span, of which a trace shows the newest; only then comes the page. */
+struct store_trace_filter {
+    struct slice environment; /* exact; NULL data = any, so for all texts */
+    struct slice conversation_id;
+    struct slice span_name; /* not looked at when there is a search */
+    struct slice search;    /* substring, any case, in any span of the trace */
+    struct slice text;      /* words, in the full-text index, in any span of the trace */
+    bool has_status;
+    uint8_t status;
+    uint64_t start_after_unix_ns;  /* inclusive; 0 = any */
+    uint64_t start_before_unix_ns; /* inclusive; 0 = any */
+    bool has_duration_min;
+    bool has_duration_max;
+    uint64_t duration_min_ns; /* inclusive, both */
+    uint64_t duration_max_ns;
+    struct uuid run_id; /* nil = any, so for the next two */
+    struct uuid result_id;
+    struct uuid test_id;
+    enum trace_source source;
+    enum trace_turns turns;
+    bool all_spans; /* a row per span instead of one per trace; false is the protocol's default */
+    uint32_t limit;
+    uint32_t offset;
+};
+
+struct store_trace_row {
+    uint8_t trace_id[16];
+    struct uuid project_id;
+    struct slice environment;
+    struct slice conversation_id;
+    uint64_t start_unix_ns; /* of the root, as the next five */
+    uint64_t duration_ns;
+    struct slice name;
+    uint8_t status;
+    struct slice attributes; /* JSON object */
+    struct uuid run_id;      /* nil = none, so for the next two */
+    struct uuid test_id;
+    struct uuid result_id;
+    size_t span_count; /* of the trace, within the scope */
+    double cost_usd;   /* from the enrichment; 0 = none yet */
+    double cost_eur;
+};
+
+/* One span in full. */
+struct store_span_detail {
+    struct uuid row_id;
+    uint8_t span_id[8];
+    uint8_t parent_span_id[8];
+    bool has_parent;
+    uint8_t kind;
+    uint8_t status;
+    uint64_t start_unix_ns;
+    uint64_t end_unix_ns;
+    struct uuid project_id;
+    struct slice name;
+    struct slice environment;
+    struct slice conversation_id;
+    struct slice status_message;
+    struct slice attributes; /* JSON, as sent; never empty */
+    struct slice events;
+    struct slice links;
+    struct slice resource;
+    bool has_key;
+    bool inherited;
+    struct link_key key;
+    bool has_result;
+    struct uuid result_id;
+    enum link_point link_source;
+    uint32_t declared_span_count; /* of that result; 0 = not told */
+};
+
+/* The UUID that a stored row shows to the outside. */
+struct uuid store_row_id(uint64_t ref);
+
+/* A span of another trace with a link to this one. */
+struct store_back_link {
+    uint8_t trace_id[16];
+    uint8_t span_id[8];
+    struct slice name;
+    struct slice links; /* JSON array: says which span of this trace it means */
+};
+
+struct store_trace_head {
+    size_t span_count;     /* within the scope */
+    struct slice enriched; /* JSON object, when it is current; else NULL */
+    double cost_usd;
+    double cost_eur;
+};
+
+/* Per span, in no order: for percentiles and the breakdown. */
+struct store_metric_row {
+    uint64_t duration_ns;
+    uint8_t status;
+    struct slice attributes;
+};
+
+struct store_metrics {
+    uint64_t traces;
+    uint64_t spans;
+    double cost_usd; /* each trace once */
+};
+
+/* ---- why a trace is linked or not ---- */
+
+enum link_verdict {
+    LINK_DONE,
+    LINK_NO_CONTEXT,        /* no span of this group names a test */
+    LINK_NO_RESULT,         /* no result of this key is stored */
+    LINK_ATTEMPT_AMBIGUOUS, /* the spans do not say which of several attempts they belong to */
+    LINK_PENDING,           /* result and spans are there: the next attempt or sweep links them */
+};
+const char *link_verdict_name(enum link_verdict verdict);
+
+/* One group of spans of the trace that share a context (or have none). */
+struct store_link_group {
+    bool has_key;
+    struct link_key key;
+    size_t spans;
+    size_t linked;
+    size_t inherited;
+    enum link_verdict verdict;
+    bool has_result;
+    struct uuid result_id; /* the canonical one of the key */
+    bool has_nearest;      /* with LINK_NO_RESULT: a stored result that shares most of the key */
+    struct link_key nearest;
+    size_t attempts; /* to link this key, and the last of them */
+    uint64_t last_attempt_unix_ns;
+    enum link_point last_point;
+    struct slice last_error; /* NULL data = none */
+};
+
 /* Conservation (I5), counted from the rows themselves: received = stored + rejected + duplicate;
  * stored = linked + waiting + without_context. */
 struct store_ledger {
@@ -331,6 +495,21 @@ typedef void (*store_run_row_fn)(void *user, const struct store_run_row *row);
 typedef void (*store_event_fn)(void *user, const struct store_event *row);
 typedef void (*store_span_row_fn)(void *user, const struct store_span_row *row);
 typedef void (*store_key_fn)(void *user, const struct link_key *key);
+typedef void (*store_trace_row_fn)(void *user, const struct store_trace_row *row);
+typedef void (*store_span_detail_fn)(void *user, const struct store_span_detail *row);
+typedef void (*store_back_link_fn)(void *user, const struct store_back_link *row);
+typedef void (*store_metric_fn)(void *user, const struct store_metric_row *row);
+typedef void (*store_link_group_fn)(void *user, const struct store_link_group *row);
+typedef void (*store_stale_fn)(void *user, const struct uuid *organization_id,
+                               const uint8_t trace_id[16]);
+
+/* Any of them may be NULL. */
+struct store_trace_visitor {
+    void (*head)(void *user, const struct store_trace_head *head); /* first */
+    store_span_detail_fn span;                                     /* by start */
+    store_back_link_fn linked_from;
+    void *user;
+};
 
 struct store;
 
@@ -356,6 +535,23 @@ struct store_ops {
     enum store_status (*read_ledger)(struct store *store, const struct store_scope *scope,
                                      struct store_ledger *out, struct store_error *error);
     enum store_status (*waiting_keys)(struct store *store, size_t limit, store_key_fn visit,
+                                      void *user, struct store_error *error);
+    enum store_status (*list_traces)(struct store *store, const struct store_scope *scope,
+                                     const struct store_trace_filter *filter, uint64_t *out_total,
+                                     store_trace_row_fn visit, void *user,
+                                     struct store_error *error);
+    enum store_status (*read_trace)(struct store *store, const struct store_scope *scope,
+                                    const uint8_t trace_id[16],
+                                    const struct store_trace_visitor *visitor,
+                                    struct store_error *error);
+    enum store_status (*read_metrics)(struct store *store, const struct store_scope *scope,
+                                      const struct store_trace_filter *filter,
+                                      struct store_metrics *out, store_metric_fn visit, void *user,
+                                      struct store_error *error);
+    enum store_status (*explain_link)(struct store *store, const struct store_scope *scope,
+                                      const uint8_t trace_id[16], store_link_group_fn visit,
+                                      void *user, struct store_error *error);
+    enum store_status (*stale_traces)(struct store *store, size_t limit, store_stale_fn visit,
                                       void *user, struct store_error *error);
 };
 
@@ -449,6 +645,52 @@ static inline enum store_status store_waiting_keys(struct store *store, size_t l
                                                    struct store_error *error)
 {
     return store->ops->waiting_keys(store, limit, visit, user, error);
+}
+
+/* One page, newest first; *out_total counts all matches, also those before and after the page.
+ * STORE_INVALID when `text` cannot be understood. */
+static inline enum store_status store_list_traces(struct store *store,
+                                                  const struct store_scope *scope,
+                                                  const struct store_trace_filter *filter,
+                                                  uint64_t *out_total, store_trace_row_fn visit,
+                                                  void *user, struct store_error *error)
+{
+    return store->ops->list_traces(store, scope, filter, out_total, visit, user, error);
+}
+
+/* All spans of a trace in the scope. STORE_NOT_FOUND when there is none. */
+static inline enum store_status
+store_read_trace(struct store *store, const struct store_scope *scope, const uint8_t trace_id[16],
+                 const struct store_trace_visitor *visitor, struct store_error *error)
+{
+    return store->ops->read_trace(store, scope, trace_id, visitor, error);
+}
+
+/* Looks only at environment and the two start times of the filter. `out` is complete when the call
+ * returns. */
+static inline enum store_status store_read_metrics(struct store *store,
+                                                   const struct store_scope *scope,
+                                                   const struct store_trace_filter *filter,
+                                                   struct store_metrics *out, store_metric_fn visit,
+                                                   void *user, struct store_error *error)
+{
+    return store->ops->read_metrics(store, scope, filter, out, visit, user, error);
+}
+
+/* One row per context in the trace. STORE_NOT_FOUND when no span of it is in the scope. */
+static inline enum store_status
+store_explain_link(struct store *store, const struct store_scope *scope, const uint8_t trace_id[16],
+                   store_link_group_fn visit, void *user, struct store_error *error)
+{
+    return store->ops->explain_link(store, scope, trace_id, visit, user, error);
+}
+
+/* Traces whose enrichment is missing or not current, of all organizations, oldest first. */
+static inline enum store_status store_stale_traces(struct store *store, size_t limit,
+                                                   store_stale_fn visit, void *user,
+                                                   struct store_error *error)
+{
+    return store->ops->stale_traces(store, limit, visit, user, error);
 }
 
 #endif

@@ -305,6 +305,11 @@ static const struct store_ops sqlite_ops = {
     .read_run_spans = sqlite_read_run_spans,
     .read_ledger = sqlite_read_ledger,
     .waiting_keys = sqlite_waiting_keys,
+    .list_traces = sqlite_list_traces,
+    .read_trace = sqlite_read_trace,
+    .read_metrics = sqlite_read_metrics,
+    .explain_link = sqlite_explain_link,
+    .stale_traces = sqlite_stale_traces,
 };
 
 struct store *store_open_sqlite(const char *path, struct store_error *error)

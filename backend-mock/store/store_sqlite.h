@@ -77,7 +77,7 @@ struct trace_slot {
     uint8_t trace_id[16];
     bool has_root;
     bool is_dirty;       /* has_root or context_ref is to be written */
-    bool is_new;         /* made by this write: no span of it is older */
+    bool is_listed;      /* its index is in intern.dirty */
     bool has_bare;       /* spans without context may be stored */
     int64_t context_ref; /* 0 = none yet */
     struct link_key key; /* when context_ref > 0 */
@@ -98,6 +98,8 @@ struct intern {
     int64_t organization_ref; /* 0 = empty */
     struct context_slot contexts[CONTEXT_CACHE_SIZE];
     struct trace_slot traces[TRACE_CACHE_SIZE];
+    uint16_t dirty[TRACE_CACHE_SIZE]; /* indices of slots; each at most once */
+    size_t dirty_count;
     struct source_slot sources[SOURCE_CACHE_SIZE];
 };
 
@@ -154,6 +156,11 @@ struct known_attempts {
 enum store_status sqlite_attempts(struct connection *c, const struct link_key *key,
                                   struct known_attempts *out, struct store_error *error);
 
+/* Would an attempt at this key link something? */
+enum store_status sqlite_is_linkable(struct connection *c, int64_t context,
+                                     const struct link_key *key, bool *out,
+                                     struct store_error *error);
+
 /* Selects ref, trace id and start of the spans of context ?1 that wait. */
 extern const char sqlite_waiting_sql[];
 /* The result that the span in the current row of that query belongs to; 0 = none yet, or nobody
@@ -166,12 +173,24 @@ int64_t sqlite_choose_result(sqlite3_stmt *s, const struct known_attempts *known
 enum store_status sqlite_trace_add(struct sqlite_store *store, struct trace_slot *trace,
                                    const struct store_span *span, int64_t context,
                                    struct store_error *error);
+/* What is known of a trace when a span of it comes: a new one is stored with it at once, so that
+ * most traces are written but once. */
+struct trace_start {
+    const struct store_insert_spans *in;
+    size_t index;    /* the span */
+    int64_t context; /* of the span; 0 = none */
+};
 /* The slot of a trace, created when needed; valid until the next call. */
 enum store_status sqlite_trace(struct sqlite_store *store, int64_t organization_ref,
-                               const uint8_t trace_id[16], struct trace_slot **out_slot,
+                               const struct trace_start *start, struct trace_slot **out_slot,
                                struct store_error *error);
 /* Writes what sqlite_trace_add left to be written. */
 enum store_status sqlite_trace_save(struct sqlite_store *store, struct trace_slot *trace,
+                                    struct store_error *error);
+
+enum store_status sqlite_enrich(struct sqlite_store *store, struct store_write *write,
+                                struct store_error *error);
+enum store_status sqlite_index_text(struct sqlite_store *store, struct store_write *write,
                                     struct store_error *error);
 
 /* A connection for reading; give it back. NULL and *error when none can be opened. */
@@ -195,6 +214,24 @@ enum store_status sqlite_read_run_spans(struct store *store, const struct store_
 enum store_status sqlite_read_ledger(struct store *store, const struct store_scope *scope,
                                      struct store_ledger *out, struct store_error *error);
 enum store_status sqlite_waiting_keys(struct store *store, size_t limit, store_key_fn visit,
+                                      void *user, struct store_error *error);
+
+enum store_status sqlite_list_traces(struct store *store, const struct store_scope *scope,
+                                     const struct store_trace_filter *filter, uint64_t *out_total,
+                                     store_trace_row_fn visit, void *user,
+                                     struct store_error *error);
+enum store_status sqlite_read_trace(struct store *store, const struct store_scope *scope,
+                                    const uint8_t trace_id[16],
+                                    const struct store_trace_visitor *visitor,
+                                    struct store_error *error);
+enum store_status sqlite_read_metrics(struct store *store, const struct store_scope *scope,
+                                      const struct store_trace_filter *filter,
+                                      struct store_metrics *out, store_metric_fn visit, void *user,
+                                      struct store_error *error);
+enum store_status sqlite_explain_link(struct store *store, const struct store_scope *scope,
+                                      const uint8_t trace_id[16], store_link_group_fn visit,
+                                      void *user, struct store_error *error);
+enum store_status sqlite_stale_traces(struct store *store, size_t limit, store_stale_fn visit,
                                       void *user, struct store_error *error);
 
 #endif

@@ -93,6 +93,7 @@ static void fill_run_row(sqlite3_stmt *s, struct store_run_row *row)
         .attempt = (uint32_t)sqlite3_column_int64(s, 12),
         .spans = (size_t)sqlite3_column_int64(s, 13),
         .linked = (size_t)sqlite3_column_int64(s, 14),
+        .own_spans = (size_t)sqlite3_column_int64(s, 15),
     };
 }
 
@@ -108,7 +109,11 @@ static enum store_status visit_run_rows(struct connection *c, const struct store
         "  AND c.configuration_id = t.configuration_id AND c.organization_id = ?2),"
         " (SELECT count(s.result_ref) FROM contexts c JOIN spans s ON s.context_ref = c.ref"
         "  WHERE c.run_id = t.run_id AND c.test_id = t.test_id"
-        "  AND c.configuration_id = t.configuration_id AND c.organization_id = ?2)"
+        "  AND c.configuration_id = t.configuration_id AND c.organization_id = ?2),"
+        " (SELECT count(*) FROM contexts c JOIN spans s ON s.context_ref = c.ref"
+        "  WHERE c.run_id = t.run_id AND c.test_id = t.test_id"
+        "  AND c.configuration_id = t.configuration_id AND c.organization_id = ?2"
+        "  AND s.result_ref = r.ref AND s.inherited IS NULL)"
         " FROM run_tests t LEFT JOIN results r ON r.ref = ("
         "  SELECT r2.ref FROM contexts c JOIN results r2"
         "  ON r2.context_ref = c.ref AND r2.duplicate_of IS NULL"
@@ -443,8 +448,7 @@ static enum store_status any_chosen(struct connection *c, int64_t context,
     return status;
 }
 
-/* True when an attempt at this key would link something. */
-static enum store_status is_linkable(struct connection *c, int64_t context,
+enum store_status sqlite_is_linkable(struct connection *c, int64_t context,
                                      const struct link_key *key, bool *out,
                                      struct store_error *error)
 {
@@ -483,7 +487,7 @@ static enum store_status waiting_keys(struct connection *c, size_t limit, store_
         struct link_key key = {column_uuid(s, 1), column_uuid(s, 2), column_uuid(s, 3),
                                column_uuid(s, 4), (uint32_t)sqlite3_column_int64(s, 5)};
         bool linkable = false;
-        status = is_linkable(c, sqlite3_column_int64(s, 0), &key, &linkable, error);
+        status = sqlite_is_linkable(c, sqlite3_column_int64(s, 0), &key, &linkable, error);
         if (status != STORE_OK) {
             break;
         }

@@ -64,6 +64,8 @@ static const char *const version_1[] = {
     "  kind INTEGER NOT NULL, status INTEGER NOT NULL, start_at INTEGER NOT NULL,"
     "  duration_ns INTEGER NOT NULL, name TEXT NOT NULL, status_message TEXT,"
     "  conversation_id TEXT, attributes TEXT, events TEXT, links TEXT);",
+    /* Traces of which only inner spans came; few, and not for long. */
+    "CREATE INDEX traces_rootless ON traces(ref) WHERE has_root = 0;",
     /* The identity of a span, and the way to those of a trace. */
     "CREATE UNIQUE INDEX spans_identity ON spans(trace_ref, span_id);",
     "CREATE INDEX spans_roots ON spans(start_at) WHERE parent_span_id IS NULL;",
@@ -77,6 +79,14 @@ static const char *const version_1[] = {
     "  at INTEGER NOT NULL, result_found INTEGER NOT NULL, spans_found INTEGER NOT NULL,"
     "  linked INTEGER NOT NULL, error TEXT);",
     "CREATE INDEX link_attempts_by_context ON link_attempts(context_ref);",
+    "CREATE TABLE span_links(trace_id BLOB NOT NULL, span_ref INTEGER NOT NULL,"
+    "  PRIMARY KEY(trace_id, span_ref)) WITHOUT ROWID;",
+    "CREATE TABLE enrichments("
+    "  trace_ref INTEGER PRIMARY KEY, spans INTEGER NOT NULL, data TEXT NOT NULL,"
+    "  cost_usd REAL NOT NULL, cost_eur REAL NOT NULL, at INTEGER NOT NULL);",
+    "CREATE VIRTUAL TABLE spans_text USING fts5(text, content='');",
+    "CREATE TABLE progress(name TEXT PRIMARY KEY, ref INTEGER NOT NULL) WITHOUT ROWID;",
+    "INSERT INTO progress VALUES('spans_text', 0);",
     "CREATE VIEW readable_spans AS SELECT lower(hex(t.trace_id)) AS trace_id,"
     "  lower(hex(s.span_id)) AS span_id, lower(hex(s.parent_span_id)) AS parent_span_id, s.name,"
     "  lower(hex(c.run_id)) AS test_run_id, lower(hex(c.test_id)) AS test_id,"

@@ -342,43 +342,74 @@ static void inherit(const struct trace_slot *trace, struct store_span *span, int
     }
 }
 
+static enum store_status insert_links(struct connection *c, const struct store_span *span,
+                                      struct store_error *error)
+{
+    static const char sql[] = "INSERT INTO span_links(trace_id, span_ref) VALUES(?, ?)"
+                              " ON CONFLICT DO NOTHING";
+    enum store_status status = STORE_OK;
+    int64_t ref = sqlite3_last_insert_rowid(c->db);
+    for (size_t i = 0; status == STORE_OK && i < span->linked_trace_count; i++) {
+        sqlite3_stmt *s = connection_statement(c, sql, error);
+        if (!s) {
+            return error->status;
+        }
+        (void)sqlite3_bind_blob(s, 1, span->linked_traces[i], 16, SQLITE_STATIC);
+        bind_ref(s, 2, ref);
+        status = statement_run(c, s, error);
+    }
+    return status;
+}
+
+/* Finds or makes the rows that the span points to. */
+static enum store_status find_refs(struct sqlite_store *store, const struct store_insert_spans *in,
+                                   size_t index, int64_t organization, struct span_refs *refs,
+                                   struct trace_slot **out_trace, struct store_error *error)
+{
+    struct store_span *span = &in->spans[index];
+    span->has_key = span->has_key && !span->inherited; /* left by a first try that failed */
+    enum store_status status = source_ref(store, in, span, &refs->source, error);
+    if (status == STORE_OK && span->has_key) {
+        status = sqlite_context(store, &span->key, &refs->context, error);
+    }
+    if (status == STORE_OK) {
+        const struct trace_start start = {in, index, refs->context};
+        status = sqlite_trace(store, organization, &start, out_trace, error);
+    }
+    return status;
+}
+
 static enum store_status insert_one(struct sqlite_store *store, const struct store_insert_spans *in,
-                                    struct store_span *span, int64_t organization, int64_t post,
+                                    size_t index, int64_t organization, int64_t post,
                                     struct store_error *error)
 {
+    struct connection *c = &store->writer.connection;
+    struct store_span *span = &in->spans[index];
     struct trace_slot *trace = NULL;
     struct span_refs refs = {.post = post};
-    span->has_key = span->has_key && !span->inherited; /* left by a first try that failed */
-    enum store_status status = source_ref(store, in, span, &refs.source, error);
-    if (status == STORE_OK) {
-        status = sqlite_trace(store, organization, span->trace_id, &trace, error);
-    }
-    if (status == STORE_OK && span->has_key) {
-        status = sqlite_context(store, &span->key, &refs.context, error);
-    }
+    enum store_status status = find_refs(store, in, index, organization, &refs, &trace, error);
     if (status != STORE_OK) {
         return status;
     }
     inherit(trace, span, &refs.context);
     refs.trace = trace->ref;
-    status = insert_span(&store->writer.connection, span, &refs, error);
-    return status != STORE_OK || span->duplicate
-               ? status
-               : sqlite_trace_add(store, trace, span, refs.context, error);
+    status = insert_span(c, span, &refs, error);
+    if (status != STORE_OK || span->duplicate) {
+        return status;
+    }
+    status = insert_links(c, span, error);
+    return status == STORE_OK ? sqlite_trace_add(store, trace, span, refs.context, error) : status;
 }
 
-/* The traces of the POST, each once: the spans of one mostly come together. */
-static enum store_status save_traces(struct sqlite_store *store,
-                                     const struct store_insert_spans *in, int64_t organization,
-                                     struct store_error *error)
+/* What the slots still hold back; those of other writes are saved already. */
+static enum store_status save_traces(struct sqlite_store *store, struct store_error *error)
 {
     enum store_status status = STORE_OK;
-    for (size_t i = 0; status == STORE_OK && i < in->count; i++) {
-        struct trace_slot *trace = NULL;
-        status = sqlite_trace(store, organization, in->spans[i].trace_id, &trace, error);
-        if (status == STORE_OK && trace->is_dirty) {
-            status = sqlite_trace_save(store, trace, error);
-        }
+    struct intern *intern = &store->writer.intern;
+    while (status == STORE_OK && intern->dirty_count > 0) {
+        struct trace_slot *trace = &intern->traces[intern->dirty[--intern->dirty_count]];
+        trace->is_listed = false;
+        status = trace->is_dirty ? sqlite_trace_save(store, trace, error) : STORE_OK;
     }
     return status;
 }
@@ -397,11 +428,11 @@ enum store_status sqlite_insert_spans(struct sqlite_store *store, struct store_w
     in->stored = 0;
     in->duplicates = 0;
     for (size_t i = 0; status == STORE_OK && i < in->count; i++) {
-        status = insert_one(store, in, &in->spans[i], organization, post, error);
+        status = insert_one(store, in, i, organization, post, error);
         in->duplicates += in->spans[i].duplicate;
     }
     if (status == STORE_OK) {
-        status = save_traces(store, in, organization, error);
+        status = save_traces(store, error);
     }
     in->stored = in->count - in->duplicates;
     return status == STORE_OK ? finish_post(c, in, post, error) : status;

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+enum { ROOT_LOOKAHEAD = 128 }; /* more than the platform's SDK puts into one POST */
+
 /* ---- finding ---- */
 
 static struct trace_slot *slot_of(struct sqlite_store *store, int64_t organization_ref,
@@ -20,20 +22,38 @@ static struct trace_slot *slot_of(struct sqlite_store *store, int64_t organizati
     return &store->writer.intern.traces[(hash >> 32) % TRACE_CACHE_SIZE];
 }
 
+/* Does the POST bring a parentless span of the trace, not far behind? Spans leave an agent in order
+ * of ending, so the root comes last. If it is missed here, it costs one UPDATE more. */
+static bool brings_root(const struct trace_start *start)
+{
+    const struct store_span *spans = start->in->spans;
+    size_t end = start->index + ROOT_LOOKAHEAD;
+    end = end < start->in->count ? end : start->in->count;
+    for (size_t i = start->index; i < end; i++) {
+        if (!spans[i].has_parent &&
+            memcmp(spans[i].trace_id, spans[start->index].trace_id, 16) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum store_status create_trace(struct connection *c, struct trace_slot *slot,
                                       struct store_error *error)
 {
-    static const char sql[] = "INSERT INTO traces(organization_ref, trace_id, has_root)"
-                              " VALUES(?, ?, 0) ON CONFLICT DO NOTHING";
+    static const char sql[] = "INSERT INTO traces(organization_ref, trace_id, has_root,"
+                              " context_ref) VALUES(?, ?, ?, ?) ON CONFLICT DO NOTHING";
     sqlite3_stmt *s = connection_statement(c, sql, error);
     if (!s) {
         return error->status;
     }
     bind_ref(s, 1, slot->organization_ref);
     (void)sqlite3_bind_blob(s, 2, slot->trace_id, sizeof slot->trace_id, SQLITE_STATIC);
+    bind_int(s, 3, slot->has_root);
+    bind_ref(s, 4, slot->context_ref);
     enum store_status status = statement_run(c, s, error);
-    slot->is_new = status == STORE_OK && sqlite3_changes(c->db) == 1;
-    slot->ref = slot->is_new ? sqlite3_last_insert_rowid(c->db) : 0;
+    bool created = status == STORE_OK && sqlite3_changes(c->db) == 1;
+    slot->ref = created ? sqlite3_last_insert_rowid(c->db) : 0;
     return status;
 }
 
@@ -57,34 +77,41 @@ static enum store_status load_trace(struct connection *c, struct trace_slot *slo
         slot->context_ref = sqlite3_column_int64(s, 2);
         slot->key = (struct link_key){column_uuid(s, 3), column_uuid(s, 4), column_uuid(s, 5),
                                       column_uuid(s, 6), (uint32_t)sqlite3_column_int64(s, 7)};
-        slot->has_bare = slot->context_ref == 0;
+        slot->has_bare = slot->context_ref <= 0;
         (void)sqlite3_reset(s);
     }
     return status;
 }
 
 enum store_status sqlite_trace(struct sqlite_store *store, int64_t organization_ref,
-                               const uint8_t trace_id[16], struct trace_slot **out_slot,
+                               const struct trace_start *start, struct trace_slot **out_slot,
                                struct store_error *error)
 {
     struct connection *c = &store->writer.connection;
+    const struct store_span *span = &start->in->spans[start->index];
+    const uint8_t *trace_id = span->trace_id;
     struct trace_slot *slot = slot_of(store, organization_ref, trace_id);
     *out_slot = slot;
     if (slot->ref && slot->organization_ref == organization_ref &&
         memcmp(slot->trace_id, trace_id, sizeof slot->trace_id) == 0) {
         return STORE_OK;
     }
-    if (slot->ref && slot->is_dirty) {
+    if (slot->is_dirty) { /* two traces of one POST share the slot */
         enum store_status status = sqlite_trace_save(store, slot, error);
         if (status != STORE_OK) {
             return status;
         }
     }
+    bool is_listed = slot->is_listed;
     memset(slot, 0, sizeof *slot);
+    slot->is_listed = is_listed;
     slot->organization_ref = organization_ref;
     memcpy(slot->trace_id, trace_id, sizeof slot->trace_id);
+    slot->has_root = brings_root(start);
+    slot->context_ref = start->context;
+    slot->key = span->key;
     enum store_status status = create_trace(c, slot, error);
-    return status == STORE_OK && !slot->is_new ? load_trace(c, slot, error) : status;
+    return status == STORE_OK && slot->ref == 0 ? load_trace(c, slot, error) : status;
 }
 
 /* ---- changing ---- */
@@ -104,6 +131,15 @@ enum store_status sqlite_trace_save(struct sqlite_store *store, struct trace_slo
     enum store_status status = statement_run(c, s, error);
     trace->is_dirty = status != STORE_OK;
     return status;
+}
+
+static void mark_dirty(struct intern *intern, struct trace_slot *trace)
+{
+    trace->is_dirty = true;
+    if (!trace->is_listed) {
+        trace->is_listed = true;
+        intern->dirty[intern->dirty_count++] = (uint16_t)(trace - intern->traces);
+    }
 }
 
 static enum store_status update_spans(struct sqlite_store *store, const char *sql, int64_t trace,
@@ -127,7 +163,7 @@ static enum store_status adopt_context(struct sqlite_store *store, struct trace_
                               " WHERE trace_ref = ?1 AND context_ref IS NULL";
     trace->context_ref = context;
     trace->key = span->key;
-    trace->is_dirty = true;
+    mark_dirty(&store->writer.intern, trace);
     return trace->has_bare ? update_spans(store, sql, trace->ref, context, error) : STORE_OK;
 }
 
@@ -140,7 +176,7 @@ static enum store_status lose_context(struct sqlite_store *store, struct trace_s
     int64_t was = trace->context_ref;
     trace->context_ref = CONTEXT_SEVERAL;
     trace->has_bare = true;
-    trace->is_dirty = true;
+    mark_dirty(&store->writer.intern, trace);
     return update_spans(store, sql, trace->ref, was, error);
 }
 
@@ -150,7 +186,7 @@ enum store_status sqlite_trace_add(struct sqlite_store *store, struct trace_slot
 {
     if (!span->has_parent && !trace->has_root) {
         trace->has_root = true;
-        trace->is_dirty = true;
+        mark_dirty(&store->writer.intern, trace);
     }
     if (context == 0) {
         trace->has_bare = true;

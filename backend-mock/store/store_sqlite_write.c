@@ -371,6 +371,8 @@ static const write_fn write_functions[] = {
     [STORE_RECORD_REJECTED] = record_rejected,
     [STORE_LINK] = sqlite_link,
     [STORE_RECORD_ATTEMPT] = sqlite_record_attempt,
+    [STORE_ENRICH] = sqlite_enrich,
+    [STORE_INDEX_TEXT] = sqlite_index_text,
 };
 
 /* An error of the database itself rather than of one write: the batch has no future. */

@@ -37,7 +37,7 @@ static void given_project_when_claimed_by_another_organization_then_conflict(voi
 static void given_foreign_scope_when_projects_listed_then_none(void **state)
 {
     struct fixture *f = *state;
-    const struct store_scope foreign = {id_of(0xa0000002), {{0}}};
+    const struct store_scope foreign = {.organization_id = id_of(0xa0000002)};
     size_t count = 0;
     struct store_error error;
     assert_int_equal(store_list_projects(f->store, &foreign, count_projects, &count, &error),
@@ -183,8 +183,9 @@ static void given_foreign_scope_when_run_read_then_not_found(void **state)
 {
     struct fixture *f = *state;
     create_run(f, 1);
-    const struct store_scope other_organization = {id_of(0xa0000002), {{0}}};
-    const struct store_scope other_project = {f->organization, id_of(0xb0000002)};
+    const struct store_scope other_organization = {.organization_id = id_of(0xa0000002)};
+    const struct store_scope other_project = {.organization_id = f->organization,
+                                              .project_id = id_of(0xb0000002)};
     struct store_run run;
     struct run_rows rows;
     struct store_error error;

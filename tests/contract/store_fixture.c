@@ -61,7 +61,7 @@ int fixture_setup(void **state)
     assert_non_null(f->store);
     f->organization = id_of(0xa0000001);
     f->project = id_of(0xb0000001);
-    f->scope = (struct store_scope){f->organization, f->project};
+    f->scope = (struct store_scope){.organization_id = f->organization, .project_id = f->project};
     f->now = 1767225600000000000u;
     struct store_write write = {.type = STORE_CREATE_PROJECT,
                                 .create_project = {f->organization, f->project, SLICE("demo")}};
