@@ -62,12 +62,14 @@ typedef struct marline_client_options {
     const char *tls_ca_file;     /* optional: NULL = the system's */
     const char *tls_cert_file;   /* optional: client certificate, PEM */
     const char *tls_key_file;    /* optional: its key */
+    marline_flush_mode flush;    /* optional */
+    uint32_t flush_wait_ms;      /* optional: 0 = 2000; how long a result waits for its spans */
 } marline_client_options;
 
 #define MARLINE_CLIENT_OPTIONS_INIT                                                                \
     {                                                                                              \
         sizeof(marline_client_options), NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, 0, 0, 0,      \
-            NULL, NULL, NULL                                                                       \
+            NULL, NULL, NULL, MARLINE_FLUSH_DEFAULT, 0                                             \
     }
 
 /* Copies the texts. MARLINE_EINVAL names the option at fault. */

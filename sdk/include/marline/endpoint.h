@@ -46,6 +46,15 @@ typedef enum marline_trace_mode {
     MARLINE_TRACE_MODE_LINK,
 } marline_trace_mode;
 
+/* When the spans of an invocation leave. */
+typedef enum marline_flush_mode {
+    MARLINE_FLUSH_DEFAULT, /* of an endpoint: as the client says; of a client: BATCH */
+    MARLINE_FLUSH_BATCH,   /* with the next batch: fewer requests, and the trace comes later */
+    /* At once, and the result after them: it goes when they were posted, or after a bounded wait.
+     * So a backend that links when a result arrives finds the whole trace. */
+    MARLINE_FLUSH_PROMPT,
+} marline_flush_mode;
+
 typedef struct marline_endpoint {
     size_t size;                         /* sizeof(marline_endpoint) */
     const char *name;                    /* required: unique key, at most 200 bytes, UTF-8 */
@@ -60,6 +69,7 @@ typedef struct marline_endpoint {
     uint32_t timeout_ms;          /* optional: 0 = none */
     uint32_t concurrency; /* optional: calls at once; 0 = as many as the client has workers */
     marline_trace_mode trace_mode; /* optional */
+    marline_flush_mode flush;      /* optional */
 } marline_endpoint;
 
 /* ---- inputs ---- */

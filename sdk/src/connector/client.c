@@ -35,7 +35,8 @@ enum {
     CONNECT_TIMEOUT_S = 10,
     PING_AFTER_S = 20,    /* below the usual idle limits of proxies */
     HANG_UP_AFTER_S = 40, /* a dead connection is noticed so soon */
-    WORKER_END_MS = 100,  /* for idle workers to leave, when a stop has no time left */
+    FLUSH_WAIT_MS = 2000,
+    WORKER_END_MS = 100, /* for idle workers to leave, when a stop has no time left */
 };
 
 struct marline_client {
@@ -49,7 +50,10 @@ struct marline_client {
     char project_id[UUID_TEXT_SIZE];
     char agent_id[UUID_TEXT_SIZE];
     uint32_t workers_max;
+    marline_provider *provider;
     marline_tracer *tracer;
+    marline_flush_mode flush;
+    uint32_t flush_wait_ms;
     marline_client_event_fn on_event;
     void *user;
     struct registry registry;
@@ -160,6 +164,19 @@ static void post_done(marline_client *client, struct invocation *i)
     }
 }
 
+/* Spans first: the result waits until they are posted, for a bounded time. */
+static void flush_spans(marline_client *client, const struct invocation *i)
+{
+    marline_flush_mode mode = i->endpoint->flush ? i->endpoint->flush : client->flush;
+    if (mode == MARLINE_FLUSH_PROMPT && atomic_load(&i->traced) &&
+        marline_provider_force_flush(client->provider, client->flush_wait_ms) != MARLINE_OK) {
+        marline__log(LOG_WARN,
+                     "invocation %s: its spans were not posted within %u ms; its result "
+                     "goes first",
+                     i->id, client->flush_wait_ms);
+    }
+}
+
 static void work(struct worker_job *job, bool canceled)
 {
     struct invocation *i = LIST_ENTRY(&job->node, struct invocation, job.node);
@@ -169,6 +186,7 @@ static void work(struct worker_job *job, bool canceled)
         marline__invocation_skip(i);
     } else {
         marline__invocation_run(i, client->tracer);
+        flush_spans(client, i);
     }
     emit_invocation(i, MARLINE_CLIENT_EVENT_INVOCATION_END, i->call.failed ? i->call.error : NULL);
     post_done(client, i);
@@ -616,6 +634,9 @@ static void fill_options(marline_client *client, const marline_client_options *o
                                          .user = client};
     client->on_event = o->on_event;
     client->user = o->user;
+    client->flush = o->flush;
+    client->flush_wait_ms = or_default(o->flush_wait_ms, FLUSH_WAIT_MS);
+    client->provider = o->provider;
     client->tracer = o->provider
                          ? marline_tracer_get(o->provider, "marline.connector", marline_version())
                          : NULL;

@@ -67,6 +67,7 @@ struct invocation *marline__invocation_create(struct session_job *request,
     atomic_init(&i->canceled, false);
     atomic_init(&i->abandoned, NULL);
     atomic_init(&i->traced, false);
+    atomic_init(&i->returned, false);
     if (!set_up(i)) {
         marline__invocation_destroy(i);
         return NULL;
@@ -314,6 +315,7 @@ void marline__invocation_run(struct invocation *i, marline_tracer *tracer)
         call_in(i, marline_context_root());
     }
     i->duration_ms = (double)(marline__clock_monotonic_ns(clock) - start) / (double)NS_PER_MS;
+    atomic_store(&i->returned, true);
 }
 
 void marline__invocation_skip(struct invocation *i)
@@ -354,7 +356,7 @@ void marline__invocation_cancel(struct invocation *i, const char *why, bool aban
 
 void marline__invocation_describe(const struct invocation *i, struct session_trace *out)
 {
-    *out = (struct session_trace){"", 0};
+    *out = (struct session_trace){"", 0, atomic_load(&i->returned)};
     if (!atomic_load(&i->traced) || !marline__trace_id_is_valid(i->span.context.trace_id)) {
         return;
     }

@@ -28,6 +28,7 @@ struct invocation {
     atomic_bool canceled;
     _Atomic(const char *) abandoned; /* why its result was made without it; fixed text, or NULL */
     atomic_bool traced;              /* span and group may be read */
+    atomic_bool returned;            /* the handler did */
     marline_span span;
     marline_span_group *group;
 

@@ -188,6 +188,7 @@ static struct endpoint *copy_endpoint(const marline_endpoint *from)
     to->timeout_ms = from->timeout_ms;
     to->concurrency = from->concurrency;
     to->trace_mode = from->trace_mode;
+    to->flush = from->flush;
     if (!to->name || !copy_required(from, to) || !write_entry(from, &to->registration)) {
         marline__endpoint_unref(to);
         return NULL;

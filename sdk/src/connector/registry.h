@@ -19,6 +19,7 @@ struct endpoint {
     uint32_t timeout_ms;
     uint32_t concurrency;
     marline_trace_mode trace_mode;
+    marline_flush_mode flush;
     char **required; /* names of the parameters without a default */
     size_t required_count;
     struct buffer registration; /* its entry of `functions` */

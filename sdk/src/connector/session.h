@@ -65,6 +65,7 @@ struct session_endpoint {
 struct session_trace {
     char trace_id[33]; /* "" = none */
     uint32_t span_count;
+    bool returned; /* the handler did, and its result is about to come: no timeout any more */
 };
 
 /* What the session asks its surroundings; each answers at once. All but the first three may be

@@ -64,12 +64,18 @@ static void store_error(struct session *s, struct ledger_record *r,
     }
 }
 
-static void fail(struct session *s, uint64_t now, struct ledger_record *r, const char *text)
+static struct session_trace describe(const struct session *s, const struct ledger_record *r)
 {
-    struct session_trace trace = {"", 0};
+    struct session_trace trace = {"", 0, false};
     if (r->state == LEDGER_RUNNING && s->host->describe) {
         s->host->describe(s->host->user, r->id, &trace);
     }
+    return trace;
+}
+
+static void fail(struct session *s, uint64_t now, struct ledger_record *r, const char *text)
+{
+    struct session_trace trace = describe(s, r);
     const struct message_test_result result = {
         .error = marline__slice_text(text),
         .duration_ms = (double)(now - r->started_ns) / (double)NS_PER_MS,
@@ -336,6 +342,10 @@ void marline__session_take_cancel(struct session *s, uint64_t now, const struct 
 static void expire(struct session *s, uint64_t now, struct ledger_record *r)
 {
     char text[ERROR_TEXT_SIZE];
+    if (describe(s, r).returned) {
+        r->deadline_ns = TIME_NEVER; /* in time, only its spans are on their way */
+        return;
+    }
     (void)snprintf(text, sizeof text, "timed out after %u ms%s", r->deadline_ms,
                    r->state == LEDGER_WAITING ? " of waiting for a worker" : "");
     fail(s, now, r, text);

@@ -453,6 +453,21 @@ static void given_trigger_asks_to_continue_when_invoked_then_child_of_the_trigge
     assert_test_attributes(root);
 }
 
+static void given_prompt_endpoint_when_result_arrives_then_its_spans_were_exported(void **state)
+{
+    struct rig *rig = *state;
+    const marline_endpoint endpoint = {
+        .size = sizeof endpoint, .name = "prompt", .handler = greet, .flush = MARLINE_FLUSH_PROMPT};
+    assert_int_equal(marline_client_add_endpoint(rig->client, &endpoint, NULL), MARLINE_OK);
+    connect_client(rig);
+    invoke(rig, "i", "prompt", TEST_CONTEXT, "");
+    (void)read_text(rig);
+    assert_int_equal(marline_memory_exporter_count(rig->memory), 3);
+    invoke(rig, "j", "greet", TEST_CONTEXT, "");
+    (void)read_text(rig);
+    assert_int_equal(marline_memory_exporter_count(rig->memory), 3); /* with the next batch */
+}
+
 /* ---- time ---- */
 
 static void given_handler_over_its_time_then_error_cancel_and_late_return_discarded(void **state)
@@ -638,6 +653,7 @@ int main(void)
         RIGGED(given_conversation_when_invoked_then_trace_goes_on_and_root_is_marked),
         RIGGED(given_trace_context_and_test_when_invoked_then_own_trace_with_link),
         RIGGED(given_trigger_asks_to_continue_when_invoked_then_child_of_the_trigger),
+        RIGGED(given_prompt_endpoint_when_result_arrives_then_its_spans_were_exported),
         RIGGED(given_handler_over_its_time_then_error_cancel_and_late_return_discarded),
         RIGGED(given_connection_lost_in_mid_call_then_result_on_the_next_one),
         RIGGED(given_ping_while_handler_runs_then_pong),

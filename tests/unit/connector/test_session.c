@@ -613,6 +613,20 @@ given_timeout_when_handler_overruns_then_error_cancel_and_late_result_dropped(vo
     assert_int_equal(marline__session_counters(rig->session)->late_results, 1);
 }
 
+static void given_returned_handler_when_its_spans_take_long_then_no_timeout(void **state)
+{
+    struct rig *rig = *state;
+    rig->f.timeout_ms = 100;
+    rig_open(rig);
+    rig_register(rig, "");
+    rig_invoke(rig, "a");
+    rig->trace.returned = true;
+    rig_pass_ms(rig, 100);
+    rig_expect_no_action(rig);
+    rig_finish(rig, "a");
+    assert_string_equal(rig_text(rig), RESULT("a"));
+}
+
 static void given_overrun_handler_when_it_still_runs_then_its_worker_stays_taken(void **state)
 {
     struct rig *rig = *state;
@@ -815,6 +829,7 @@ int main(void)
         RIGGED(given_endpoint_limit_when_reached_then_others_pass),
         RIGGED(given_full_queue_when_invoked_then_refused_with_reason),
         RIGGED(given_timeout_when_handler_overruns_then_error_cancel_and_late_result_dropped),
+        RIGGED(given_returned_handler_when_its_spans_take_long_then_no_timeout),
         RIGGED(given_overrun_handler_when_it_still_runs_then_its_worker_stays_taken),
         RIGGED(given_deadline_of_the_backend_when_waiting_too_long_then_error),
         RIGGED(given_result_over_the_peers_limit_then_error_result_that_says_so),
