@@ -25,6 +25,7 @@ enum {
     CONNECT_TIMEOUT_MS = 5000,
     REQUEST_TIMEOUT_MS = 10000,
     HANDSHAKE_TIMEOUT_S = 10,
+    MESSAGE_MAX = 1024 * 1024, /* as the platform's own SDK takes */
     SKEW_MAX_S = 30, /* beyond, spans and results are sorted wrongly by eye and by query */
 };
 
@@ -388,7 +389,7 @@ static void check_testing(struct patient *p, struct finding *out)
     struct websocket_options options = {.url = url.data,
                                         .headers = headers,
                                         .header_count = 3,
-                                        .message_max = 1024 * 1024,
+                                        .message_max = MESSAGE_MAX,
                                         .connect_timeout_s = HANDSHAKE_TIMEOUT_S,
                                         .ping_after_s = 20,
                                         .hang_up_after_s = 40};

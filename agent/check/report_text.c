@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/console.h"
+#include "base/clock.h"
 
 struct page {
     const struct check_run *run;
@@ -23,18 +24,19 @@ static const char *plural(uint64_t n)
     return n == 1 ? "" : "s";
 }
 
+/* No padding behind the text: the columns that follow bring their own. */
 static void print_event_head(const struct page *p, const struct event_fact *e, const char *text)
 {
     char test[24] = "";
     if (e->test != NO_TEST && p->run->scenario->test_count > 1) {
         (void)snprintf(test, sizeof test, "test %d", e->test + 1);
     }
-    (void)fprintf(p->out, "  %8.2f s  %-7s %-30s", (e->at_ms - p->zero_ms) / 1000, test, text);
+    (void)fprintf(p->out, "  %8.2f s  %-7s %s", (e->at_ms - p->zero_ms) / 1000, test, text);
 }
 
 static void print_attempt(const struct page *p, const struct event_fact *e)
 {
-    static const char *const points[] = {"?", "1: result stored", "2: spans stored", "sweeper"};
+    static const char *const points[] = {"?", "1 result stored", "2 spans stored", "  sweeper"};
     char found[32];
     if (e->point == LINK_INGEST) {
         (void)snprintf(found, sizeof found, "%s", e->result_found ? "the result" : "no result yet");
@@ -42,7 +44,7 @@ static void print_attempt(const struct page *p, const struct event_fact *e)
         (void)snprintf(found, sizeof found, "%" PRIu64 " span%s", e->spans_found,
                        plural(e->spans_found));
     }
-    print_event_head(p, e, "  link");
+    print_event_head(p, e, "  link tried                  ");
     bool has_linked = e->linked > 0;
     (void)fprintf(p->out, " %-17s %-14s %s%6" PRIu64 "%s", points[e->point], found,
                   has_linked ? style(p, STYLE_GOOD) : "", e->linked,
@@ -141,6 +143,11 @@ void report_text(const struct check *c, const char *base_url, bool has_colour, F
 {
     size_t spans = 0;
     size_t linked = 0;
+    (void)fprintf(
+        out,
+        "Spans leave every %.3g s. The backend tries to link them to their test's result at two "
+        "points:\n  1  when a result has been stored    2  when spans have been stored\n",
+        (double)c->pace->interval_ns / (double)NS_PER_S);
     for (size_t i = 0; i < c->run_count; i++) {
         print_run(&c->runs[i], has_colour, out);
         spans += c->runs[i].verdict.spans;
