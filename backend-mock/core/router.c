@@ -9,7 +9,7 @@
 #include "core/alloc.h"
 #include "core/text_map.h"
 
-enum { ROUTE_KEY_SIZE = 160 };
+enum { ROUTE_KEY_SIZE = 384 }; /* two names of up to 255 bytes would never both be so long */
 
 struct session {
     uint64_t number;

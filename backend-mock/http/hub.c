@@ -129,6 +129,8 @@ static void link_done(struct hub *hub, struct hub_commit *commit)
     if (!ok) {
         record_failed_attempt(hub, link);
     }
+    hub->loop.link_attempts[link->action.point]++;
+    hub->loop.links[link->action.point] += ok ? commit->commit.write.link.linked : 0;
     linker_attempt_done(hub->loop.linker, hub_now_ns(hub), &link->action, ok);
     marline__memory_free(link);
 }
@@ -398,5 +400,8 @@ struct hub_counters hub_counters(const struct hub *hub)
     for (const struct list *n = hub->loop.runs.next; n != &hub->loop.runs; n = n->next) {
         counters.runs++;
     }
+    memcpy(counters.links, hub->loop.links, sizeof(counters.links));
+    memcpy(counters.link_attempts, hub->loop.link_attempts, sizeof(counters.link_attempts));
+    hub_agents_count(hub, &counters.messages);
     return counters;
 }

@@ -74,9 +74,10 @@ bool hub_find_functions(struct hub *hub, struct slice project, struct slice envi
 
 /* How a call ended. */
 struct hub_answer {
-    const struct message_test_result *result; /* NULL: there is none */
-    const char *failure;                      /* then why: a fixed text */
-    uint64_t session;                         /* that brought the result */
+    const struct message_test_result *result; /* one of these two, or neither */
+    const struct message_metric_result *metric;
+    const char *failure; /* then why: a fixed text, for whoever expected the other kind too */
+    uint64_t session;    /* that brought the result */
 };
 
 struct hub_call {
@@ -96,6 +97,14 @@ struct hub_invocation {
 };
 /* False when nobody serves it: then the call is not begun. */
 bool hub_call_send(struct hub *hub, const struct hub_invocation *invocation, struct hub_call *call);
+/* The same for a metric that an agent of the organization registered; the last one wins. */
+struct hub_metric_call {
+    struct slice organization;
+    struct slice metric_name;
+    struct slice inputs; /* raw object */
+    uint64_t deadline_ns;
+};
+bool hub_metric_send(struct hub *hub, const struct hub_metric_call *metric, struct hub_call *call);
 /* `done` does not come any more; the agent is told, where it understands. */
 void hub_call_withdraw(struct hub *hub, struct hub_call *call);
 /* The result of a call is stored, and may be forgotten by the agent. */
@@ -118,8 +127,21 @@ void hub_run_start(struct hub *hub, const struct hub_run_options *options);
 /* False when it is not under way. */
 bool hub_run_cancel(struct hub *hub, const struct uuid *organization_id, const struct uuid *run_id);
 
+/* Calls back, on the loop, when the run has ended or the deadline has passed. */
+struct hub_waiter {
+    struct list node;
+    uint64_t deadline_ns;
+    void (*done)(struct hub *hub, struct hub_waiter *waiter, bool finished);
+};
+/* False, and no callback, when the run is not under way. */
+bool hub_run_wait(struct hub *hub, const struct uuid *organization_id, const struct uuid *run_id,
+                  struct hub_waiter *waiter);
+
 /* A consistent look at the counters. */
 struct hub_counters {
+    uint64_t links[LINK_POINT_COUNT]; /* spans linked since the start */
+    uint64_t link_attempts[LINK_POINT_COUNT];
+    struct agent_session_counters messages; /* of all connections */
     size_t agents;
     size_t runs;
     uint64_t results_accepted;

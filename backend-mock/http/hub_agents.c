@@ -7,6 +7,7 @@
 #include "core/alloc.h"
 #include "http/auth.h"
 #include "http/hub_parts.h"
+#include "wire/json_reader.h"
 
 struct hub_session {
     uint64_t number;
@@ -57,7 +58,7 @@ struct registration {
     char *project_id; /* "" = metrics only */
     char *environment;
     char *functions;
-    char *agent_id;
+    char *metrics;
     /* out */
     struct uuid project;
     bool found;
@@ -69,7 +70,7 @@ static void free_registration(struct registration *r)
     marline__memory_free(r->project_id);
     marline__memory_free(r->environment);
     marline__memory_free(r->functions);
-    marline__memory_free(r->agent_id);
+    marline__memory_free(r->metrics);
     marline__memory_free(r);
 }
 
@@ -130,6 +131,52 @@ static size_t count_functions(const char *functions, char reason[DECODE_REASON_S
     return count;
 }
 
+enum { METRIC_NAME_SIZE = 256 + sizeof("metric:") };
+
+/* The name under which a metric is routed, beside the organization. */
+static struct slice metric_route(struct slice name, char out[METRIC_NAME_SIZE])
+{
+    int n = snprintf(out, METRIC_NAME_SIZE, "metric:%.*s", SLICE_ARG(name));
+    return (struct slice){out, n > 0 && n < METRIC_NAME_SIZE ? (size_t)n : 0};
+}
+
+static void set_metric_route(struct hub *hub, const struct hub_session *s, struct slice name)
+{
+    char organization[UUID_TEXT_SIZE];
+    char route[METRIC_NAME_SIZE];
+    marline__uuid_format(&s->identity.organization_id, organization);
+    router_register(hub->loop.router, s->number, marline__slice_text(organization),
+                    metric_route(name, route));
+}
+
+/* Routes every metric with a name; others are left out. Returns how many. */
+static size_t set_metric_routes(struct hub *hub, const struct hub_session *s, const char *metrics)
+{
+    struct json_reader r;
+    struct slice key;
+    struct buffer name = BUFFER_INIT;
+    size_t count = 0;
+    marline__json_reader_init(&r, marline__slice_text(metrics), JSON_ALLOW_NON_FINITE);
+    (void)marline__json_enter_array(&r);
+    while (marline__json_next_element(&r) && marline__json_enter_object(&r)) {
+        marline__buffer_clear(&name);
+        while (marline__json_next_member(&r, &key)) {
+            if (marline__json_key_is(key, "name") && marline__json_peek(&r) == JSON_STRING) {
+                (void)marline__json_read_string(&r, &name);
+            } else {
+                (void)marline__json_skip(&r, NULL);
+            }
+        }
+        if (name.size > 0 && name.size <= 255) {
+            set_metric_route(hub, s, marline__buffer_slice(&name));
+            count++;
+        }
+    }
+    alloc_check_buffer(&name);
+    marline__buffer_deinit(&name);
+    return count;
+}
+
 static void set_route(struct hub *hub, struct hub_session *s, struct registration *r)
 {
     char project[UUID_TEXT_SIZE];
@@ -142,10 +189,18 @@ static void set_route(struct hub *hub, struct hub_session *s, struct registratio
     r->functions = NULL;
 }
 
-static void write_stats(struct buffer *out, size_t functions)
+static void write_stats(struct buffer *out, size_t functions, size_t metrics)
 {
-    marline__buffer_append_format(
-        out, "{\"created\":%zu,\"updated\":0,\"marked_inactive\":0,\"errors\":[]}", functions);
+    static const char counts[] =
+        "\"created\":%zu,\"updated\":0,\"marked_inactive\":0,\"errors\":[]";
+    marline__buffer_append_text(out, "{");
+    marline__buffer_append_format(out, counts, functions);
+    if (metrics) {
+        marline__buffer_append_text(out, ",\"metric_sync\":{");
+        marline__buffer_append_format(out, counts, metrics);
+        marline__buffer_append_text(out, "}");
+    }
+    marline__buffer_append_text(out, "}");
     alloc_check_buffer(out);
 }
 
@@ -190,7 +245,7 @@ static void finish_registration(struct hub *hub, struct hub_job *job)
     if (error[0]) {
         outcome.error = error;
     } else {
-        write_stats(&stats, functions);
+        write_stats(&stats, functions, set_metric_routes(hub, s, r->metrics));
         outcome.stats = marline__buffer_slice(&stats);
     }
     struct agent_step step;
@@ -213,6 +268,7 @@ static void begin_registration(struct hub *hub, struct hub_session *s,
         alloc_slice(message->environment.size ? message->environment : SLICE("development"));
     lower_case(r->environment);
     r->functions = alloc_slice(message->functions.size ? message->functions : SLICE("[]"));
+    r->metrics = alloc_slice(message->metrics.size ? message->metrics : SLICE("[]"));
     r->work.run = look_up_project;
     r->job.run = finish_registration;
     if (message->agent_id.size) {
@@ -241,12 +297,10 @@ bool hub_find_functions(struct hub *hub, struct slice project, struct slice envi
 
 /* ---- calls ---- */
 
-static void acknowledge(struct hub_session *s, struct slice invocation_id)
+static void send_message(struct hub_session *s, const struct connector_message *message)
 {
-    struct connector_message message = {.type = MESSAGE_RESULT_ACK};
-    message.result_ack.invocation_id = invocation_id;
     struct buffer text = BUFFER_INIT;
-    marline__message_encode(&message, &text);
+    marline__message_encode(message, &text);
     alloc_check_buffer(&text);
     ws_connection_send(s->ws, marline__buffer_slice(&text));
     marline__buffer_deinit(&text);
@@ -256,7 +310,9 @@ void hub_acknowledge(struct hub *hub, uint64_t session, struct slice invocation_
 {
     struct hub_session *s = find_session(hub, session);
     if (s && agent_session_capabilities(s->agent) & CAPABILITY_RESULT_ACK) {
-        acknowledge(s, invocation_id);
+        struct connector_message message = {.type = MESSAGE_RESULT_ACK};
+        message.result_ack.invocation_id = invocation_id;
+        send_message(s, &message);
     }
 }
 
@@ -304,6 +360,25 @@ bool hub_call_send(struct hub *hub, const struct hub_invocation *invocation, str
     return true;
 }
 
+bool hub_metric_send(struct hub *hub, const struct hub_metric_call *metric, struct hub_call *call)
+{
+    char route[METRIC_NAME_SIZE];
+    struct slice name = metric_route(metric->metric_name, route);
+    uint64_t number = router_find(hub->loop.router, metric->organization, name);
+    struct hub_session *s = find_session(hub, number);
+    if (!s || agent_session_is_draining(s->agent)) {
+        return false;
+    }
+    struct connector_message message = {.type = MESSAGE_EXECUTE_METRIC};
+    message.execute_metric.metric_run_id = marline__slice_text(call->id);
+    message.execute_metric.metric_name = metric->metric_name;
+    message.execute_metric.inputs = metric->inputs;
+    router_call_begin(hub->loop.router, marline__slice_text(call->id), number, metric->organization,
+                      name, metric->deadline_ns, call);
+    send_message(s, &message);
+    return true;
+}
+
 void hub_call_withdraw(struct hub *hub, struct hub_call *call)
 {
     struct slice id = marline__slice_text(call->id);
@@ -315,11 +390,7 @@ void hub_call_withdraw(struct hub *hub, struct hub_call *call)
     struct connector_message message = {.type = MESSAGE_CANCEL};
     message.cancel.invocation_id = id;
     message.cancel.reason = SLICE("nobody waits for the result");
-    struct buffer text = BUFFER_INIT;
-    marline__message_encode(&message, &text);
-    alloc_check_buffer(&text);
-    ws_connection_send(s->ws, marline__buffer_slice(&text));
-    marline__buffer_deinit(&text);
+    send_message(s, &message);
 }
 
 static void take_result(struct hub *hub, struct hub_session *s,
@@ -327,7 +398,9 @@ static void take_result(struct hub *hub, struct hub_session *s,
 {
     void *user = NULL;
     struct hub_call *call;
-    struct hub_answer answer = {.result = result, .session = s->number};
+    struct hub_answer answer = {.result = result,
+                                .failure = "a test result came instead",
+                                .session = s->number};
     switch (router_complete(hub->loop.router, result->invocation_id, s->number, &user)) {
     case ROUTER_ACCEPTED:
         call = user;
@@ -346,6 +419,23 @@ static void take_result(struct hub *hub, struct hub_session *s,
         marline__log(LOG_WARN, "result of %.*s dropped: no such invocation",
                      SLICE_ARG(result->invocation_id));
         break;
+    }
+}
+
+static void take_metric_result(struct hub *hub, struct hub_session *s,
+                               const struct message_metric_result *metric)
+{
+    void *user = NULL;
+    struct hub_answer answer = {.metric = metric,
+                                .failure = "a metric result came instead",
+                                .session = s->number};
+    if (router_complete(hub->loop.router, metric->metric_run_id, s->number, &user) ==
+        ROUTER_ACCEPTED) {
+        struct hub_call *call = user;
+        call->done(hub, call, &answer);
+    } else {
+        marline__log(LOG_WARN, "metric result of %.*s dropped: not asked for, or late",
+                     SLICE_ARG(metric->metric_run_id));
     }
 }
 
@@ -370,7 +460,7 @@ static void handle_step(struct hub *hub, struct hub_session *s, const struct age
         take_result(hub, s, &step->message->test_result);
         break;
     case AGENT_METRIC_RESULT:
-        marline__log(LOG_INFO, "metric result dropped: none was asked for");
+        take_metric_result(hub, s, &step->message->metric_result);
         break;
     case AGENT_DRAIN: /* hub_call_send asks the session */
     case AGENT_NOTHING:
@@ -458,6 +548,27 @@ static void on_oversize(void *user, struct ws_connection *c)
     handle_step(hub, s, &step);
 }
 
+static void add_counters(struct agent_session_counters *sum,
+                         const struct agent_session_counters *more)
+{
+    sum->messages += more->messages;
+    sum->oversize += more->oversize;
+    sum->rate_limited += more->rate_limited;
+    sum->invalid_json += more->invalid_json;
+    sum->ill_formed += more->ill_formed;
+    sum->unknown_type += more->unknown_type;
+}
+
+void hub_agents_count(const struct hub *hub, struct agent_session_counters *out)
+{
+    struct text_map_cursor cursor;
+    *out = hub->loop.closed;
+    text_map_begin(&hub->loop.sessions, &cursor);
+    for (const struct hub_session *s; (s = text_map_next(&hub->loop.sessions, &cursor, NULL));) {
+        add_counters(out, agent_session_counters(s->agent));
+    }
+}
+
 static void on_closed(void *user, void *connection_user)
 {
     struct hub *hub = user;
@@ -470,6 +581,9 @@ static void on_closed(void *user, void *connection_user)
         marline__memory_free(functions);
     }
     text_map_deinit(&s->functions);
+    if (s->agent) {
+        add_counters(&hub->loop.closed, agent_session_counters(s->agent));
+    }
     agent_session_destroy(s->agent);
     marline__memory_free(s);
     hub_settle(hub);

@@ -27,6 +27,9 @@ struct hub {
         bool stopping;
         uint64_t stop_deadline_ns;
         bool ended; /* no more timers */
+        uint64_t links[LINK_POINT_COUNT];
+        uint64_t link_attempts[LINK_POINT_COUNT];
+        struct agent_session_counters closed; /* of connections that have ended */
     } loop;
     struct {
         pthread_mutex_t lock;
@@ -44,6 +47,7 @@ void hub_on_timer(void *user);
 extern const struct ws_events hub_agent_events;
 void hub_agents_tick(struct hub *hub, uint64_t now_ns);
 void hub_agents_close_all(struct hub *hub);
+void hub_agents_count(const struct hub *hub, struct agent_session_counters *out);
 /* Every call still in flight ends without an answer. */
 void hub_agents_end_calls(struct hub *hub);
 

@@ -25,6 +25,7 @@ struct hub_run {
     struct uuid run_id;
     char project[UUID_TEXT_SIZE];
     char *environment;
+    struct list waiters;
     size_t holds; /* commits under way that point here */
     size_t test_count;
     struct hub_test tests[];
@@ -32,9 +33,13 @@ struct hub_run {
 
 static void drive(struct hub *hub, struct hub_run *r);
 
-static void free_run(struct hub_run *r)
+static void free_run(struct hub *hub, struct hub_run *r)
 {
     marline__list_remove(&r->node);
+    for (struct list *node; (node = marline__list_pop_front(&r->waiters));) {
+        struct hub_waiter *waiter = LIST_ENTRY(node, struct hub_waiter, node);
+        waiter->done(hub, waiter, run_is_finished(r->run));
+    }
     run_destroy(r->run);
     marline__memory_free(r->environment);
     marline__memory_free(r);
@@ -279,7 +284,7 @@ static void drive(struct hub *hub, struct hub_run *r)
     }
     r->holds--;
     if (run_is_finished(r->run) && r->holds == 0) {
-        free_run(r);
+        free_run(hub, r);
     }
 }
 
@@ -290,6 +295,7 @@ void hub_run_start(struct hub *hub, const struct hub_run_options *options)
     r->run_id = options->run_id;
     marline__uuid_format(&options->project_id, r->project);
     r->environment = alloc_slice(options->environment);
+    marline__list_init(&r->waiters);
     r->test_count = options->test_count;
     for (size_t i = 0; i < r->test_count; i++) {
         r->tests[i].run = r;
@@ -304,19 +310,50 @@ void hub_run_start(struct hub *hub, const struct hub_run_options *options)
     drive(hub, r);
 }
 
-bool hub_run_cancel(struct hub *hub, const struct uuid *organization_id, const struct uuid *run_id)
+static struct hub_run *find_run(struct hub *hub, const struct uuid *organization_id,
+                                const struct uuid *run_id)
 {
     LIST_EACH(&hub->loop.runs, node)
     {
         struct hub_run *r = LIST_ENTRY(node, struct hub_run, node);
         if (marline__uuid_equal(&r->run_id, run_id) &&
             marline__uuid_equal(&r->organization_id, organization_id)) {
-            run_cancel(r->run, hub_now_ns(hub));
-            drive(hub, r);
-            return true;
+            return r;
         }
     }
-    return false;
+    return NULL;
+}
+
+bool hub_run_cancel(struct hub *hub, const struct uuid *organization_id, const struct uuid *run_id)
+{
+    struct hub_run *r = find_run(hub, organization_id, run_id);
+    if (r) {
+        run_cancel(r->run, hub_now_ns(hub));
+        drive(hub, r);
+    }
+    return r != NULL;
+}
+
+bool hub_run_wait(struct hub *hub, const struct uuid *organization_id, const struct uuid *run_id,
+                  struct hub_waiter *waiter)
+{
+    struct hub_run *r = find_run(hub, organization_id, run_id);
+    if (r) {
+        marline__list_push_back(&r->waiters, &waiter->node);
+    }
+    return r != NULL;
+}
+
+static void expire_waiters(struct hub *hub, struct hub_run *r, uint64_t now_ns)
+{
+    LIST_EACH(&r->waiters, node)
+    {
+        struct hub_waiter *waiter = LIST_ENTRY(node, struct hub_waiter, node);
+        if (waiter->deadline_ns <= now_ns) {
+            marline__list_remove(&waiter->node);
+            waiter->done(hub, waiter, false);
+        }
+    }
 }
 
 bool hub_runs_result_repeated(struct hub *hub, struct slice invocation_id, uint64_t session)
@@ -333,6 +370,7 @@ void hub_runs_tick(struct hub *hub, uint64_t now_ns)
     LIST_EACH(&hub->loop.runs, node)
     {
         struct hub_run *r = LIST_ENTRY(node, struct hub_run, node);
+        expire_waiters(hub, r, now_ns);
         run_on_tick(r->run, now_ns);
         drive(hub, r);
     }
@@ -343,8 +381,14 @@ uint64_t hub_runs_deadline(const struct hub *hub)
     uint64_t earliest = TIME_NEVER;
     LIST_EACH(&hub->loop.runs, node)
     {
-        uint64_t deadline = run_next_deadline(LIST_ENTRY(node, struct hub_run, node)->run);
+        struct hub_run *r = LIST_ENTRY(node, struct hub_run, node);
+        uint64_t deadline = run_next_deadline(r->run);
         earliest = deadline < earliest ? deadline : earliest;
+        LIST_EACH(&r->waiters, waiting)
+        {
+            deadline = LIST_ENTRY(waiting, struct hub_waiter, node)->deadline_ns;
+            earliest = deadline < earliest ? deadline : earliest;
+        }
     }
     return earliest;
 }
@@ -363,6 +407,6 @@ void hub_runs_destroy(struct hub *hub)
 {
     LIST_EACH(&hub->loop.runs, node)
     {
-        free_run(LIST_ENTRY(node, struct hub_run, node));
+        free_run(hub, LIST_ENTRY(node, struct hub_run, node));
     }
 }

@@ -1,11 +1,13 @@
 /* The table of tables, matching and authentication. */
 #include "http/routes.h"
 
+#include <stdio.h>
+
 #include "base/time_text.h"
 #include "core/alloc.h"
 
-static const struct route *const groups[] = {routes_ingest, routes_connector, routes_mock,
-                                             routes_basic};
+static const struct route *const groups[] = {routes_ingest,      routes_connector, routes_mock,
+                                             routes_metric_call, routes_health,    routes_basic};
 
 /* Takes the next segment off a path that begins with '/'. */
 static struct slice next_segment(struct slice *path)
@@ -111,6 +113,54 @@ void routes_answer_store_error(struct http_request *r, const struct store_error 
     } else {
         http_answer_failure(r, error->status == STORE_BUSY ? 503 : 500, error->text);
     }
+}
+
+/* FastAPI's answer to a query parameter out of its range. */
+static void answer_bad_query(struct http_request *r, const char *name, uint32_t minimum,
+                             uint32_t maximum)
+{
+    struct buffer body = BUFFER_INIT;
+    struct json_writer w;
+    char message[96];
+    (void)snprintf(message, sizeof(message), "Input should be a whole number from %u to %u",
+                   minimum, maximum);
+    marline__json_writer_init(&w, &body);
+    marline__json_begin_object(&w);
+    marline__json_key(&w, "detail");
+    marline__json_begin_array(&w);
+    marline__json_begin_object(&w);
+    marline__json_member_text(&w, "type", "int_parsing");
+    marline__json_key(&w, "loc");
+    marline__json_begin_array(&w);
+    marline__json_text(&w, "query");
+    marline__json_text(&w, name);
+    marline__json_end_array(&w);
+    marline__json_member_text(&w, "msg", message);
+    marline__json_end_object(&w);
+    marline__json_end_array(&w);
+    marline__json_end_object(&w);
+    http_answer_json(r, 422, &body);
+}
+
+bool routes_query_unsigned(struct http_request *r, const char *name, uint32_t minimum,
+                           uint32_t maximum, uint32_t *value)
+{
+    struct slice text = http_request_query(r, name);
+    if (!text.data) {
+        return true;
+    }
+    uint64_t number = 0;
+    bool ok = text.size > 0 && text.size <= 10;
+    for (size_t i = 0; ok && i < text.size; i++) {
+        ok = text.data[i] >= '0' && text.data[i] <= '9';
+        number = number * 10 + (uint64_t)(text.data[i] - '0');
+    }
+    if (!ok || number < minimum || number > maximum) {
+        answer_bad_query(r, name, minimum, maximum);
+        return false;
+    }
+    *value = (uint32_t)number;
+    return true;
 }
 
 void routes_json_time(struct json_writer *w, const char *key, uint64_t unix_ns)

@@ -26,6 +26,8 @@ void routes_handle(struct http_request *request);
 extern const struct route routes_basic[];
 extern const struct route routes_connector[];
 extern const struct route routes_ingest[];
+extern const struct route routes_health[];
+extern const struct route routes_metric_call[];
 extern const struct route routes_mock[];
 
 /* ---- for handlers ---- */
@@ -37,6 +39,10 @@ struct store_scope routes_scope(const struct http_request *request);
 /* Answers for a store that failed: 404 with `not_found` for STORE_NOT_FOUND, else a masked 5xx. */
 void routes_answer_store_error(struct http_request *request, const struct store_error *error,
                                const char *not_found);
+/* Reads a whole number of the query, which keeps its value when absent; false when it has answered
+ * 422. */
+bool routes_query_unsigned(struct http_request *request, const char *name, uint32_t minimum,
+                           uint32_t maximum, uint32_t *value);
 /* "2026-01-01T00:00:00.123456Z" */
 void routes_json_time(struct json_writer *w, const char *key, uint64_t unix_ns);
 void routes_json_uuid(struct json_writer *w, const char *key, const struct uuid *value);

@@ -1,4 +1,4 @@
-/* Health and identity. */
+/* Who the key is, and what the platform answers beside. */
 #include "core/alloc.h"
 #include "http/routes.h"
 

@@ -77,6 +77,7 @@ static void record_rejection(struct http_request *r, const struct auth_identity 
     if (spans == 0) {
         return;
     }
+    http_request_server(r)->ingest.rejected += spans;
     struct rejection *rejection = alloc_zeroed(sizeof(*rejection));
     (void)snprintf(rejection->post_id, sizeof(rejection->post_id), "%s", http_request_id(r));
     struct store_write *write = &rejection->commit.write;
@@ -245,11 +246,16 @@ static void tell_linker(struct hub *hub, struct hub_job *job)
 static void spans_stored(struct commit *commit, void *user)
 {
     struct ingest *in = user;
+    struct ingest_counters *counters = &in->server->ingest;
+    counters->posts++;
     if (commit->write.outcome.status != STORE_OK) {
+        counters->failed++;
         http_answer_failure(in->request, 500, commit->write.outcome.text);
         free_ingest(in);
         return;
     }
+    counters->stored += commit->write.insert_spans.stored;
+    counters->duplicates += commit->write.insert_spans.duplicates;
     answer_stored(in);
     collect_keys(in);
     in->job.run = tell_linker;

@@ -349,6 +349,112 @@ static void get_run(struct http_request *r)
     http_answer_json(r, 200, &body);
 }
 
+/* ---- cancelling and waiting ---- */
+
+struct run_control {
+    struct hub_job job;
+    struct hub_waiter waiter;
+    struct http_request *request;
+    struct uuid organization_id;
+    struct uuid run_id;
+    uint32_t timeout_ms;
+};
+
+static void answer_wait(struct run_control *c, bool finished)
+{
+    struct buffer body = BUFFER_INIT;
+    struct json_writer w;
+    marline__json_writer_init(&w, &body);
+    marline__json_begin_object(&w);
+    routes_json_uuid(&w, "test_run_id", &c->run_id);
+    marline__json_member_bool(&w, "finished", finished);
+    marline__json_end_object(&w);
+    http_answer_json(c->request, 200, &body);
+    marline__memory_free(c);
+}
+
+static void wait_over(struct hub *hub, struct hub_waiter *waiter, bool finished)
+{
+    (void)hub;
+    answer_wait(LIST_ENTRY(waiter, struct run_control, waiter), finished);
+}
+
+/* On the loop. */
+static void begin_wait(struct hub *hub, struct hub_job *job)
+{
+    struct run_control *c = LIST_ENTRY(job, struct run_control, job);
+    c->waiter.done = wait_over;
+    c->waiter.deadline_ns = hub_now_ns(hub) + c->timeout_ms * NS_PER_MS;
+    if (!hub_run_wait(hub, &c->organization_id, &c->run_id, &c->waiter)) {
+        answer_wait(c, true); /* it is in the store and not under way */
+    }
+}
+
+/* On the loop. */
+static void cancel_run(struct hub *hub, struct hub_job *job)
+{
+    struct run_control *c = LIST_ENTRY(job, struct run_control, job);
+    if (hub_run_cancel(hub, &c->organization_id, &c->run_id)) {
+        struct buffer body = BUFFER_INIT;
+        struct json_writer w;
+        marline__json_writer_init(&w, &body);
+        marline__json_begin_object(&w);
+        routes_json_uuid(&w, "test_run_id", &c->run_id);
+        marline__json_member_text(&w, "status", run_status_name(RUN_CANCELLED));
+        marline__json_end_object(&w);
+        http_answer_json(c->request, 202, &body);
+    } else {
+        http_answer_detail(c->request, 409, "The run is not under way any more");
+    }
+    marline__memory_free(c);
+}
+
+static void ignore_row(void *user, const struct store_run_row *row)
+{
+    (void)user;
+    (void)row;
+}
+
+/* Hands the request to the loop, if there is such a run. */
+static void control_run(struct http_request *r, uint32_t timeout_ms,
+                        void (*run)(struct hub *, struct hub_job *))
+{
+    struct uuid id;
+    if (!parse_run_id(r, &id)) {
+        return;
+    }
+    struct store_scope scope = routes_scope(r);
+    struct store_error error;
+    struct store_run found;
+    if (store_read_run(http_request_server(r)->store, &scope, &id, &found, ignore_row, NULL,
+                       &error) != STORE_OK) {
+        routes_answer_store_error(r, &error, "Test Run not found");
+        return;
+    }
+    struct run_control *c = alloc_zeroed(sizeof(*c));
+    c->request = r;
+    c->organization_id = scope.organization_id;
+    c->run_id = id;
+    c->timeout_ms = timeout_ms;
+    c->job.run = run;
+    hub_post(http_request_server(r)->hub, &c->job);
+}
+
+static void post_cancel(struct http_request *r)
+{
+    control_run(r, 0, cancel_run);
+}
+
+/* Answers when the run has ended, or after timeout_ms (30 s unless told, at most 10 minutes). */
+static void get_wait(struct http_request *r)
+{
+    enum { WAIT_DEFAULT_MS = 30000, WAIT_MAX_MS = 600000 };
+    uint32_t timeout_ms = WAIT_DEFAULT_MS;
+    if (routes_query_unsigned(r, "timeout_ms", 0, WAIT_MAX_MS, &timeout_ms)) {
+        control_run(r, timeout_ms, begin_wait);
+    }
+}
+
 /* ---- timeline ---- */
 
 static void write_link_attempt(struct json_writer *w, const struct store_event *e)
@@ -602,6 +708,8 @@ static void put_link_points(struct http_request *r)
 const struct route routes_mock[] = {
     {"POST", "/mock/runs", ROUTE_KEY, post_run},
     {"GET", "/mock/runs/{id}", ROUTE_KEY, get_run},
+    {"POST", "/mock/runs/{id}/cancel", ROUTE_KEY, post_cancel},
+    {"GET", "/mock/runs/{id}/wait", ROUTE_KEY, get_wait},
     {"GET", "/mock/runs/{id}/timeline", ROUTE_KEY, get_timeline},
     {"GET", "/mock/runs/{id}/spans", ROUTE_KEY, get_spans},
     {"GET", "/mock/ledger", ROUTE_KEY, get_ledger},

@@ -16,6 +16,15 @@ enum {
     SERVER_DRAIN_TIMEOUT_MS = 5000, /* for requests, then once more for the hub */
 };
 
+/* Of span ingest, since the start. Any thread. */
+struct ingest_counters {
+    _Atomic uint64_t posts;
+    _Atomic uint64_t stored;
+    _Atomic uint64_t duplicates;
+    _Atomic uint64_t rejected; /* spans of refused requests */
+    _Atomic uint64_t failed;   /* requests that the store could not take */
+};
+
 struct server {
     struct store *store; /* borrowed */
     struct listener *listener;
@@ -23,6 +32,7 @@ struct server {
     struct commit_queue *queue;
     struct hub *hub;
     struct http_server *http;
+    struct ingest_counters ingest;
 };
 
 struct server_options {
