@@ -64,12 +64,18 @@ typedef struct marline_client_options {
     const char *tls_key_file;    /* optional: its key */
     marline_flush_mode flush;    /* optional */
     uint32_t flush_wait_ms;      /* optional: 0 = 2000; how long a result waits for its spans */
+    /* optional: a file (SQLite) that keeps results until the backend has them, over restarts and
+     * kill -9; NULL = in memory. Invocations that ran when the program died are then reported as
+     * errors at the next start, and none is executed twice. One process at a time. */
+    const char *outbox_path;
+    bool outbox_durable; /* optional: the outbox survives a power cut too, at the price of a flush
+                          * to the disk per result */
 } marline_client_options;
 
 #define MARLINE_CLIENT_OPTIONS_INIT                                                                \
     {                                                                                              \
         sizeof(marline_client_options), NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, 0, 0, 0,      \
-            NULL, NULL, NULL, MARLINE_FLUSH_DEFAULT, 0                                             \
+            NULL, NULL, NULL, MARLINE_FLUSH_DEFAULT, 0, NULL, false                                \
     }
 
 /* Copies the texts. MARLINE_EINVAL names the option at fault. */

@@ -228,6 +228,7 @@ static void start_span(struct invocation *i, marline_tracer *tracer, marline_con
     options.attribute_count = list.count;
     options.links = &p->link;
     options.link_count = p->has_link;
+    options.start_unix_ns = i->start_unix_ns;
     i->span = marline_span_start(tracer, name.failed ? "function" : name.data, &options);
     marline__buffer_deinit(&arguments);
     marline__buffer_deinit(&name);
@@ -339,6 +340,31 @@ void marline__invocation_result(struct invocation *i, struct session_trace *trac
     marline__invocation_describe(i, trace);
     out->trace_id = trace->trace_id[0] ? marline__slice_text(trace->trace_id) : SLICE_EMPTY;
     out->span_count = trace->span_count;
+}
+
+void marline__invocation_report_lost(struct session_job *request, marline_tracer *tracer,
+                                     uint64_t start_unix_ns, const char *why,
+                                     struct session_trace *out)
+{
+    *out = (struct session_trace){"", 0, false};
+    char *name = marline__memory_slice(request->test.function_name);
+    /* Never freed by a reference: it lives here. */
+    struct endpoint stand_in = {.name = name};
+    atomic_init(&stand_in.references, 2);
+    struct invocation *i = marline__invocation_create(request, &stand_in);
+    if (i && name && tracer && !i->request->test.disable_tracing) {
+        struct placement placement = place(i);
+        marline_context *outside = surroundings(i, &placement);
+        i->start_unix_ns = start_unix_ns;
+        start_span(i, tracer, outside, &placement);
+        atomic_store(&i->traced, true);
+        fail_span(&i->span, "agent_restarted", why);
+        marline_span_end(&i->span);
+        marline__invocation_describe(i, out);
+        marline_context_unref(outside);
+    }
+    marline__invocation_destroy(i);
+    marline__memory_free(name);
 }
 
 /* ---- from outside ---- */

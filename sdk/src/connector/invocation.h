@@ -29,6 +29,7 @@ struct invocation {
     _Atomic(const char *) abandoned; /* why its result was made without it; fixed text, or NULL */
     atomic_bool traced;              /* span and group may be read */
     atomic_bool returned;            /* the handler did */
+    uint64_t start_unix_ns;          /* of the span, 0 = now */
     marline_span span;
     marline_span_group *group;
 
@@ -49,6 +50,12 @@ void marline__invocation_skip(struct invocation *i);
 /* After run or skip. Borrows from the invocation. */
 void marline__invocation_result(struct invocation *i, struct session_trace *trace,
                                 struct message_test_result *out);
+
+/* Makes the span of an invocation whose execution nobody saw end: from start_unix_ns to now,
+ * failed. Takes the request. */
+void marline__invocation_report_lost(struct session_job *request, marline_tracer *tracer,
+                                     uint64_t start_unix_ns, const char *why,
+                                     struct session_trace *out);
 
 /* Any thread, also while it runs. `abandon`: nobody wants the result any more, so the span ends
  * now, with this reason (a fixed text). */

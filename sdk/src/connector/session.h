@@ -82,6 +82,10 @@ struct session_host {
     void (*accepted)(void *user, const struct ledger_record *record, struct slice request);
     void (*stored)(void *user, const struct ledger_record *record);
     void (*settled)(void *user, const struct ledger_record *record);
+    /* An invocation that was refused, with its request; or a result that the backend cannot take.
+     */
+    void (*buried)(void *user, const struct ledger_record *record, struct slice request,
+                   struct slice result, const char *reason);
     void *user;
 };
 
@@ -141,6 +145,11 @@ marline_status marline__session_restore(struct session *s, struct slice id, bool
 /* An invocation known to be done; the result (may be empty) answers a repeat. Copies. */
 marline_status marline__session_restore_settled(struct session *s, struct slice id, bool is_metric,
                                                 struct slice result, uint32_t span_count);
+
+/* An invocation that was accepted and has no result: it gets an error. */
+marline_status marline__session_restore_lost(struct session *s, uint64_t now, struct slice id,
+                                             bool is_metric, const struct session_trace *trace,
+                                             const char *error);
 
 /* ---- inputs ---- */
 

@@ -73,16 +73,32 @@ static struct session_trace describe(const struct session *s, const struct ledge
     return trace;
 }
 
-static void fail(struct session *s, uint64_t now, struct ledger_record *r, const char *text)
+static void fail_traced(struct session *s, uint64_t now, struct ledger_record *r, const char *text,
+                        const struct session_trace *trace)
 {
-    struct session_trace trace = describe(s, r);
     const struct message_test_result result = {
         .error = marline__slice_text(text),
         .duration_ms = (double)(now - r->started_ns) / (double)NS_PER_MS,
-        .trace_id = trace.trace_id[0] ? marline__slice_text(trace.trace_id) : SLICE_EMPTY,
-        .span_count = trace.span_count,
+        .trace_id = trace->trace_id[0] ? marline__slice_text(trace->trace_id) : SLICE_EMPTY,
+        .span_count = trace->span_count,
     };
     store_error(s, r, &result);
+}
+
+static void fail(struct session *s, uint64_t now, struct ledger_record *r, const char *text)
+{
+    struct session_trace trace = describe(s, r);
+    fail_traced(s, now, r, text, &trace);
+}
+
+/* An invocation that is never executed: it is kept for whoever wants to know. */
+static void refuse(struct session *s, uint64_t now, struct ledger_record *r, struct slice request,
+                   const char *reason)
+{
+    if (s->host->buried) {
+        s->host->buried(s->host->user, r, request, SLICE_EMPTY, reason);
+    }
+    fail(s, now, r, reason);
 }
 
 /* ---- handlers that return ---- */
@@ -115,6 +131,9 @@ static void finish(struct session *s, struct ledger_record *r, struct buffer *en
         (void)snprintf(text, sizeof text,
                        "the result has %zu bytes, and the backend takes messages of %u at most",
                        size, s->message_max);
+        if (s->host->buried) {
+            s->host->buried(s->host->user, r, SLICE_EMPTY, marline__buffer_slice(encoded), text);
+        }
         marline__buffer_deinit(encoded);
     } else if (store(s, r, encoded, summary->span_count)) {
         return;
@@ -242,7 +261,7 @@ void marline__session_take_test(struct session *s, uint64_t now, struct slice te
     const char *refusal =
         malformed ? malformed : why_not(s, found, "Function", m->function_name, reason);
     if (refusal) {
-        fail(s, now, r, refusal);
+        refuse(s, now, r, text, refusal);
         return;
     }
     enqueue(s, now, r, text, &endpoint);
@@ -267,7 +286,7 @@ void marline__session_take_metric(struct session *s, uint64_t now, struct slice 
     const char *refusal =
         malformed ? malformed : why_not(s, found, "Metric", m->metric_name, reason);
     if (refusal) {
-        fail(s, now, r, refusal);
+        refuse(s, now, r, text, refusal);
         return;
     }
     enqueue(s, now, r, text, &metric);
@@ -483,5 +502,18 @@ marline_status marline__session_restore_settled(struct session *s, struct slice 
         r->span_count = span_count;
     }
     marline__ledger_move(&s->ledger, r, LEDGER_SETTLED);
+    return MARLINE_OK;
+}
+
+marline_status marline__session_restore_lost(struct session *s, uint64_t now, struct slice id,
+                                             bool is_metric, const struct session_trace *trace,
+                                             const char *error)
+{
+    struct ledger_record *r = marline__ledger_add(&s->ledger, id, is_metric);
+    if (!r) {
+        return MARLINE_ENOMEM;
+    }
+    r->started_ns = now;
+    fail_traced(s, now, r, error, trace);
     return MARLINE_OK;
 }

@@ -1,0 +1,221 @@
+/* Between the session and the outbox: what a restart must not lose. */
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "connector/client_private.h"
+
+enum { COMMIT_WITHIN_MS = 50 }; /* what is not urgent waits so long for company */
+
+static const char lost_text[] = "agent restarted: it ended while this invocation was running";
+
+static uint64_t wall_ns(void)
+{
+    return marline__clock_wall_ns(marline__clock_system());
+}
+
+/* ---- what the session reports ---- */
+
+static void accepted(void *user, const struct ledger_record *record, struct slice request)
+{
+    const marline_client *client = user;
+    if (client->loop.outbox) {
+        marline__outbox_accepted(client->loop.outbox, record->id, record->is_metric, request,
+                                 wall_ns());
+    }
+}
+
+static void stored(void *user, const struct ledger_record *record)
+{
+    const marline_client *client = user;
+    if (client->loop.outbox) {
+        marline__outbox_stored(client->loop.outbox, record->id, record->is_metric,
+                               (struct slice){record->result, record->result_size},
+                               record->span_count, wall_ns());
+    }
+}
+
+static void settled(void *user, const struct ledger_record *record)
+{
+    const marline_client *client = user;
+    if (client->loop.outbox) {
+        marline__outbox_settled(client->loop.outbox, record->id, record->is_metric);
+    }
+}
+
+static void buried(void *user, const struct ledger_record *record, struct slice request,
+                   struct slice result, const char *reason)
+{
+    const marline_client *client = user;
+    if (client->loop.outbox) {
+        marline__outbox_bury(client->loop.outbox, record->id, request, result, reason, wall_ns());
+    }
+}
+
+void marline__client_add_journal(const marline_client *client, struct session_host *host)
+{
+    if (client->outbox_path) {
+        host->accepted = accepted;
+        host->stored = stored;
+        host->settled = settled;
+        host->buried = buried;
+    }
+}
+
+/* ---- commits ---- */
+
+void marline__client_secure(marline_client *client)
+{
+    bool urgent;
+    if (client->loop.outbox && marline__outbox_is_pending(client->loop.outbox, &urgent) && urgent) {
+        (void)marline__outbox_commit(client->loop.outbox); /* logged and counted there */
+    }
+}
+
+uint64_t marline__client_tidy_journal(marline_client *client, uint64_t now)
+{
+    bool urgent;
+    if (!client->loop.outbox || !marline__outbox_is_pending(client->loop.outbox, &urgent)) {
+        client->loop.commit_by = TIME_NEVER;
+    } else if (client->loop.commit_by == TIME_NEVER) {
+        client->loop.commit_by = now + COMMIT_WITHIN_MS * NS_PER_MS;
+    } else if (now >= client->loop.commit_by) {
+        (void)marline__outbox_commit(client->loop.outbox);
+        client->loop.commit_by = TIME_NEVER;
+    }
+    return client->loop.commit_by;
+}
+
+/* ---- starting ---- */
+
+/* Invocations that were running when the last process ended. */
+struct lost {
+    struct list node;
+    struct session_job *request;
+    uint64_t accepted_unix_ns;
+};
+
+struct restoration {
+    marline_client *client;
+    struct list lost;
+    uint32_t results;
+    bool failed;
+};
+
+static bool remember_lost(struct restoration *r, const struct outbox_record *record)
+{
+    struct lost *lost = marline__memory_zeroed(sizeof *lost);
+    if (lost) {
+        lost->request = marline__session_job_create(record->request);
+        lost->accepted_unix_ns = record->accepted_unix_ns;
+        marline__list_push_back(&r->lost, &lost->node);
+    }
+    return lost && lost->request;
+}
+
+static bool visit(void *user, const struct outbox_record *record)
+{
+    struct restoration *r = user;
+    struct session *session = r->client->loop.session;
+    bool restored = true;
+    switch (record->state) {
+    case OUTBOX_ACCEPTED:
+        restored = remember_lost(r, record);
+        break;
+    case OUTBOX_STORED:
+        restored = marline__session_restore(session, record->id, record->is_metric, record->result,
+                                            record->span_count) == MARLINE_OK;
+        r->results++;
+        break;
+    case OUTBOX_SETTLED:
+        restored =
+            marline__session_restore_settled(session, record->id, record->is_metric, record->result,
+                                             record->span_count) == MARLINE_OK;
+        break;
+    }
+    r->failed |= !restored;
+    return true;
+}
+
+static void report_lost(struct restoration *r, struct lost *lost)
+{
+    struct session_trace trace = {"", 0, false};
+    struct session_job *request = lost->request;
+    const struct message_test_context *test = &request->test.test;
+    struct slice id =
+        request->is_metric ? request->metric.metric_run_id : request->test.invocation_id;
+    char *id_copy = marline__memory_slice(id);
+    id.data = id_copy;
+    bool is_metric = request->is_metric;
+    if (!is_metric) {
+        marline__log(LOG_WARN,
+                     "invocation %.*s (test run %.*s, test %.*s, configuration %.*s) was "
+                     "running when the agent ended: reported as an error",
+                     SLICE_ARG(id), SLICE_ARG(test->test_run_id), SLICE_ARG(test->test_id),
+                     SLICE_ARG(test->test_configuration_id));
+        marline__invocation_report_lost(request, r->client->tracer, lost->accepted_unix_ns,
+                                        lost_text, &trace);
+    } else {
+        marline__session_job_free(request);
+    }
+    r->failed |=
+        !id_copy || marline__session_restore_lost(r->client->loop.session, marline__client_now(),
+                                                  id, is_metric, &trace, lost_text) != MARLINE_OK;
+    marline__memory_free(id_copy);
+}
+
+marline_status marline__client_restore(marline_client *client, marline_error *error)
+{
+    if (!client->loop.outbox) {
+        return MARLINE_OK;
+    }
+    struct restoration r = {.client = client};
+    marline__list_init(&r.lost);
+    marline_status status = marline__outbox_load(client->loop.outbox, visit, &r);
+    struct list *node;
+    while ((node = marline__list_pop_front(&r.lost)) != NULL) {
+        struct lost *lost = LIST_ENTRY(node, struct lost, node);
+        if (lost->request) {
+            report_lost(&r, lost);
+        }
+        marline__memory_free(lost);
+    }
+    marline__client_secure(client);
+    if (r.results > 0) {
+        marline__log(LOG_INFO, "the outbox holds %u result(s) of an earlier run", r.results);
+    }
+    if (r.failed) {
+        marline__log(LOG_ERROR,
+                     "some records of the outbox could not be restored; they stay there");
+    }
+    return status == MARLINE_OK ? status
+                                : marline__client_refuse(error, status, "outbox %s cannot be read",
+                                                         client->outbox_path);
+}
+
+marline_status marline__client_open_journal(marline_client *client, marline_error *error)
+{
+    client->loop.commit_by = TIME_NEVER;
+    if (!client->outbox_path) {
+        return MARLINE_OK;
+    }
+    struct buffer scope = BUFFER_INIT;
+    marline__buffer_append_format(&scope, "%s %s %s", client->url, client->project_id,
+                                  client->environment);
+    const struct outbox_options options = {client->outbox_path, scope.data, client->outbox_durable};
+    marline_status status = scope.failed
+                                ? marline__client_refuse(error, MARLINE_ENOMEM, "out of memory")
+                                : marline__outbox_open(&options, &client->loop.outbox, error);
+    marline__buffer_deinit(&scope);
+    if (status == MARLINE_OK) {
+        (void)snprintf(client->agent_id, sizeof client->agent_id, "%s",
+                       marline__outbox_agent_id(client->loop.outbox));
+    }
+    return status;
+}
+
+void marline__client_close_journal(marline_client *client)
+{
+    marline__outbox_close(client->loop.outbox);
+    client->loop.outbox = NULL;
+}

@@ -1,0 +1,416 @@
+/* Prepared statements over one connection; a transaction opens with the first change. */
+#include "connector/outbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "base/uuid.h"
+
+enum { SCHEMA_VERSION = 1, BUSY_WAIT_MS = 2000, PRUNE_EVERY = 512 };
+
+static const char schema[] = "CREATE TABLE invocation("
+                             " seq INTEGER PRIMARY KEY,"
+                             " scope TEXT NOT NULL, id BLOB NOT NULL, is_metric INTEGER NOT NULL,"
+                             " state INTEGER NOT NULL, accepted_ns INTEGER NOT NULL,"
+                             " request BLOB, result BLOB, span_count INTEGER NOT NULL DEFAULT 0,"
+                             " UNIQUE(scope, is_metric, id));"
+                             "CREATE INDEX invocation_state ON invocation(scope, state, seq);"
+                             "CREATE TABLE dead_letter("
+                             " seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+                             " scope TEXT NOT NULL, id BLOB NOT NULL, at_ns INTEGER NOT NULL,"
+                             " reason TEXT NOT NULL, request BLOB, result BLOB);"
+                             "CREATE TABLE agent(id TEXT NOT NULL);"
+                             "PRAGMA user_version=1;";
+
+enum statement {
+    BEGIN,
+    COMMIT,
+    ROLLBACK,
+    ACCEPT,
+    STORE,
+    SETTLE,
+    PRUNE,
+    LOAD,
+    BURY,
+    PRUNE_DEAD,
+    STATEMENTS
+};
+
+static const char *const texts[STATEMENTS] = {
+    [BEGIN] = "BEGIN IMMEDIATE",
+    [COMMIT] = "COMMIT",
+    [ROLLBACK] = "ROLLBACK",
+    [ACCEPT] = "INSERT INTO invocation(scope,is_metric,id,state,accepted_ns,request)"
+               " VALUES(?1,?2,?3,1,?4,?5) ON CONFLICT DO NOTHING",
+    [STORE] = "INSERT INTO invocation(scope,is_metric,id,state,accepted_ns,result,span_count)"
+              " VALUES(?1,?2,?3,2,?4,?5,?6) ON CONFLICT(scope,is_metric,id) DO UPDATE"
+              " SET state=2,result=?5,span_count=?6,request=NULL",
+    [SETTLE] = "UPDATE invocation SET state=3 WHERE scope=?1 AND is_metric=?2 AND id=?3",
+    [PRUNE] = "DELETE FROM invocation WHERE scope=?1 AND state=3 AND seq<=("
+              "SELECT seq FROM invocation WHERE scope=?1 AND state=3"
+              " ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
+    [LOAD] = "SELECT id,is_metric,state,accepted_ns,request,result,span_count FROM invocation"
+             " WHERE scope=?1 ORDER BY seq",
+    [BURY] = "INSERT INTO dead_letter(scope,id,at_ns,reason,request,result)"
+             " VALUES(?1,?2,?3,?4,?5,?6)",
+    [PRUNE_DEAD] = "DELETE FROM dead_letter WHERE seq<=("
+                   "SELECT seq FROM dead_letter ORDER BY seq DESC LIMIT 1 OFFSET ?1)",
+};
+
+struct outbox {
+    sqlite3 *db;
+    sqlite3_stmt *statements[STATEMENTS];
+    int lock; /* of the lock file, -1 = none */
+    char *scope;
+    char agent_id[UUID_TEXT_SIZE];
+    bool in_transaction;
+    bool urgent;
+    uint32_t settled; /* since the last pruning */
+    uint64_t failures;
+};
+
+__attribute__((format(printf, 3, 4))) static marline_status
+refuse(marline_error *error, marline_status status, const char *format, ...)
+{
+    if (error) {
+        va_list arguments;
+        va_start(arguments, format);
+        error->code = status;
+        (void)vsnprintf(error->text, sizeof error->text, format, arguments);
+        va_end(arguments);
+    }
+    return status;
+}
+
+/* ---- statements ---- */
+
+static void bind_slice(sqlite3_stmt *s, int at, struct slice value)
+{
+    if (value.data) {
+        sqlite3_bind_blob64(s, at, value.data, value.size, SQLITE_STATIC);
+    } else {
+        sqlite3_bind_null(s, at);
+    }
+}
+
+static void bind_key(const struct outbox *o, sqlite3_stmt *s, struct slice id, bool is_metric)
+{
+    sqlite3_bind_text(s, 1, o->scope, -1, SQLITE_STATIC);
+    sqlite3_bind_int(s, 2, is_metric);
+    bind_slice(s, 3, id);
+}
+
+static bool step(struct outbox *o, enum statement which)
+{
+    sqlite3_stmt *s = o->statements[which];
+    int code = sqlite3_step(s);
+    sqlite3_reset(s);
+    sqlite3_clear_bindings(s);
+    if (code == SQLITE_DONE) {
+        return true;
+    }
+    o->failures++;
+    marline__log(LOG_ERROR, "outbox: %s; what happens now is kept in memory only",
+                 sqlite3_errmsg(o->db));
+    return false;
+}
+
+/* A full disk may end the transaction behind our back. */
+static void note_transaction(struct outbox *o)
+{
+    o->in_transaction = sqlite3_get_autocommit(o->db) == 0;
+}
+
+static bool begin(struct outbox *o)
+{
+    if (!o->in_transaction) {
+        o->in_transaction = step(o, BEGIN);
+    }
+    return o->in_transaction;
+}
+
+/* ---- opening ---- */
+
+static marline_status take_lock(struct outbox *o, const char *path, marline_error *error)
+{
+    struct buffer name = BUFFER_INIT;
+    marline__buffer_append_format(&name, "%s.lock", path);
+    if (name.failed) {
+        return refuse(error, MARLINE_ENOMEM, "out of memory");
+    }
+    o->lock = open(name.data, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int cause = errno;
+    marline__buffer_deinit(&name);
+    if (o->lock < 0) {
+        return refuse(error, MARLINE_EIO, "outbox %s: its lock file cannot be made: %s", path,
+                      strerror(cause));
+    }
+    if (flock(o->lock, LOCK_EX | LOCK_NB) != 0) {
+        return refuse(error, MARLINE_ESTATE,
+                      "outbox %s is in use by another process: stop that one, or give this one a "
+                      "file of its own",
+                      path);
+    }
+    return MARLINE_OK;
+}
+
+static int read_number(sqlite3 *db, const char *sql)
+{
+    sqlite3_stmt *s = NULL;
+    int value = -1;
+    if (sqlite3_prepare_v2(db, sql, -1, &s, NULL) == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW) {
+        value = sqlite3_column_int(s, 0);
+    }
+    sqlite3_finalize(s);
+    return value;
+}
+
+static bool execute(sqlite3 *db, const char *sql)
+{
+    return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+static bool make_schema(sqlite3 *db)
+{
+    return execute(db, "BEGIN IMMEDIATE") && execute(db, schema) && execute(db, "COMMIT");
+}
+
+static bool read_agent_id(struct outbox *o)
+{
+    sqlite3_stmt *s = NULL;
+    struct uuid id = marline__uuid_random(marline__random_system());
+    marline__uuid_format(&id, o->agent_id);
+    bool found = false;
+    if (sqlite3_prepare_v2(o->db, "SELECT id FROM agent", -1, &s, NULL) == SQLITE_OK &&
+        sqlite3_step(s) == SQLITE_ROW) {
+        struct slice text = {(const char *)sqlite3_column_text(s, 0),
+                             (size_t)sqlite3_column_bytes(s, 0)};
+        found = marline__uuid_parse(text, &id);
+        marline__uuid_format(&id, o->agent_id);
+    }
+    sqlite3_finalize(s);
+    if (found) {
+        return true;
+    }
+    if (sqlite3_prepare_v2(o->db, "INSERT INTO agent(id) VALUES(?1)", -1, &s, NULL) != SQLITE_OK) {
+        return false;
+    }
+    sqlite3_bind_text(s, 1, o->agent_id, -1, SQLITE_STATIC);
+    bool made = sqlite3_step(s) == SQLITE_DONE;
+    sqlite3_finalize(s);
+    return made;
+}
+
+static bool prepare(struct outbox *o)
+{
+    for (int i = 0; i < STATEMENTS; i++) {
+        if (sqlite3_prepare_v3(o->db, texts[i], -1, SQLITE_PREPARE_PERSISTENT, &o->statements[i],
+                               NULL) != SQLITE_OK) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static marline_status open_database(struct outbox *o, const struct outbox_options *options,
+                                    marline_error *error)
+{
+    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    bool good = sqlite3_open_v2(options->path, &o->db, flags, NULL) == SQLITE_OK;
+    if (good) {
+        sqlite3_busy_timeout(o->db, BUSY_WAIT_MS);
+        good = execute(o->db, "PRAGMA journal_mode=WAL") &&
+               execute(o->db,
+                       options->durable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL");
+    }
+    if (good) {
+        int version = read_number(o->db, "PRAGMA user_version");
+        if (version > SCHEMA_VERSION) {
+            return refuse(error, MARLINE_EIO, "outbox %s was written by a newer version",
+                          options->path);
+        }
+        good = version == SCHEMA_VERSION || make_schema(o->db);
+    }
+    if (!good || !prepare(o) || !read_agent_id(o)) {
+        return refuse(error, MARLINE_EIO, "outbox %s cannot be opened: %s", options->path,
+                      o->db ? sqlite3_errmsg(o->db) : "out of memory");
+    }
+    return MARLINE_OK;
+}
+
+marline_status marline__outbox_open(const struct outbox_options *options, struct outbox **out,
+                                    marline_error *error)
+{
+    struct outbox *o = marline__memory_zeroed(sizeof *o);
+    if (!o) {
+        return refuse(error, MARLINE_ENOMEM, "out of memory");
+    }
+    o->lock = -1;
+    o->scope = marline__memory_text(options->scope);
+    marline_status status = o->scope ? take_lock(o, options->path, error)
+                                     : refuse(error, MARLINE_ENOMEM, "out of memory");
+    if (status == MARLINE_OK) {
+        status = open_database(o, options, error);
+    }
+    if (status != MARLINE_OK) {
+        marline__outbox_close(o);
+        return status;
+    }
+    *out = o;
+    return MARLINE_OK;
+}
+
+void marline__outbox_close(struct outbox *o)
+{
+    if (!o) {
+        return;
+    }
+    (void)marline__outbox_commit(o);
+    for (int i = 0; i < STATEMENTS; i++) {
+        sqlite3_finalize(o->statements[i]);
+    }
+    sqlite3_close(o->db);
+    if (o->lock >= 0) {
+        close(o->lock);
+    }
+    marline__memory_free(o->scope);
+    marline__memory_free(o);
+}
+
+const char *marline__outbox_agent_id(const struct outbox *o)
+{
+    return o->agent_id;
+}
+
+/* ---- reading ---- */
+
+static struct slice column(sqlite3_stmt *s, int at)
+{
+    return (struct slice){sqlite3_column_blob(s, at), (size_t)sqlite3_column_bytes(s, at)};
+}
+
+marline_status marline__outbox_load(struct outbox *o, outbox_visit_fn visit, void *user)
+{
+    sqlite3_stmt *s = o->statements[LOAD];
+    sqlite3_bind_text(s, 1, o->scope, -1, SQLITE_STATIC);
+    int code;
+    while ((code = sqlite3_step(s)) == SQLITE_ROW) {
+        const struct outbox_record record = {
+            .id = column(s, 0),
+            .is_metric = sqlite3_column_int(s, 1) != 0,
+            .state = (enum outbox_state)sqlite3_column_int(s, 2),
+            .accepted_unix_ns = (uint64_t)sqlite3_column_int64(s, 3),
+            .request = column(s, 4),
+            .result = column(s, 5),
+            .span_count = (uint32_t)sqlite3_column_int64(s, 6),
+        };
+        if (!visit(user, &record)) {
+            code = SQLITE_DONE;
+            break;
+        }
+    }
+    sqlite3_reset(s);
+    return code == SQLITE_DONE ? MARLINE_OK : MARLINE_EIO;
+}
+
+/* ---- writing ---- */
+
+void marline__outbox_accepted(struct outbox *o, struct slice id, bool is_metric,
+                              struct slice request, uint64_t now_unix_ns)
+{
+    if (begin(o)) {
+        sqlite3_stmt *s = o->statements[ACCEPT];
+        bind_key(o, s, id, is_metric);
+        sqlite3_bind_int64(s, 4, (sqlite3_int64)now_unix_ns);
+        bind_slice(s, 5, request);
+        o->urgent |= step(o, ACCEPT);
+    }
+    note_transaction(o);
+}
+
+void marline__outbox_stored(struct outbox *o, struct slice id, bool is_metric, struct slice result,
+                            uint32_t span_count, uint64_t now_unix_ns)
+{
+    if (begin(o)) {
+        sqlite3_stmt *s = o->statements[STORE];
+        bind_key(o, s, id, is_metric);
+        sqlite3_bind_int64(s, 4, (sqlite3_int64)now_unix_ns);
+        bind_slice(s, 5, result);
+        sqlite3_bind_int64(s, 6, span_count);
+        o->urgent |= step(o, STORE);
+    }
+    note_transaction(o);
+}
+
+static void prune(struct outbox *o)
+{
+    sqlite3_stmt *s = o->statements[PRUNE];
+    o->settled = 0;
+    sqlite3_bind_text(s, 1, o->scope, -1, SQLITE_STATIC);
+    sqlite3_bind_int(s, 2, OUTBOX_SETTLED_MAX);
+    (void)step(o, PRUNE);
+}
+
+void marline__outbox_settled(struct outbox *o, struct slice id, bool is_metric)
+{
+    if (begin(o)) {
+        bind_key(o, o->statements[SETTLE], id, is_metric);
+        (void)step(o, SETTLE);
+        if (++o->settled >= PRUNE_EVERY) {
+            prune(o);
+        }
+    }
+    note_transaction(o);
+}
+
+void marline__outbox_bury(struct outbox *o, struct slice id, struct slice request,
+                          struct slice result, const char *reason, uint64_t now_unix_ns)
+{
+    if (begin(o)) {
+        sqlite3_stmt *s = o->statements[BURY];
+        sqlite3_bind_text(s, 1, o->scope, -1, SQLITE_STATIC);
+        bind_slice(s, 2, id);
+        sqlite3_bind_int64(s, 3, (sqlite3_int64)now_unix_ns);
+        sqlite3_bind_text(s, 4, reason, -1, SQLITE_STATIC);
+        bind_slice(s, 5, request);
+        bind_slice(s, 6, result);
+        o->urgent |= step(o, BURY);
+        sqlite3_bind_int(o->statements[PRUNE_DEAD], 1, OUTBOX_DEAD_LETTERS_MAX);
+        (void)step(o, PRUNE_DEAD);
+    }
+    note_transaction(o);
+}
+
+bool marline__outbox_is_pending(const struct outbox *o, bool *out_urgent)
+{
+    *out_urgent = o->in_transaction && o->urgent;
+    return o->in_transaction;
+}
+
+marline_status marline__outbox_commit(struct outbox *o)
+{
+    if (!o->in_transaction) {
+        return MARLINE_OK;
+    }
+    bool done = step(o, COMMIT);
+    if (!done && sqlite3_get_autocommit(o->db) == 0) {
+        (void)step(o, ROLLBACK);
+    }
+    o->urgent = false;
+    note_transaction(o);
+    return done ? MARLINE_OK : MARLINE_EIO;
+}
+
+uint64_t marline__outbox_failures(const struct outbox *o)
+{
+    return o->failures;
+}

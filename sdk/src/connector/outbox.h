@@ -1,0 +1,69 @@
+/* The session's journal on disk (SQLite, WAL): which invocations were accepted, which results are
+ * made and not yet with the backend, which ids are done. It survives kill -9; with `durable` a
+ * power cut too. What it is told takes effect with the next commit, so that one commit carries
+ * many.
+ *
+ * One process at a time owns a file (a lock file beside it). Used by one thread. */
+#ifndef MARLINE_CONNECTOR_OUTBOX_H
+#define MARLINE_CONNECTOR_OUTBOX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include <marline/status.h>
+
+enum {
+    OUTBOX_SETTLED_MAX = 10000,      /* ids remembered over a restart */
+    OUTBOX_DEAD_LETTERS_MAX = 10000, /* the oldest go first */
+};
+
+enum outbox_state { OUTBOX_ACCEPTED = 1, OUTBOX_STORED = 2, OUTBOX_SETTLED = 3 };
+
+struct outbox_record {
+    struct slice id;
+    bool is_metric;
+    enum outbox_state state;
+    uint64_t accepted_unix_ns;
+    struct slice request; /* of accepted ones */
+    struct slice result;  /* of the others */
+    uint32_t span_count;
+};
+
+struct outbox_options {
+    const char *path;
+    const char *scope; /* whose records: project, environment and backend; others are left alone */
+    bool durable;      /* flush to the disk at each commit */
+};
+
+struct outbox;
+
+/* MARLINE_ESTATE: another process has it. MARLINE_EIO: cannot be opened, or is no outbox. */
+marline_status marline__outbox_open(const struct outbox_options *options, struct outbox **out,
+                                    marline_error *error);
+/* Commits. NULL is allowed. */
+void marline__outbox_close(struct outbox *o);
+/* The identity of the agent, made at the first opening of the file. Borrowed. */
+const char *marline__outbox_agent_id(const struct outbox *o);
+
+typedef bool (*outbox_visit_fn)(void *user, const struct outbox_record *record);
+/* All records of the scope in the order they were accepted; ends early when visit returns false. */
+marline_status marline__outbox_load(struct outbox *o, outbox_visit_fn visit, void *user);
+
+/* A failure (disk full) is logged and counted; the record is then only in memory. */
+void marline__outbox_accepted(struct outbox *o, struct slice id, bool is_metric,
+                              struct slice request, uint64_t now_unix_ns);
+void marline__outbox_stored(struct outbox *o, struct slice id, bool is_metric, struct slice result,
+                            uint32_t span_count, uint64_t now_unix_ns);
+/* Not urgent: may be lost in a crash, then the result is sent once more. */
+void marline__outbox_settled(struct outbox *o, struct slice id, bool is_metric);
+/* Keeps an invocation that was not executed, or a result that cannot be delivered. */
+void marline__outbox_bury(struct outbox *o, struct slice id, struct slice request,
+                          struct slice result, const char *reason, uint64_t now_unix_ns);
+
+/* True: something waits for a commit. `urgent`: something that must not be lost. */
+bool marline__outbox_is_pending(const struct outbox *o, bool *out_urgent);
+marline_status marline__outbox_commit(struct outbox *o);
+uint64_t marline__outbox_failures(const struct outbox *o);
+
+#endif

@@ -1,0 +1,211 @@
+/* The outbox on disk: what it keeps over a restart, and what it refuses to open. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+
+#include "base/buffer.h"
+#include "connector/outbox.h"
+
+struct folder {
+    char name[64];
+    char path[96];
+};
+
+static int set_up(void **state)
+{
+    struct folder *folder = calloc(1, sizeof *folder);
+    (void)snprintf(folder->name, sizeof folder->name, "outbox-XXXXXX");
+    assert_non_null(mkdtemp(folder->name));
+    (void)snprintf(folder->path, sizeof folder->path, "%s/box.db", folder->name);
+    *state = folder;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct folder *folder = *state;
+    static const char *const suffixes[] = {"", "-wal", "-shm", ".lock"};
+    for (size_t i = 0; i < 4; i++) {
+        char file[128];
+        (void)snprintf(file, sizeof file, "%s%s", folder->path, suffixes[i]);
+        (void)unlink(file);
+    }
+    assert_int_equal(rmdir(folder->name), 0);
+    free(folder);
+    return 0;
+}
+
+static struct outbox *open_box(const struct folder *folder, const char *scope)
+{
+    const struct outbox_options options = {folder->path, scope, false};
+    struct outbox *box = NULL;
+    marline_error error = {MARLINE_OK, ""};
+    if (marline__outbox_open(&options, &box, &error) != MARLINE_OK) {
+        fail_msg("%s", error.text);
+    }
+    return box;
+}
+
+static bool describe(void *user, const struct outbox_record *record)
+{
+    marline__buffer_append_format(user, "%.*s:%d:%d:%.*s:%.*s:%u;", SLICE_ARG(record->id),
+                                  record->is_metric, record->state, SLICE_ARG(record->request),
+                                  SLICE_ARG(record->result), record->span_count);
+    return true;
+}
+
+static void assert_holds(struct outbox *box, const char *expected)
+{
+    struct buffer text = BUFFER_INIT;
+    assert_int_equal(marline__outbox_load(box, describe, &text), MARLINE_OK);
+    assert_string_equal(text.data ? text.data : "", expected);
+    marline__buffer_deinit(&text);
+}
+
+static void given_records_when_reopened_then_in_order_with_their_states(void **state)
+{
+    struct outbox *box = open_box(*state, "s");
+    marline__outbox_accepted(box, SLICE("a"), false, SLICE("{\"r\":1}"), 5);
+    marline__outbox_accepted(box, SLICE("b"), false, SLICE("{\"r\":2}"), 6);
+    marline__outbox_accepted(box, SLICE("a"), true, SLICE("{\"m\":1}"), 7);
+    marline__outbox_stored(box, SLICE("b"), false, SLICE("{}"), 3, 8);
+    marline__outbox_stored(box, SLICE("c"), false, SLICE("[]"), 0, 9); /* never accepted: refused */
+    marline__outbox_settled(box, SLICE("c"), false);
+    marline__outbox_close(box);
+    box = open_box(*state, "s");
+    assert_holds(box, "a:0:1:{\"r\":1}::0;b:0:2::{}:3;a:1:1:{\"m\":1}::0;c:0:3::[]:0;");
+    marline__outbox_close(box);
+}
+
+static void given_another_scope_when_loaded_then_nothing_of_it(void **state)
+{
+    struct outbox *box = open_box(*state, "one");
+    marline__outbox_stored(box, SLICE("a"), false, SLICE("{}"), 0, 1);
+    marline__outbox_close(box);
+    box = open_box(*state, "two");
+    assert_holds(box, "");
+    marline__outbox_settled(box, SLICE("a"), false);
+    marline__outbox_close(box);
+    box = open_box(*state, "one");
+    assert_holds(box, "a:0:2::{}:0;");
+    marline__outbox_close(box);
+}
+
+static void given_changes_when_not_committed_then_pending(void **state)
+{
+    struct outbox *box = open_box(*state, "s");
+    bool urgent = true;
+    assert_false(marline__outbox_is_pending(box, &urgent));
+    marline__outbox_accepted(box, SLICE("a"), false, SLICE("{}"), 1);
+    assert_true(marline__outbox_is_pending(box, &urgent));
+    assert_true(urgent);
+    assert_int_equal(marline__outbox_commit(box), MARLINE_OK);
+    assert_false(marline__outbox_is_pending(box, &urgent));
+    marline__outbox_settled(box, SLICE("a"), false);
+    assert_true(marline__outbox_is_pending(box, &urgent));
+    assert_false(urgent);
+    marline__outbox_close(box);
+}
+
+static void given_many_settled_when_more_come_then_the_oldest_are_forgotten(void **state)
+{
+    struct outbox *box = open_box(*state, "s");
+    marline__outbox_stored(box, SLICE("kept"), false, SLICE("{}"), 0, 1); /* never settled */
+    for (int i = 0; i < OUTBOX_SETTLED_MAX + 240; i++) {
+        char id[16];
+        (void)snprintf(id, sizeof id, "i%d", i);
+        marline__outbox_stored(box, marline__slice_text(id), false, SLICE("{}"), 0, 1);
+        marline__outbox_settled(box, marline__slice_text(id), false);
+    }
+    struct buffer text = BUFFER_INIT;
+    assert_int_equal(marline__outbox_load(box, describe, &text), MARLINE_OK);
+    assert_memory_equal(text.data, "kept:0:2::{}:0;i240:", 20);
+    marline__buffer_deinit(&text);
+    assert_int_equal(marline__outbox_failures(box), 0);
+    marline__outbox_close(box);
+}
+
+static void given_open_outbox_when_opened_again_then_refused_with_reason(void **state)
+{
+    const struct folder *folder = *state;
+    struct outbox *box = open_box(folder, "s");
+    const struct outbox_options options = {folder->path, "s", false};
+    struct outbox *second = NULL;
+    marline_error error;
+    assert_int_equal(marline__outbox_open(&options, &second, &error), MARLINE_ESTATE);
+    assert_non_null(strstr(error.text, "in use by another process"));
+    assert_null(second);
+    marline__outbox_close(box);
+    marline__outbox_close(open_box(folder, "s"));
+}
+
+static void given_no_database_or_no_folder_when_opened_then_refused_with_reason(void **state)
+{
+    const struct folder *folder = *state;
+    int file = open(folder->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(write(file, "this is no database, ", 21), 21);
+    }
+    close(file);
+    const struct outbox_options options = {folder->path, "s", false};
+    struct outbox *box = NULL;
+    marline_error error;
+    assert_int_equal(marline__outbox_open(&options, &box, &error), MARLINE_EIO);
+    assert_non_null(strstr(error.text, "not a database"));
+    const struct outbox_options nowhere = {"no/such/folder/box.db", "s", false};
+    assert_int_equal(marline__outbox_open(&nowhere, &box, &error), MARLINE_EIO);
+    assert_non_null(strstr(error.text, "No such file or directory"));
+}
+
+static void given_newer_schema_when_opened_then_refused(void **state)
+{
+    const struct folder *folder = *state;
+    marline__outbox_close(open_box(folder, "s"));
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(folder->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA user_version=2", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    const struct outbox_options options = {folder->path, "s", false};
+    struct outbox *box = NULL;
+    marline_error error;
+    assert_int_equal(marline__outbox_open(&options, &box, &error), MARLINE_EIO);
+    assert_non_null(strstr(error.text, "newer version"));
+}
+
+static void given_outbox_when_reopened_then_the_agent_is_the_same(void **state)
+{
+    char id[64];
+    struct outbox *box = open_box(*state, "s");
+    (void)snprintf(id, sizeof id, "%s", marline__outbox_agent_id(box));
+    assert_int_equal(strlen(id), 36);
+    marline__outbox_close(box);
+    box = open_box(*state, "other");
+    assert_string_equal(marline__outbox_agent_id(box), id);
+    marline__outbox_close(box);
+}
+
+#define BOXED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        BOXED(given_records_when_reopened_then_in_order_with_their_states),
+        BOXED(given_another_scope_when_loaded_then_nothing_of_it),
+        BOXED(given_changes_when_not_committed_then_pending),
+        BOXED(given_many_settled_when_more_come_then_the_oldest_are_forgotten),
+        BOXED(given_open_outbox_when_opened_again_then_refused_with_reason),
+        BOXED(given_no_database_or_no_folder_when_opened_then_refused_with_reason),
+        BOXED(given_newer_schema_when_opened_then_refused),
+        BOXED(given_outbox_when_reopened_then_the_agent_is_the_same),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
