@@ -532,11 +532,12 @@ static bool is_finite_text(struct slice raw)
     return last >= '0' && last <= '9';
 }
 
-bool marline__json_read_int64(struct json_reader *r, int64_t *out)
+/* Reads a whole number whose magnitude is at most the limit of its sign. */
+static bool read_whole(struct json_reader *r, uint64_t positive_max, uint64_t negative_max,
+                       bool *out_negative, uint64_t *out_magnitude)
 {
     struct slice raw;
     struct decimal d;
-    uint64_t magnitude;
     if (!read_number(r, &raw)) {
         return false;
     }
@@ -544,11 +545,33 @@ bool marline__json_read_int64(struct json_reader *r, int64_t *out)
         return fail(r, "expected a whole number");
     }
     decimal_parse(raw, &d);
-    uint64_t limit = (uint64_t)INT64_MAX + d.negative;
-    if (!decimal_to_magnitude(&d, &magnitude) || magnitude > limit) {
-        return fail(r, "not a whole number of 64 bits");
+    *out_negative = d.negative;
+    if (!decimal_to_magnitude(&d, out_magnitude) ||
+        *out_magnitude > (d.negative ? negative_max : positive_max)) {
+        return fail(r, "not a whole number in range");
     }
-    *out = d.negative ? (int64_t)(0 - magnitude) : (int64_t)magnitude;
+    return true;
+}
+
+bool marline__json_read_int64(struct json_reader *r, int64_t *out)
+{
+    uint64_t magnitude;
+    bool negative;
+    if (!read_whole(r, INT64_MAX, (uint64_t)INT64_MAX + 1, &negative, &magnitude)) {
+        return false;
+    }
+    *out = negative ? (int64_t)(0 - magnitude) : (int64_t)magnitude;
+    return true;
+}
+
+bool marline__json_read_uint64(struct json_reader *r, uint64_t *out)
+{
+    uint64_t magnitude;
+    bool negative;
+    if (!read_whole(r, UINT64_MAX, 0, &negative, &magnitude)) {
+        return false;
+    }
+    *out = magnitude;
     return true;
 }
 
@@ -620,6 +643,30 @@ bool marline__json_skip(struct json_reader *r, struct slice *out_raw)
         *out_raw = (struct slice){r->text.data + start, r->at - start};
     }
     return true;
+}
+
+void marline__json_find_members(struct slice object, const char *const *names, size_t count,
+                                struct json_member *out)
+{
+    struct json_reader r;
+    struct slice key;
+    for (size_t i = 0; i < count; i++) {
+        out[i] = (struct json_member){JSON_ERROR, SLICE_EMPTY};
+    }
+    marline__json_reader_init(&r, object, JSON_STRICT);
+    (void)marline__json_enter_object(&r);
+    while (marline__json_next_member(&r, &key)) {
+        struct json_member member;
+        member.type = marline__json_peek(&r);
+        if (!marline__json_skip(&r, &member.raw)) {
+            return;
+        }
+        for (size_t i = 0; i < count; i++) {
+            if (marline__json_key_is(key, names[i])) {
+                out[i] = member;
+            }
+        }
+    }
 }
 
 bool marline__json_finish(struct json_reader *r)

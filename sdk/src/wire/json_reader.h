@@ -91,11 +91,26 @@ bool marline__json_read_null(struct json_reader *r);
 /* Passes over any value, checking it whole; out_raw (may be NULL) is its exact text. */
 bool marline__json_skip(struct json_reader *r, struct slice *out_raw);
 
+/* Reads a whole number of 0 to 2^64 - 1, as read_int64 does. */
+bool marline__json_read_uint64(struct json_reader *r, uint64_t *out);
+
 /* True when exactly one value was read and only white space is left. */
 bool marline__json_finish(struct json_reader *r);
 
 /* Decodes a raw string slice handed out above (it is known to be well formed). */
 void marline__json_unescape(struct slice raw, struct buffer *out);
+
+/* A member as it stands in its object; type JSON_ERROR = absent. */
+struct json_member {
+    enum json_type type;
+    struct slice raw;
+};
+
+/* Finds the members with these names in the text of an object that is known to be well formed. Of a
+ * repeated one the last counts. */
+void marline__json_find_members(struct slice object, const char *const *names, size_t count,
+                                struct json_member *out);
+
 /* Checks a whole text; on failure the error and its offset. */
 bool marline__json_is_valid(struct slice text, enum json_flags flags);
 

@@ -94,11 +94,12 @@ static void encode_bytes(struct json_writer *w, marline_string bytes)
     marline__buffer_deinit(&text);
 }
 
-static void encode_attributes(struct json_writer *w, const marline_attribute *attributes,
-                              size_t count);
-
-static void encode_value(struct json_writer *w, const marline_value *value)
+void marline__platform_write_value(struct json_writer *w, const marline_value *value)
 {
+    if (w->depth + 2 >= JSON_WRITER_DEPTH_MAX) {
+        marline__json_null(w);
+        return;
+    }
     switch (value->type) {
     case MARLINE_VALUE_EMPTY:
         marline__json_null(w);
@@ -121,30 +122,29 @@ static void encode_value(struct json_writer *w, const marline_value *value)
     case MARLINE_VALUE_ARRAY:
         marline__json_begin_array(w);
         for (size_t i = 0; i < value->as.array.count; i++) {
-            encode_value(w, &value->as.array.items[i]);
+            marline__platform_write_value(w, &value->as.array.items[i]);
         }
         marline__json_end_array(w);
         break;
     case MARLINE_VALUE_MAP:
-        encode_attributes(w, value->as.map.items, value->as.map.count);
+        marline__platform_write_attributes(w, value->as.map.items, value->as.map.count);
         break;
     }
 }
 
-static void encode_attributes(struct json_writer *w, const marline_attribute *attributes,
-                              size_t count)
+void marline__platform_write_attributes(struct json_writer *w, const marline_attribute *attributes,
+                                        size_t count)
 {
     marline__json_begin_object(w);
     for (size_t i = 0; i < count; i++) {
         marline__json_key_slice(w, slice_of(attributes[i].key));
-        encode_value(w, &attributes[i].value);
+        marline__platform_write_value(w, &attributes[i].value);
     }
     marline__json_end_object(w);
 }
 
-static void encode_events(struct json_writer *w, const marline_span_data *span)
+void marline__platform_write_events(struct json_writer *w, const marline_span_data *span)
 {
-    marline__json_key(w, "events");
     marline__json_begin_array(w);
     for (size_t i = 0; i < span->event_count; i++) {
         const marline_event_data *event = &span->events[i];
@@ -152,15 +152,14 @@ static void encode_events(struct json_writer *w, const marline_span_data *span)
         marline__json_member_string(w, "name", slice_of(event->name));
         member_time(w, "timestamp", event->time_unix_ns);
         marline__json_key(w, "attributes");
-        encode_attributes(w, event->attributes, event->attribute_count);
+        marline__platform_write_attributes(w, event->attributes, event->attribute_count);
         marline__json_end_object(w);
     }
     marline__json_end_array(w);
 }
 
-static void encode_links(struct json_writer *w, const marline_span_data *span)
+void marline__platform_write_links(struct json_writer *w, const marline_span_data *span)
 {
-    marline__json_key(w, "links");
     marline__json_begin_array(w);
     for (size_t i = 0; i < span->link_count; i++) {
         const marline_link_data *link = &span->links[i];
@@ -168,7 +167,7 @@ static void encode_links(struct json_writer *w, const marline_span_data *span)
         member_hex(w, "trace_id", link->trace_id, sizeof link->trace_id);
         member_hex(w, "span_id", link->span_id, sizeof link->span_id);
         marline__json_key(w, "attributes");
-        encode_attributes(w, link->attributes, link->attribute_count);
+        marline__platform_write_attributes(w, link->attributes, link->attribute_count);
         marline__json_end_object(w);
     }
     marline__json_end_array(w);
@@ -246,11 +245,14 @@ void marline__platform_encode_span(const marline_span_data *span,
     marline__json_member_text(&w, "status_code", status_text(span->status));
     member_nullable(&w, "status_message", slice_of(span->status_message));
     marline__json_key(&w, "attributes");
-    encode_attributes(&w, span->attributes, span->attribute_count);
-    encode_events(&w, span);
-    encode_links(&w, span);
+    marline__platform_write_attributes(&w, span->attributes, span->attribute_count);
+    marline__json_key(&w, "events");
+    marline__platform_write_events(&w, span);
+    marline__json_key(&w, "links");
+    marline__platform_write_links(&w, span);
     marline__json_key(&w, "resource");
-    encode_attributes(&w, span->resource->attributes, span->resource->attribute_count);
+    marline__platform_write_attributes(&w, span->resource->attributes,
+                                       span->resource->attribute_count);
     marline__json_end_object(&w);
 }
 

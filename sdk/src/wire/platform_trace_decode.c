@@ -18,12 +18,6 @@
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-/* A member as it was found; type JSON_ERROR = absent. */
-struct found {
-    enum json_type type;
-    struct slice raw;
-};
-
 enum place_level { PLACE_BODY, PLACE_SPANS, PLACE_SPAN };
 
 /* Where a fault is: body, spans, index, field, and for events and links index and member. */
@@ -139,33 +133,9 @@ static const struct fault fault_datetime = {"datetime_type", "Input should be a 
 
 /* ---- members ---- */
 
-static bool is_absent(const struct found *value)
+static bool is_absent(const struct json_member *value)
 {
     return value->type == JSON_ERROR;
-}
-
-static void find_members(struct slice object, const char *const *names, size_t count,
-                         struct found *out)
-{
-    struct json_reader r;
-    struct slice key;
-    for (size_t i = 0; i < count; i++) {
-        out[i] = (struct found){JSON_ERROR, SLICE_EMPTY};
-    }
-    marline__json_reader_init(&r, object, JSON_STRICT);
-    (void)marline__json_enter_object(&r);
-    while (marline__json_next_member(&r, &key)) {
-        struct found value;
-        value.type = marline__json_peek(&r);
-        if (!marline__json_skip(&r, &value.raw)) {
-            return;
-        }
-        for (size_t i = 0; i < count; i++) {
-            if (marline__json_key_is(key, names[i])) {
-                out[i] = value;
-            }
-        }
-    }
 }
 
 /* Of a raw value with its quotes; borrows from the text where it can. */
@@ -186,8 +156,8 @@ static struct slice string_of(struct receiver *rx, struct slice raw)
 enum need { REQUIRED, OPTIONAL, NULLABLE }; /* an OPTIONAL member may be absent but not null */
 
 /* True when the member is a string; reports what it must not be. */
-static bool take_string(struct receiver *rx, const struct place *place, const struct found *value,
-                        enum need need, struct slice *out)
+static bool take_string(struct receiver *rx, const struct place *place,
+                        const struct json_member *value, enum need need, struct slice *out)
 {
     if (is_absent(value)) {
         if (need == REQUIRED) {
@@ -207,7 +177,7 @@ static bool take_string(struct receiver *rx, const struct place *place, const st
 }
 
 static void take_short_string(struct receiver *rx, const struct place *place,
-                              const struct found *value, enum need need, size_t max,
+                              const struct json_member *value, enum need need, size_t max,
                               struct slice *out)
 {
     char message[64];
@@ -221,7 +191,7 @@ static void take_short_string(struct receiver *rx, const struct place *place,
 }
 
 /* `out` receives 2 * size lower-case digits and a NUL. */
-static void take_id(struct receiver *rx, const struct place *place, const struct found *value,
+static void take_id(struct receiver *rx, const struct place *place, const struct json_member *value,
                     enum need need, size_t size, char *out)
 {
     struct slice text;
@@ -239,8 +209,9 @@ static void take_id(struct receiver *rx, const struct place *place, const struct
     out[2 * size] = '\0';
 }
 
-static void take_raw(struct receiver *rx, const struct place *place, const struct found *value,
-                     enum json_type type, const struct fault *fault, struct slice *out)
+static void take_raw(struct receiver *rx, const struct place *place,
+                     const struct json_member *value, enum json_type type,
+                     const struct fault *fault, struct slice *out)
 {
     if (is_absent(value)) {
         return;
@@ -253,8 +224,9 @@ static void take_raw(struct receiver *rx, const struct place *place, const struc
 }
 
 /* Returns the index of the text among the names, or -1. */
-static int take_enum(struct receiver *rx, const struct place *place, const struct found *value,
-                     const char *const *names, size_t count, const char *expected)
+static int take_enum(struct receiver *rx, const struct place *place,
+                     const struct json_member *value, const char *const *names, size_t count,
+                     const char *expected)
 {
     char message[128];
     if (is_absent(value)) {
@@ -342,8 +314,8 @@ static bool text_time(struct slice text, uint64_t *out_ns)
     return marline__time_parse(text, out_ns, &kind);
 }
 
-static bool take_time(struct receiver *rx, const struct place *place, const struct found *value,
-                      uint64_t *out_ns)
+static bool take_time(struct receiver *rx, const struct place *place,
+                      const struct json_member *value, uint64_t *out_ns)
 {
     uint64_t ns = 0;
     const char *complaint = NULL;
@@ -375,7 +347,8 @@ static bool take_time(struct receiver *rx, const struct place *place, const stru
 
 /* ---- events and links ---- */
 
-static void check_attributes(struct receiver *rx, struct place *place, const struct found *value)
+static void check_attributes(struct receiver *rx, struct place *place,
+                             const struct json_member *value)
 {
     struct slice ignored;
     place->member = "attributes";
@@ -385,10 +358,10 @@ static void check_attributes(struct receiver *rx, struct place *place, const str
 static void check_event(struct receiver *rx, struct place *place, struct slice raw)
 {
     static const char *const names[] = {"name", "timestamp", "attributes"};
-    struct found members[COUNT(names)];
+    struct json_member members[COUNT(names)];
     struct slice name;
     uint64_t time;
-    find_members(raw, names, COUNT(names), members);
+    marline__json_find_members(raw, names, COUNT(names), members);
     place->member = names[0];
     (void)take_string(rx, place, &members[0], REQUIRED, &name);
     place->member = names[1];
@@ -400,9 +373,9 @@ static void check_event(struct receiver *rx, struct place *place, struct slice r
 static void check_link(struct receiver *rx, struct place *place, struct slice raw)
 {
     static const char *const names[] = {"trace_id", "span_id", "attributes"};
-    struct found members[COUNT(names)];
+    struct json_member members[COUNT(names)];
     struct slice id;
-    find_members(raw, names, COUNT(names), members);
+    marline__json_find_members(raw, names, COUNT(names), members);
     for (size_t i = 0; i < 2; i++) {
         place->member = names[i];
         (void)take_string(rx, place, &members[i], REQUIRED, &id);
@@ -410,7 +383,7 @@ static void check_link(struct receiver *rx, struct place *place, struct slice ra
     check_attributes(rx, place, &members[2]);
 }
 
-static void take_items(struct receiver *rx, struct place *place, const struct found *value,
+static void take_items(struct receiver *rx, struct place *place, const struct json_member *value,
                        void (*check)(struct receiver *rx, struct place *place, struct slice raw),
                        struct slice *out)
 {
@@ -469,8 +442,8 @@ static const struct place *at(struct place *place, enum span_member member)
     return place;
 }
 
-static void take_name(struct receiver *rx, const struct place *place, const struct found *value,
-                      struct slice *out)
+static void take_name(struct receiver *rx, const struct place *place,
+                      const struct json_member *value, struct slice *out)
 {
     struct buffer text = BUFFER_INIT;
     struct slice domain;
@@ -500,8 +473,8 @@ static void take_name(struct receiver *rx, const struct place *place, const stru
     marline__buffer_deinit(&text);
 }
 
-static void take_kind(struct receiver *rx, const struct place *place, const struct found *value,
-                      marline_span_kind *out)
+static void take_kind(struct receiver *rx, const struct place *place,
+                      const struct json_member *value, marline_span_kind *out)
 {
     static const char *const names[] = {"INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"};
     int index = take_enum(rx, place, value, names, COUNT(names),
@@ -510,15 +483,15 @@ static void take_kind(struct receiver *rx, const struct place *place, const stru
                      : (marline_span_kind)(MARLINE_SPAN_KIND_INTERNAL + index);
 }
 
-static void take_status(struct receiver *rx, const struct place *place, const struct found *value,
-                        marline_span_status *out)
+static void take_status(struct receiver *rx, const struct place *place,
+                        const struct json_member *value, marline_span_status *out)
 {
     static const char *const names[] = {"UNSET", "OK", "ERROR"};
     int index = take_enum(rx, place, value, names, COUNT(names), "'UNSET', 'OK' or 'ERROR'");
     *out = index < 0 ? MARLINE_SPAN_STATUS_OK : (marline_span_status)index;
 }
 
-static void take_times(struct receiver *rx, struct place *place, const struct found *members,
+static void take_times(struct receiver *rx, struct place *place, const struct json_member *members,
                        struct platform_span *span)
 {
     bool started = take_time(rx, at(place, START_TIME), &members[START_TIME], &span->start_unix_ns);
@@ -528,7 +501,8 @@ static void take_times(struct receiver *rx, struct place *place, const struct fo
     }
 }
 
-static void take_test_string(struct receiver *rx, const struct found *value, struct slice *out)
+static void take_test_string(struct receiver *rx, const struct json_member *value,
+                             struct slice *out)
 {
     if (value->type == JSON_STRING) {
         *out = string_of(rx, value->raw);
@@ -541,10 +515,10 @@ static void take_test_ids(struct receiver *rx, struct platform_span *span)
         "rhesis.test.run_id",    "rhesis.test.id",      "rhesis.test.configuration_id",
         "rhesis.test.result_id", "rhesis.test.attempt",
     };
-    struct found members[COUNT(names)];
+    struct json_member members[COUNT(names)];
     struct json_reader r;
     int64_t attempt;
-    find_members(span->attributes, names, COUNT(names), members);
+    marline__json_find_members(span->attributes, names, COUNT(names), members);
     take_test_string(rx, &members[0], &span->test_run_id);
     take_test_string(rx, &members[1], &span->test_id);
     take_test_string(rx, &members[2], &span->test_configuration_id);
@@ -559,14 +533,14 @@ static void take_test_ids(struct receiver *rx, struct platform_span *span)
 static void take_span(struct receiver *rx, size_t index, struct slice raw,
                       struct platform_span *span)
 {
-    struct found m[SPAN_MEMBERS];
+    struct json_member m[SPAN_MEMBERS];
     struct place place = {.level = PLACE_SPAN, .span = index};
     *span = (struct platform_span){.environment = SLICE("development"),
                                    .attributes = SLICE("{}"),
                                    .events = SLICE("[]"),
                                    .links = SLICE("[]"),
                                    .resource = SLICE("{}")};
-    find_members(raw, span_member_names, SPAN_MEMBERS, m);
+    marline__json_find_members(raw, span_member_names, SPAN_MEMBERS, m);
     take_id(rx, at(&place, TRACE_ID), &m[TRACE_ID], REQUIRED, 16, span->trace_id);
     take_id(rx, at(&place, SPAN_ID), &m[SPAN_ID], REQUIRED, 8, span->span_id);
     take_id(rx, at(&place, PARENT_SPAN_ID), &m[PARENT_SPAN_ID], NULLABLE, 8, span->parent_span_id);
@@ -642,7 +616,7 @@ static bool take_request(struct receiver *rx, struct slice body, struct platform
 {
     static const char *const names[] = {"spans"};
     struct place place = {.level = PLACE_BODY};
-    struct found spans;
+    struct json_member spans;
     struct json_reader r;
     marline__json_reader_init(&r, body, JSON_STRICT);
     if (marline__json_peek(&r) != JSON_OBJECT) {
@@ -650,7 +624,7 @@ static bool take_request(struct receiver *rx, struct slice body, struct platform
         return true;
     }
     place.level = PLACE_SPANS;
-    find_members(body, names, COUNT(names), &spans);
+    marline__json_find_members(body, names, COUNT(names), &spans);
     if (spans.type != JSON_ARRAY) {
         report(rx, &place, is_absent(&spans) ? &fault_missing : &fault_list);
         return true;

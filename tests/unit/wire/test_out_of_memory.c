@@ -7,10 +7,18 @@
 
 #include <cmocka.h>
 
+#include "base/hex.h"
+#include "base/memory.h"
 #include "support/failing_memory.h"
+#include "support/golden_otlp.h"
+#include "support/golden_span.h"
+#include "wire/baggage.h"
 #include "wire/connector_message.h"
+#include "wire/env_carrier.h"
 #include "wire/json_writer.h"
+#include "wire/otlp.h"
 #include "wire/platform_trace.h"
+#include "wire/tracestate.h"
 
 /* Runs one piece of work; true when it was done whole. It must free all it allocates. */
 typedef bool (*work_function)(void);
@@ -149,11 +157,117 @@ static void given_no_memory_when_platform_spans_are_coded_then_said_and_nothing_
     sweep(encode_platform);
 }
 
+static bool encode_otlp(enum otlp_format format)
+{
+    static const marline_scope_data other = {.name = GOLDEN_TEXT("other")};
+    marline_span_data spans[] = {golden_span, golden_span};
+    struct buffer out = BUFFER_INIT;
+    spans[1].scope = &other; /* two groups, which takes memory */
+    marline__otlp_encode(format, spans, 2, &out);
+    bool done = !out.failed;
+    marline__buffer_deinit(&out);
+    return done;
+}
+
+static bool encode_otlp_protobuf(void)
+{
+    return encode_otlp(OTLP_PROTOBUF);
+}
+
+static bool encode_otlp_json(void)
+{
+    return encode_otlp(OTLP_JSON);
+}
+
+static bool decode_otlp(enum otlp_format format, struct slice body)
+{
+    struct otlp_request request;
+    struct platform_request flat;
+    enum otlp_decode status = marline__otlp_decode(format, body, &request);
+    assert_true(status == OTLP_DECODE_OK || status == OTLP_DECODE_NO_MEMORY);
+    bool done = status == OTLP_DECODE_OK;
+    if (done) {
+        done = marline__otlp_flatten(request.spans, request.count, &flat);
+        marline__platform_request_deinit(&flat);
+    }
+    marline__otlp_request_deinit(&request);
+    return done;
+}
+
+static bool decode_otlp_json(void)
+{
+    return decode_otlp(OTLP_JSON, marline__slice_text(golden_json));
+}
+
+static bool decode_otlp_protobuf(void)
+{
+    char bytes[sizeof golden_protobuf_hex / 2];
+    size_t size = sizeof bytes;
+    assert_true(
+        marline__hex_decode(marline__slice_text(golden_protobuf_hex), (uint8_t *)bytes, size));
+    return decode_otlp(OTLP_PROTOBUF, (struct slice){bytes, size});
+}
+
+static bool answer_otlp(void)
+{
+    struct buffer out = BUFFER_INIT;
+    struct buffer scratch = BUFFER_INIT;
+    struct otlp_answer answer;
+    marline__otlp_encode_status(OTLP_PROTOBUF, 3, SLICE("message"), SLICE("description"), &out);
+    bool done = !out.failed;
+    done = marline__otlp_decode_response(OTLP_JSON,
+                                         SLICE("{\"partialSuccess\":{\"errorMessage\":\"a\\n\"}}"),
+                                         &scratch, &answer) &&
+           done;
+    marline__buffer_deinit(&scratch);
+    marline__buffer_deinit(&out);
+    return done;
+}
+
+static bool code_propagation(void)
+{
+    static const char *const environment[] = {"A=1", NULL};
+    struct slice field = SLICE("k=a%20b,j=1");
+    struct env_setting setting = {SLICE("traceparent"), SLICE("x")};
+    struct tracestate_ot ot = {.has_threshold = true};
+    struct baggage baggage;
+    struct buffer out = BUFFER_INIT;
+    bool done = marline__baggage_parse(&field, 1, &baggage);
+    (void)marline__baggage_encode(baggage.entries, baggage.count, &out);
+    done = marline__tracestate_parse(&field, 1, &out) && done;
+    done = marline__tracestate_set_ot(SLICE("a=1"), &ot, &out) && done;
+    done = !out.failed && done;
+    char **copy = marline__env_copy(environment, &setting, 1);
+    done = copy && done;
+    marline__memory_free(copy);
+    marline__baggage_deinit(&baggage);
+    marline__buffer_deinit(&out);
+    return done;
+}
+
+static void given_no_memory_when_otlp_is_coded_then_said_and_nothing_leaks(void **state)
+{
+    (void)state;
+    sweep(encode_otlp_protobuf);
+    sweep(encode_otlp_json);
+    sweep(decode_otlp_protobuf);
+    sweep(decode_otlp_json);
+    sweep(answer_otlp);
+}
+
+static void given_no_memory_when_propagation_is_coded_then_said_and_nothing_leaks(void **state)
+{
+    (void)state;
+    sweep(code_propagation);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(given_no_memory_when_messages_are_coded_then_said_and_nothing_leaks),
         cmocka_unit_test(given_no_memory_when_platform_spans_are_coded_then_said_and_nothing_leaks),
+        cmocka_unit_test(given_no_memory_when_otlp_is_coded_then_said_and_nothing_leaks),
+        cmocka_unit_test(given_no_memory_when_propagation_is_coded_then_said_and_nothing_leaks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
