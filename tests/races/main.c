@@ -9,9 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "explore.h"
 #include "print.h"
 #include "report.h"
+#include "simulate.h"
 
 enum exit_code {
     EXIT_AS_EXPECTED = 0,
@@ -21,7 +23,13 @@ enum exit_code {
     EXIT_STORE_FAILED = 4,
 };
 
-enum { DESIGN_MAX = 64, SHRINK_SWITCHES_MAX = 12, SHRINK_SWITCHES_MANY = 4 };
+enum {
+    SEED_SHIFT = 24,
+    /* a new seed is short enough to be typed */ RUNS_DEFAULT = 2000,
+    DESIGN_MAX = 64,
+    SHRINK_SWITCHES_MAX = 12,
+    SHRINK_SWITCHES_MANY = 4
+};
 
 struct options {
     const struct design *design; /* NULL: all */
@@ -32,6 +40,11 @@ struct options {
     struct explore_options explore;
     bool json;
     bool shrink;
+    uint64_t runs;
+    bool log;
+    bool mutants;
+    enum mutant mutant;
+    const struct faults *faults;
 };
 
 static const char usage[] =
@@ -47,12 +60,19 @@ static const char usage[] =
     "      --schedule LETTERS   for example RRRSSSSRS: one letter a step, R result side, S span "
     "side\n"
     "      --shrink             finds the losing schedule with the fewest changes of turn\n"
+    "  simulate                 agents and backend in a virtual world, from seeds\n"
+    "      --seed N             the first seed (default 1), or new: a random one\n"
+    "      --runs N             how many, a seed each (default 1; 2000 without --seed)\n"
+    "      --faults NAME        mix (default: a mixture of each seed's own) or none\n"
+    "      --log                every event\n"
+    "      --mutant NAME        with this deliberate bug\n"
+    "      --mutants            each deliberate bug in turn, until it is found\n"
     "  help\n"
     "\n"
-    "  explore and replay also take\n"
+    "  These also take\n"
     "      --store NAME         model (default), sqlite, postgres (a private server; needs "
     "Debian's\n"
-    "                           package postgresql)\n"
+    "                           package postgresql; not for simulate)\n"
     "      --journal MODE       of sqlite: wal (default) or delete\n"
     "      --programs FOLDER    of postgres: where initdb and postgres are\n"
     "                           (default: the newest under /usr/lib/postgresql)\n"
@@ -108,15 +128,58 @@ static int choose_seed(struct options *options, const char *text)
     char *end = NULL;
     errno = 0;
     unsigned long long seed = strtoull(text, &end, 10);
+    options->runs = options->runs ? options->runs : 1;
+    if (strcmp(text, "new") == 0) {
+        options->explore.seed = marline__random_u64(marline__random_system()) >> SEED_SHIFT;
+        return 0;
+    }
     if (errno || end == text || *end || text[0] == '-')
-        return misuse("seed \"%s\" is not a number from 0 to 18446744073709551615", text);
+        return misuse("seed \"%s\" is not a number from 0 to 18446744073709551615, nor \"new\"",
+                      text);
     options->explore.seed = seed;
+    return 0;
+}
+
+static int choose_runs(struct options *options, const char *text)
+{
+    char *end = NULL;
+    errno = 0;
+    unsigned long long runs = strtoull(text, &end, 10);
+    if (errno || end == text || *end || text[0] == '-' || runs == 0)
+        return misuse("runs \"%s\" is not a number from 1", text);
+    options->runs = runs;
+    return 0;
+}
+
+static int choose_faults(struct options *options, const char *name)
+{
+    if (!simulate_faults_known(name, &options->faults))
+        return misuse("no faults \"%s\"; there are mix and none", name);
+    return 0;
+}
+
+static int choose_mutant(struct options *options, const char *name)
+{
+    if (!simulate_mutant_known(name, &options->mutant))
+        return misuse("no mutant \"%s\"; --mutants lists them", name);
     return 0;
 }
 
 static int choose(struct options *options, int option)
 {
     switch (option) {
+    case 'r':
+        return choose_runs(options, optarg);
+    case 'f':
+        return choose_faults(options, optarg);
+    case 'm':
+        return choose_mutant(options, optarg);
+    case 'M':
+        options->mutants = true;
+        return 0;
+    case 'l':
+        options->log = true;
+        return 0;
     case 'd':
         return choose_design(options, optarg);
     case 's':
@@ -157,6 +220,11 @@ static int read_options(int argc, char **argv, struct options *options)
                                           {"programs", required_argument, NULL, 'p'},
                                           {"shrink", no_argument, NULL, 'k'},
                                           {"all", no_argument, NULL, 'a'},
+                                          {"runs", required_argument, NULL, 'r'},
+                                          {"faults", required_argument, NULL, 'f'},
+                                          {"mutant", required_argument, NULL, 'm'},
+                                          {"mutants", no_argument, NULL, 'M'},
+                                          {"log", no_argument, NULL, 'l'},
                                           {NULL, 0, NULL, 0}};
     int option = 0;
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -243,8 +311,8 @@ static int command_explore(const struct options *options)
         code = explore_all(options, store, predictor);
     else
         code = EXIT_STORE_FAILED;
-    store_close(predictor);
-    store_close(store);
+    race_store_close(predictor);
+    race_store_close(store);
     return code;
 }
 
@@ -313,9 +381,39 @@ static int command_replay(const struct options *options)
         code = replay(options, store, model);
     else
         code = EXIT_STORE_FAILED;
-    store_close(model);
-    store_close(store);
+    race_store_close(model);
+    race_store_close(store);
     return code;
+}
+
+/* ---- simulate ---- */
+
+static int command_simulate(const struct options *options)
+{
+    if (options->store == STORE_POSTGRES)
+        return misuse("simulate runs on the stores model and sqlite");
+    if (options->mutants)
+        return simulate_mutants(stdout, options->explore.seed) ? EXIT_AS_EXPECTED : EXIT_DIFFERENT;
+    if (options->mutant && options->store == STORE_SQLITE)
+        return misuse("mutants live in the store model");
+    const struct simulate_options simulate = {.seed = options->explore.seed,
+                                              .runs = options->runs ? options->runs : RUNS_DEFAULT,
+                                              .sqlite = options->store == STORE_SQLITE,
+                                              .mutant = options->mutant,
+                                              .faults = options->faults,
+                                              .log = options->log ? stdout : NULL};
+    struct simulate_tally tally;
+    uint64_t start_ns = marline__clock_monotonic_ns(marline__clock_system());
+    simulate_runs(&simulate, &tally);
+    uint64_t elapsed_ns = marline__clock_monotonic_ns(marline__clock_system()) - start_ns;
+    if (tally.store_failed) {
+        (void)fprintf(stderr, "marline-races: %s\n", tally.violation);
+        return EXIT_STORE_FAILED;
+    }
+    if (!options->log)
+        simulate_report(stdout, &simulate, &tally, elapsed_ns / NS_PER_MS);
+    bool covered = tally.runs < SIMULATE_COVERED_RUNS || simulate_unvisited(&tally) == 0;
+    return tally.violated || (!options->faults && !covered) ? EXIT_DIFFERENT : EXIT_AS_EXPECTED;
 }
 
 int main(int argc, char **argv)
@@ -327,6 +425,8 @@ int main(int argc, char **argv)
         (void)fputs(usage, stdout);
         return EXIT_AS_EXPECTED;
     }
+    if (argc > 1)
+        argv[1] = argv[0]; /* getopt names the program by it */
     int failed = argc > 1 ? read_options(argc - 1, argv + 1, &options) : 0;
     if (failed)
         return failed;
@@ -338,5 +438,7 @@ int main(int argc, char **argv)
         return command_explore(&options);
     if (strcmp(command, "replay") == 0)
         return command_replay(&options);
+    if (strcmp(command, "simulate") == 0)
+        return command_simulate(&options);
     return *command ? misuse("no command \"%s\"", command) : misuse("a command is needed");
 }

@@ -52,7 +52,7 @@ enum store_open store_sqlite_open(const char *journal_mode, struct race_store **
 enum store_open store_postgres_open(const char *programs, struct race_store **out_store,
                                     char *out_why, size_t why_size);
 
-static inline void store_close(struct race_store *s)
+static inline void race_store_close(struct race_store *s)
 {
     if (s)
         s->functions->close(s);

@@ -45,5 +45,13 @@ expect 0 '2 of 2 spans linked' replay --design A --schedule RRSRSSRS --store sql
 expect 0 '"id":"A","isolation":"READ COMMITTED","schedules":70,"missed":40' explore --json --design A
 expect 3 'apt install postgresql' explore --store postgres --programs /nonexistent
 TMPDIR=/nonexistent expect 4 'no temporary folder' explore --store sqlite
+expect 2 'runs "0" is not a number from 1' simulate --runs 0
+expect 2 'no faults "some"; there are mix and none' simulate --faults some
+expect 2 'no mutant "x"' simulate --mutant x
+expect 2 'simulate runs on the stores model and sqlite' simulate --store postgres
+expect 0 'no invariant was violated' simulate --seed 7
+expect 0 'agent 0: connecting' simulate --seed 7 --log
+expect 1 'replay      marline-races simulate --seed 6 --log --mutant no-sweeper' \
+    simulate --seed 6 --mutant no-sweeper
 
 exit "$failed"

@@ -53,7 +53,7 @@ static int open_model(void **state)
 
 static int close_model(void **state)
 {
-    store_close(*state);
+    race_store_close(*state);
     return 0;
 }
 
@@ -106,7 +106,7 @@ static void given_another_predictor_when_explored_then_differences_are_named(voi
     struct tally t;
     assert_int_equal(store_model_open(true, &sqlite), STORE_OPEN_OK);
     explore_design(*state, sqlite, design_find("A"), &seeded, &t);
-    store_close(sqlite);
+    race_store_close(sqlite);
     assert_true(t.different > 0);
     assert_non_null(strstr(t.first_difference, "the model says"));
 }

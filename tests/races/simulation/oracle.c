@@ -1,0 +1,306 @@
+/* What must hold, known from outside the store; see simulation.h. It remembers each span, result
+ * and acknowledgement as it was made, derives what each span's link has to be, and reads the store
+ * through its public functions only. */
+#include "simulation.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct store_scope scope_of(const struct simulation *s)
+{
+    return (struct store_scope){.organization_id = s->organization};
+}
+
+/* ---- what happens ---- */
+
+void oracle_span_made(struct simulation *s, struct span *span)
+{
+    struct oracle *o = &s->oracle;
+    if (o->span_count == SPANS_MAX) {
+        world_violate(&s->world, "more than %d spans: nothing comes to rest", SPANS_MAX);
+        return;
+    }
+    span->span_id[6] = (uint8_t)(o->span_count >> 8);
+    span->span_id[7] = (uint8_t)o->span_count;
+    o->spans[o->span_count++] = (struct known_span){.span = *span};
+}
+
+static struct known_span *known_span(struct oracle *o, const uint8_t span_id[8])
+{
+    size_t number = (size_t)span_id[6] << 8 | span_id[7];
+    bool same = number < o->span_count && memcmp(o->spans[number].span.span_id, span_id,
+                                                 sizeof o->spans[0].span.span_id) == 0;
+    return same ? &o->spans[number] : NULL;
+}
+
+void oracle_spans_acknowledged(struct simulation *s, const struct post *post)
+{
+    for (size_t i = 0; i < post->count; i++) {
+        struct known_span *k = known_span(&s->oracle, post->spans[i].span_id);
+        if (k) {
+            k->acknowledged = true;
+        }
+    }
+}
+
+static struct known_result *known_result(struct oracle *o, struct slice id)
+{
+    for (size_t i = 0; i < o->result_count; i++) {
+        if (marline__slice_is(id, o->results[i].id)) {
+            return &o->results[i];
+        }
+    }
+    return NULL;
+}
+
+void oracle_result_made(struct simulation *s, struct slice id)
+{
+    struct oracle *o = &s->oracle;
+    if (!known_result(o, id) && o->result_count < OUTBOX_MAX) {
+        struct known_result *k = &o->results[o->result_count++];
+        (void)snprintf(k->id, sizeof k->id, "%.*s", SLICE_ARG(id));
+    }
+}
+
+void oracle_result_acknowledged(struct simulation *s, struct slice id)
+{
+    struct known_result *k = known_result(&s->oracle, id);
+    if (k) {
+        k->acknowledged = true;
+    }
+}
+
+/* ---- after each commit ---- */
+
+static const struct uuid *expected_result(struct known_span *k)
+{
+    if (!k->has_expected) {
+        struct link_key key = k->span.key;
+        key.attempt = 1;
+        k->expected = link_key_result_id(&key);
+        k->has_expected = true;
+    }
+    return &k->expected;
+}
+
+static void check_link(struct simulation *s, struct known_span *k, const struct store_span_row *row)
+{
+    if (k->linked && !row->has_result) {
+        world_violate(&s->world, "I3: a link was taken away");
+    }
+    if (row->has_result && !marline__uuid_equal(&row->result_id, expected_result(k))) {
+        world_violate(&s->world, k->linked ? "I3: a link moved to another result"
+                                           : "I2: a span carries the result of another key");
+    }
+    k->linked = row->has_result;
+    k->source = row->link_source;
+}
+
+static void check_span(void *user, const struct store_span_row *row)
+{
+    struct simulation *s = user;
+    struct known_span *k = known_span(&s->oracle, row->span_id);
+    if (!k) {
+        world_violate(&s->world, "a span is stored that nobody made");
+        return;
+    }
+    if (k->pass == s->oracle.pass) {
+        world_violate(&s->world, "I4: a span is stored twice");
+    }
+    k->pass = s->oracle.pass;
+    k->stored = true;
+    check_link(s, k, row);
+}
+
+static void check_ledger(struct simulation *s)
+{
+    const struct oracle *o = &s->oracle;
+    const struct store_scope scope = scope_of(s);
+    struct store_ledger l;
+    struct store_error error;
+    if (store_read_ledger(s->store, &scope, &l, &error) != STORE_OK) {
+        world_violate(&s->world, "the ledger cannot be read: %s", error.text);
+        return;
+    }
+    if (l.received != l.stored + l.rejected + l.duplicate ||
+        l.stored != l.linked + l.waiting + l.without_context || l.received != o->received ||
+        l.stored != o->stored || l.duplicate != o->duplicates) {
+        world_violate(&s->world,
+                      "I5: the ledger does not balance: received %llu (%llu), stored %llu (%llu), "
+                      "duplicate %llu (%llu), linked %llu, waiting %llu, without context %llu",
+                      (unsigned long long)l.received, (unsigned long long)o->received,
+                      (unsigned long long)l.stored, (unsigned long long)o->stored,
+                      (unsigned long long)l.duplicate, (unsigned long long)o->duplicates,
+                      (unsigned long long)l.linked, (unsigned long long)l.waiting,
+                      (unsigned long long)l.without_context);
+    }
+}
+
+void oracle_check_store(struct simulation *s)
+{
+    const struct store_scope scope = scope_of(s);
+    struct store_error error;
+    s->oracle.pass++;
+    for (int i = 0; i < s->run_count; i++) {
+        enum store_status status =
+            store_read_run_spans(s->store, &scope, &s->runs[i].id, check_span, s, &error);
+        if (status != STORE_OK && status != STORE_NOT_FOUND) {
+            world_violate(&s->world, "the spans of a run cannot be read: %s", error.text);
+        }
+    }
+    check_ledger(s);
+}
+
+/* ---- at rest ---- */
+
+struct reading {
+    struct simulation *sim;
+    struct backend_run *run;
+    size_t next;
+};
+
+static void read_test(void *user, const struct store_run_row *row)
+{
+    struct reading *reading = user;
+    struct backend_run *run = reading->run;
+    size_t test = reading->next++;
+    if (test >= run->test_count) {
+        return;
+    }
+    run->has_result[test] = row->has_result;
+    struct link_key key = {.organization = reading->sim->organization,
+                           .run = run->id,
+                           .test = run->tests[test].test_id,
+                           .configuration = run->tests[test].configuration_id,
+                           .attempt = 1};
+    struct uuid expected = link_key_result_id(&key);
+    if (row->has_result && !marline__uuid_equal(&row->result_id, &expected)) {
+        world_violate(&reading->sim->world, "a later result has become the canonical one");
+    }
+}
+
+/* I7: an invocation that was accepted has its one result; its run is over. */
+static void check_run(struct simulation *s, int number)
+{
+    struct backend_run *run = &s->runs[number];
+    struct reading reading = {s, run, 0};
+    const struct store_scope scope = scope_of(s);
+    struct store_run row;
+    struct store_error error;
+    if (store_read_run(s->store, &scope, &run->id, &row, read_test, &reading, &error) != STORE_OK) {
+        if (!run->orphaned) {
+            world_violate(&s->world, "I7: run %d is not in the store", number);
+        }
+        return;
+    }
+    for (size_t t = 0; t < run->test_count; t++) {
+        bool lacks = run->accepted[t] && !run->has_result[t];
+        s->orphaned += lacks && run->orphaned;
+        if (lacks && !run->orphaned) {
+            world_violate(&s->world, "I7: %s was accepted and has no result",
+                          run->state[t].call_id);
+        }
+    }
+    if (!run->orphaned && row.status != RUN_COMPLETED) {
+        world_log(&s->world, "run %d ends as '%s'", number, run_status_name(row.status));
+    }
+}
+
+static bool has_result(const struct simulation *s, const struct link_key *key)
+{
+    for (int i = 0; i < s->run_count; i++) {
+        const struct backend_run *run = &s->runs[i];
+        for (size_t t = 0; t < run->test_count && marline__uuid_equal(&run->id, &key->run); t++) {
+            if (marline__uuid_equal(&run->tests[t].test_id, &key->test) &&
+                marline__uuid_equal(&run->tests[t].configuration_id, &key->configuration)) {
+                return run->has_result[t];
+            }
+        }
+    }
+    return false;
+}
+
+/* I1, and I6 of spans. */
+static void check_spans_at_rest(struct simulation *s)
+{
+    for (size_t i = 0; i < s->oracle.span_count; i++) {
+        const struct known_span *k = &s->oracle.spans[i];
+        if (!k->span.has_key) {
+            continue; /* the ledger counts these */
+        }
+        if (k->acknowledged && !k->stored) {
+            world_violate(&s->world, "I6: a span was acknowledged and is not stored");
+        }
+        bool found = has_result(s, &k->span.key);
+        if (k->stored && found != k->linked) {
+            world_violate(&s->world, found
+                                         ? "I1: a span waits at rest although its result is stored"
+                                         : "I1: a span is linked and there is no result");
+        }
+    }
+}
+
+static const struct backend_run *run_of_call(const struct simulation *s, const char *id,
+                                             size_t *out_test)
+{
+    for (int i = 0; i < s->run_count; i++) {
+        for (size_t t = 0; t < s->runs[i].test_count; t++) {
+            if (strcmp(s->runs[i].state[t].call_id, id) == 0) {
+                *out_test = t;
+                return &s->runs[i];
+            }
+        }
+    }
+    return NULL;
+}
+
+/* I6 of results, and that the outbox delivered what it held. */
+static void check_results_at_rest(struct simulation *s)
+{
+    for (size_t i = 0; i < s->oracle.result_count; i++) {
+        const struct known_result *k = &s->oracle.results[i];
+        size_t test = 0;
+        const struct backend_run *run = run_of_call(s, k->id, &test);
+        if (run && k->acknowledged && !run->has_result[test]) {
+            world_violate(&s->world, "I6: the result of %s was acknowledged and is not stored",
+                          k->id);
+        }
+        if (!run || k->acknowledged) {
+            continue;
+        }
+        if (!run->run) { /* a restarted backend does not know the call: see docs/races.md */
+            s->undeliverable++;
+        } else {
+            world_violate(&s->world, "I7: the result of %s never left the outbox", k->id);
+        }
+    }
+}
+
+static void note_orders(struct simulation *s)
+{
+    const struct link_key *by_result = NULL;
+    for (size_t i = 0; i < s->oracle.span_count; i++) {
+        const struct known_span *k = &s->oracle.spans[i];
+        if (k->linked && k->source == LINK_POINT_RESULT) {
+            world_visit(&s->world, SITUATION_SPANS_FIRST);
+            by_result = &k->span.key;
+        }
+        if (k->linked && k->source == LINK_POINT_INGEST) {
+            world_visit(&s->world, SITUATION_RESULT_FIRST);
+            if (by_result && link_key_equal(by_result, &k->span.key)) {
+                world_visit(&s->world, SITUATION_BOTH_POINTS);
+            }
+        }
+    }
+}
+
+void oracle_check_rest(struct simulation *s)
+{
+    oracle_check_store(s);
+    for (int i = 0; i < s->run_count; i++) {
+        check_run(s, i);
+    }
+    check_spans_at_rest(s);
+    check_results_at_rest(s);
+    note_orders(s);
+}

@@ -1,0 +1,146 @@
+/* The world of a simulated run: virtual time, events in its order, one seeded source of chance, the
+ * event log, the situations visited, and the first violation.
+ *
+ * Everything that happens is an event; everything random comes from the seed; nothing reads a real
+ * clock. So a seed gives the same log, byte for byte, every time. One thread. */
+#ifndef SIMULATION_WORLD_H
+#define SIMULATION_WORLD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+
+/* Situations that a set of runs must have seen: a green run that never met them proves nothing. */
+#define SITUATIONS(X)                                                                              \
+    X(RESULT_FIRST, "result before spans")                                                         \
+    X(SPANS_FIRST, "spans before result")                                                          \
+    X(BOTH_POINTS, "a trace linked at both points")                                                \
+    X(SWEPT, "both points missed, then swept")                                                     \
+    X(BATCH_MIXED, "spans of several tests and of none in one POST")                               \
+    X(POST_REPEATED, "a POST delivered twice")                                                     \
+    X(POST_LOST, "a POST or its answer lost")                                                      \
+    X(POST_REFUSED, "a POST answered 500, for the store failed")                                   \
+    X(RESULT_REPEATED, "a result sent again")                                                      \
+    X(RESULT_ELSEWHERE, "a result accepted on another connection")                                 \
+    X(RESULT_DUPLICATE, "a second result for a key")                                               \
+    X(CUT, "a connection cut")                                                                     \
+    X(HALF_OPEN, "a stale connection ended after the next one registered")                         \
+    X(AGENT_CRASH, "the agent crashed")                                                            \
+    X(OUTBOX_RESTORED, "a result restored from the outbox")                                        \
+    X(BACKEND_CRASH, "the backend crashed")                                                        \
+    X(CRASH_AFTER_COMMIT, "the backend crashed between commit and link")                           \
+    X(STORE_FAILED, "the store failed a transaction")                                              \
+    X(LINK_RETRIED, "a link attempt failed and was tried again")                                   \
+    X(TEST_TIMED_OUT, "a test timed out at the backend")
+
+enum situation {
+#define SITUATION_VALUE(name, text) SITUATION_##name,
+    SITUATIONS(SITUATION_VALUE)
+#undef SITUATION_VALUE
+        SITUATION_COUNT
+};
+const char *situation_text(enum situation situation);
+
+/* How often things go wrong while they may; chances in a thousand. */
+struct faults {
+    unsigned post_loss;
+    unsigned post_repeat;
+    unsigned cuts; /* per message */
+    unsigned store_failure;
+    unsigned slow_store;
+    unsigned agent_crash; /* per second */
+    unsigned backend_crash;
+    unsigned second_result;
+    unsigned network_ms_max; /* the longest delay of a message */
+};
+
+/* Deliberate bugs, for the proof that a run would find them. All off in every other run. */
+#define MUTANTS(X)                                                                                 \
+    X(NO_RESULT_POINT, "no-result-point", "point 1 is never tried")                                \
+    X(NO_INGEST_POINT, "no-ingest-point", "point 2 is never tried")                                \
+    X(NO_SWEEPER, "no-sweeper", "what both points left stays")                                     \
+    X(RESULT_LINK_EARLY, "result-link-early", "point 1 is tried before its commit")                \
+    X(SPAN_LINK_EARLY, "span-link-early", "point 2 is tried before its commit")                    \
+    X(FIRST_SPAN_ONLY, "first-span-only", "the first span of a POST decides for all")              \
+    X(LINK_MOVES, "link-moves", "the UPDATE has no IS NULL")                                       \
+    X(LAST_RESULT_WINS, "last-result-wins", "a later result becomes the canonical one")            \
+    X(KEY_WITHOUT_CONFIGURATION, "key-without-configuration",                                      \
+      "the link ignores the configuration")                                                        \
+    X(KEY_WITHOUT_TEST, "key-without-test", "the link ignores the test")                           \
+    X(SPANS_STORED_TWICE, "spans-stored-twice", "a repeated POST is stored again")                 \
+    X(POST_ACKED_EARLY, "post-acked-early", "200 is answered before the commit")                   \
+    X(RESULT_ACKED_EARLY, "result-acked-early", "a result is acknowledged before its commit")      \
+    X(OUTBOX_FORGETS, "outbox-forgets", "the outbox drops a result once it is written")            \
+    X(STALE_CLOSE, "stale-close", "the end of a stale connection removes the live route")          \
+    X(RECEIPT_UNCOUNTED, "receipt-uncounted", "duplicates are missing from the ledger")
+
+enum mutant {
+    MUTANT_NONE,
+#define MUTANT_VALUE(name, id, text) MUTANT_##name,
+    MUTANTS(MUTANT_VALUE)
+#undef MUTANT_VALUE
+        MUTANT_COUNT
+};
+const char *mutant_id(enum mutant mutant);
+const char *mutant_text(enum mutant mutant);
+
+struct world;
+/* `dead`: the owner has crashed since; only free what `user` owns. */
+typedef void (*world_fn)(struct world *w, void *user, bool dead);
+
+struct event_slot {
+    uint64_t at_ns;
+    uint64_t order;
+    world_fn run;
+    void *user;
+    const uint64_t *life; /* of the owner; NULL: nobody's */
+    uint64_t life_then;
+};
+
+struct world {
+    uint64_t now_ns;
+    struct random_seeded seeded;
+    struct random_source random;
+    struct faults faults;
+    bool calm; /* nothing goes wrong any more */
+    enum mutant mutant;
+    struct event_slot *heap; /* owned */
+    size_t count;
+    size_t capacity;
+    uint64_t orders;
+    uint64_t visited; /* situations, one bit each */
+    char violation[512];
+    FILE *log; /* NULL: none; borrowed */
+    uint64_t log_hash;
+    uint64_t steps;
+};
+
+enum { WORLD_WALL_BASE_S = 1767225600 }; /* 2026-01-01 */
+
+void world_init(struct world *w, uint64_t seed, enum mutant mutant, FILE *log);
+/* Runs nothing: what is left is told that it is dead. */
+void world_deinit(struct world *w);
+
+void world_after(struct world *w, uint64_t delay_ns, world_fn run, void *user,
+                 const uint64_t *life);
+/* The next event; false when there is none before `until_ns`. */
+bool world_step(struct world *w, uint64_t until_ns);
+uint64_t world_wall_ns(const struct world *w);
+
+uint64_t world_random(struct world *w);
+/* Uniform in low … high. */
+uint64_t world_between(struct world *w, uint64_t low, uint64_t high);
+/* Chance in a thousand; never while calm. */
+bool world_fault(struct world *w, unsigned per_mille);
+bool world_is_mutant(const struct world *w, enum mutant mutant);
+
+void world_visit(struct world *w, enum situation situation);
+/* Keeps the first one. */
+void world_violate(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void world_log(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

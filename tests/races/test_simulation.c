@@ -1,0 +1,153 @@
+/* The simulation itself: that it repeats, that it holds, that it would notice. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "simulate.h"
+#include "simulation/memory_store.h"
+
+enum { FEW_RUNS = 40, SQLITE_RUNS = 20 };
+
+static char *logged_run(uint64_t seed, uint64_t *out_hash)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *log = open_memstream(&text, &size);
+    const struct simulation_options options = {.seed = seed, .log = log};
+    struct simulation_outcome outcome;
+    struct store *store = memory_store_open(MUTANT_NONE);
+    simulation_run(&options, store, &outcome);
+    store_close(store);
+    assert_int_equal(fclose(log), 0);
+    *out_hash = outcome.log_hash;
+    return text;
+}
+
+static void given_a_seed_when_run_again_then_the_same_log_byte_for_byte(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= FEW_RUNS; seed++) {
+        uint64_t first_hash = 0, second_hash = 0;
+        char *first = logged_run(seed, &first_hash);
+        char *second = logged_run(seed, &second_hash);
+        assert_true(strlen(first) > 1000);
+        assert_string_equal(first, second);
+        assert_true(first_hash == second_hash);
+        free(first);
+        free(second);
+    }
+}
+
+static void given_two_seeds_when_run_then_different_logs(void **state)
+{
+    (void)state;
+    uint64_t first_hash = 0, second_hash = 0;
+    free(logged_run(1, &first_hash));
+    free(logged_run(2, &second_hash));
+    assert_true(first_hash != second_hash);
+}
+
+static void assert_green(const struct simulate_tally *t, uint64_t runs)
+{
+    if (t->violation[0])
+        fail_msg("seed %llu: %s", (unsigned long long)t->violating_seed, t->violation);
+    assert_int_equal(t->runs, runs);
+}
+
+static void given_the_design_when_simulated_then_no_violation_and_every_situation(void **state)
+{
+    (void)state;
+    const struct simulate_options options = {.seed = 1, .runs = SIMULATE_COVERED_RUNS};
+    struct simulate_tally t;
+    simulate_runs(&options, &t);
+    assert_green(&t, SIMULATE_COVERED_RUNS);
+    for (int i = 0; i < SITUATION_COUNT; i++) {
+        if (t.visits[i] == 0)
+            fail_msg("never visited: %s", situation_text((enum situation)i));
+    }
+}
+
+static void given_sqlite_when_simulated_then_no_violation(void **state)
+{
+    (void)state;
+    const struct simulate_options options = {.seed = 1, .runs = SQLITE_RUNS, .sqlite = true};
+    struct simulate_tally t;
+    simulate_runs(&options, &t);
+    assert_green(&t, SQLITE_RUNS);
+}
+
+static void given_no_faults_when_simulated_then_the_sweeper_has_nothing_to_do(void **state)
+{
+    (void)state;
+    struct simulate_options options = {.seed = 1, .runs = FEW_RUNS};
+    struct simulate_tally t;
+    assert_true(simulate_faults_known("none", &options.faults));
+    simulate_runs(&options, &t);
+    assert_green(&t, FEW_RUNS);
+    assert_int_equal(t.visits[SITUATION_SWEPT], 0);
+    assert_int_equal(t.visits[SITUATION_BACKEND_CRASH], 0);
+    assert_int_equal(t.orphaned, 0);
+    assert_int_equal(t.undeliverable, 0);
+}
+
+/* Found by the simulation: a restarted backend neither takes up its runs again nor acknowledges
+ * results of calls that it forgot. Whoever mends it has to turn this test round. */
+static void given_backend_crashes_when_restarted_then_its_calls_are_forgotten(void **state)
+{
+    (void)state;
+    static const struct faults crashes = {.backend_crash = 60, .network_ms_max = 10};
+    const struct simulate_options options = {.seed = 1, .runs = FEW_RUNS, .faults = &crashes};
+    struct simulate_tally t;
+    simulate_runs(&options, &t);
+    assert_green(&t, FEW_RUNS);
+    assert_true(t.visits[SITUATION_BACKEND_CRASH] > 0);
+    assert_true(t.orphaned > 0);
+    assert_true(t.undeliverable > 0);
+}
+
+static void given_each_mutant_when_simulated_then_it_is_found(void **state)
+{
+    (void)state;
+    for (int m = MUTANT_NONE + 1; m < MUTANT_COUNT; m++) {
+        const struct simulate_options options = {
+            .seed = 1, .runs = SIMULATE_MUTANT_RUNS, .mutant = (enum mutant)m};
+        struct simulate_tally t;
+        simulate_runs(&options, &t);
+        if (!t.violated)
+            fail_msg("%s is not found", mutant_id((enum mutant)m));
+    }
+}
+
+static void given_names_when_looked_up_then_known_or_refused(void **state)
+{
+    (void)state;
+    enum mutant mutant = MUTANT_NONE;
+    const struct faults *faults = NULL;
+    assert_true(simulate_mutant_known("no-sweeper", &mutant));
+    assert_int_equal(mutant, MUTANT_NO_SWEEPER);
+    assert_false(simulate_mutant_known("no-such", &mutant));
+    assert_true(simulate_faults_known("mix", &faults));
+    assert_null(faults);
+    assert_false(simulate_faults_known("some", &faults));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(given_a_seed_when_run_again_then_the_same_log_byte_for_byte),
+        cmocka_unit_test(given_two_seeds_when_run_then_different_logs),
+        cmocka_unit_test(given_the_design_when_simulated_then_no_violation_and_every_situation),
+        cmocka_unit_test(given_sqlite_when_simulated_then_no_violation),
+        cmocka_unit_test(given_no_faults_when_simulated_then_the_sweeper_has_nothing_to_do),
+        cmocka_unit_test(given_backend_crashes_when_restarted_then_its_calls_are_forgotten),
+        cmocka_unit_test(given_each_mutant_when_simulated_then_it_is_found),
+        cmocka_unit_test(given_names_when_looked_up_then_known_or_refused),
+    };
+    return cmocka_run_group_tests_name("simulation", tests, NULL, NULL);
+}
