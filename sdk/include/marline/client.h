@@ -89,6 +89,10 @@ MARLINE_API void marline_client_destroy(marline_client *client);
 MARLINE_API marline_status marline_client_add_endpoint(marline_client *client,
                                                        const marline_endpoint *endpoint,
                                                        marline_error *error);
+/* As for endpoints. */
+MARLINE_API marline_status marline_client_add_metric(marline_client *client,
+                                                     const marline_metric *metric,
+                                                     marline_error *error);
 /* Running invocations of it end as they would have. MARLINE_ENOTFOUND. */
 MARLINE_API marline_status marline_client_remove_endpoint(marline_client *client, const char *name);
 /* Adds every endpoint declared with MARLINE_ENDPOINT so far that is not in the client yet. */

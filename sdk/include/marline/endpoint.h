@@ -108,6 +108,28 @@ MARLINE_API marline_status marline_output_json(marline_call *call, const char *j
 MARLINE_API marline_status marline_fail(marline_call *call, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* ---- metrics: functions that rate the output of a test ---- */
+
+/* The handler finds `input` and `output` among its inputs, and the two others where it wants them,
+ * and ends with a score. */
+typedef struct marline_metric {
+    size_t size;                /* sizeof(marline_metric) */
+    const char *name;           /* required: as an endpoint's */
+    marline_handler_fn handler; /* required */
+    void *user;                 /* handed to the handler */
+    const char *description;    /* optional */
+    const char *score_type;     /* optional: NULL = "numeric"; "binary", "categorical" */
+    bool wants_expected_output;
+    bool wants_context;
+} marline_metric;
+
+/* Each returns MARLINE_OK; the last call wins; none made = null. */
+MARLINE_API marline_status marline_score_number(marline_call *call, double score);
+MARLINE_API marline_status marline_score_text(marline_call *call, const char *score);
+MARLINE_API marline_status marline_score_bool(marline_call *call, bool score);
+/* Anything that explains the score: a JSON object, which is checked. */
+MARLINE_API marline_status marline_score_details_json(marline_call *call, const char *json);
+
 /* ---- about the call ---- */
 
 MARLINE_API const char *marline_call_invocation_id(const marline_call *call);

@@ -32,6 +32,8 @@ void marline__call_deinit(struct marline_call *call)
     }
     marline__buffer_deinit(&call->inputs);
     marline__memory_free(call->output);
+    marline__memory_free(call->score);
+    marline__memory_free(call->details);
     marline__memory_free(call->error);
 }
 
@@ -230,15 +232,16 @@ const char *marline_call_parameters_json(marline_call *call)
 
 /* ---- output ---- */
 
-static marline_status set_output(marline_call *call, struct buffer *json)
+/* Replaces a text of the call by the JSON in the buffer. */
+static marline_status set_json(marline_call *call, char **slot, struct buffer *json)
 {
     char *text = marline__buffer_take(json);
     if (!text) {
         marline__call_fail(call, "out_of_memory", "out of memory");
         return MARLINE_ENOMEM;
     }
-    marline__memory_free(call->output);
-    call->output = text;
+    marline__memory_free(*slot);
+    *slot = text;
     return MARLINE_OK;
 }
 
@@ -250,7 +253,7 @@ static marline_status set_text_output(marline_call *call, struct slice text)
     marline__json_begin_object(&w);
     marline__json_member_string(&w, "output", text);
     marline__json_end_object(&w);
-    return set_output(call, &json);
+    return set_json(call, &call->output, &json);
 }
 
 marline_status marline_output_text(marline_call *call, const char *text)
@@ -289,7 +292,47 @@ marline_status marline_output_json(marline_call *call, const char *json)
         return MARLINE_EINVAL;
     }
     marline__buffer_append_text(&copy, json);
-    return set_output(call, &copy);
+    return set_json(call, &call->output, &copy);
+}
+
+/* ---- scores ---- */
+
+marline_status marline_score_number(marline_call *call, double score)
+{
+    struct buffer json = BUFFER_INIT;
+    struct json_writer w;
+    marline__json_writer_init(&w, &json);
+    marline__json_double(&w, score);
+    return set_json(call, &call->score, &json);
+}
+
+marline_status marline_score_text(marline_call *call, const char *score)
+{
+    struct buffer json = BUFFER_INIT;
+    struct json_writer w;
+    marline__json_writer_init(&w, &json);
+    marline__json_text(&w, score);
+    return set_json(call, &call->score, &json);
+}
+
+marline_status marline_score_bool(marline_call *call, bool score)
+{
+    struct buffer json = BUFFER_INIT;
+    marline__buffer_append_text(&json, score ? "true" : "false");
+    return set_json(call, &call->score, &json);
+}
+
+marline_status marline_score_details_json(marline_call *call, const char *json)
+{
+    struct buffer copy = BUFFER_INIT;
+    struct json_reader r = reader_of(marline__slice_text(json));
+    if (!json || marline__json_peek(&r) != JSON_OBJECT ||
+        !marline__json_is_valid(marline__slice_text(json), JSON_STRICT)) {
+        marline__call_fail(call, "invalid_output", "the metric's details are not a JSON object");
+        return MARLINE_EINVAL;
+    }
+    marline__buffer_append_text(&copy, json);
+    return set_json(call, &call->details, &copy);
 }
 
 /* ---- about the call ---- */

@@ -14,6 +14,8 @@ struct marline_call {
     struct buffer inputs;             /* the object without reserved keys */
     struct slice parameters;          /* borrowed; the raw object, or empty */
     struct list texts;                /* what input functions returned; freed with the call */
+    char *score;                      /* JSON, of a metric */
+    char *details;                    /* JSON object, of a metric; NULL = {} */
     char *output;                     /* JSON, NULL = null */
     char *error;                      /* NULL = none yet; the first one counts */
     bool failed;                      /* true also when the error's text had no memory */

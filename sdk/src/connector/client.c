@@ -35,6 +35,7 @@ void marline__client_unref(marline_client *client)
         return;
     }
     marline__registry_deinit(&client->registry);
+    marline__registry_deinit(&client->metrics);
     pthread_cond_destroy(&client->shared.changed);
     pthread_mutex_destroy(&client->shared.lock);
     for (size_t i = 0; i < 3; i++) {
@@ -66,6 +67,19 @@ marline_status marline_client_add_endpoint(marline_client *client, const marline
         return marline__client_refuse(error, MARLINE_EINVAL, "client is NULL");
     }
     marline_status status = marline__registry_add(&client->registry, endpoint, error);
+    if (status == MARLINE_OK) {
+        tell_endpoints_changed(client);
+    }
+    return status;
+}
+
+marline_status marline_client_add_metric(marline_client *client, const marline_metric *metric,
+                                         marline_error *error)
+{
+    if (!client) {
+        return marline__client_refuse(error, MARLINE_EINVAL, "client is NULL");
+    }
+    marline_status status = marline__registry_add_metric(&client->metrics, metric, error);
     if (status == MARLINE_OK) {
         tell_endpoints_changed(client);
     }

@@ -142,8 +142,7 @@ static void report_lost(struct restoration *r, struct lost *lost)
     struct session_trace trace = {"", 0, false};
     struct session_job *request = lost->request;
     const struct message_test_context *test = &request->test.test;
-    struct slice id =
-        request->is_metric ? request->metric.metric_run_id : request->test.invocation_id;
+    struct slice id = request->test.invocation_id;
     char *id_copy = marline__memory_slice(id);
     id.data = id_copy;
     bool is_metric = request->is_metric;

@@ -78,10 +78,9 @@ static void work(struct worker_job *job, bool canceled)
 
 /* ---- what the session asks; loop thread ---- */
 
-static bool find_endpoint(void *user, struct slice name, struct session_endpoint *out)
+static bool find_in(struct registry *registry, struct slice name, struct session_endpoint *out)
 {
-    marline_client *client = user;
-    struct endpoint *endpoint = marline__registry_find(&client->registry, name);
+    struct endpoint *endpoint = marline__registry_find(registry, name);
     if (!endpoint) {
         return false;
     }
@@ -90,28 +89,41 @@ static bool find_endpoint(void *user, struct slice name, struct session_endpoint
     return true;
 }
 
+static bool find_endpoint(void *user, struct slice name, struct session_endpoint *out)
+{
+    marline_client *client = user;
+    return find_in(&client->registry, name, out);
+}
+
+static bool find_metric(void *user, struct slice name, struct session_endpoint *out)
+{
+    marline_client *client = user;
+    return find_in(&client->metrics, name, out);
+}
+
 static void write_registration(void *user, struct buffer *functions, struct buffer *metrics)
 {
     marline_client *client = user;
     marline__registry_write(&client->registry, functions);
-    marline__buffer_append_text(metrics, "[]");
+    marline__registry_write(&client->metrics, metrics);
 }
 
-static struct invocation *find_running(marline_client *client, struct slice id)
+static struct invocation *find_running(marline_client *client, struct slice id, bool is_metric)
 {
     LIST_EACH(&client->loop.running, node)
     {
         struct invocation *i = LIST_ENTRY(node, struct invocation, running);
-        if (marline__slice_equal(id, i->request->test.invocation_id)) {
+        if (i->request->is_metric == is_metric &&
+            marline__slice_equal(id, i->request->test.invocation_id)) {
             return i;
         }
     }
     return NULL;
 }
 
-static void describe(void *user, struct slice id, struct session_trace *out)
+static void describe(void *user, const struct ledger_record *record, struct session_trace *out)
 {
-    const struct invocation *i = find_running(user, id);
+    const struct invocation *i = find_running(user, record->id, record->is_metric);
     if (i) {
         marline__invocation_describe(i, out);
     }
@@ -120,6 +132,7 @@ static void describe(void *user, struct slice id, struct session_trace *out)
 struct session_host marline__client_host(marline_client *client)
 {
     struct session_host host = {.find_endpoint = find_endpoint,
+                                .find_metric = find_metric,
                                 .write_registration = write_registration,
                                 .describe = describe,
                                 .user = client};
@@ -174,25 +187,31 @@ static void publish_state(marline_client *client, const struct session_action *a
 }
 
 /* The work cannot even begin: the session hears so at once. */
-static void answer_unstarted(marline_client *client, struct slice id, const char *why)
+static void answer_unstarted(marline_client *client, const struct session_action *action,
+                             const char *why)
 {
-    const struct message_test_result result = {.invocation_id = id,
-                                               .error = marline__slice_text(why)};
-    marline__session_finished(client->loop.session, marline__client_now(), &result);
+    struct slice error = marline__slice_text(why);
+    if (action->is_metric) {
+        const struct message_metric_result result = {.metric_run_id = action->id, .error = error};
+        marline__session_metric_finished(client->loop.session, marline__client_now(), &result);
+    } else {
+        const struct message_test_result result = {.invocation_id = action->id, .error = error};
+        marline__session_finished(client->loop.session, marline__client_now(), &result);
+    }
 }
 
 static void invoke(marline_client *client, const struct session_action *action)
 {
-    struct endpoint *endpoint =
-        marline__registry_find(&client->registry, action->job->test.function_name);
+    struct registry *registry = action->is_metric ? &client->metrics : &client->registry;
+    struct endpoint *endpoint = marline__registry_find(registry, action->job->test.function_name);
     if (!endpoint) {
         marline__session_job_free(action->job);
-        answer_unstarted(client, action->id, "the endpoint was removed meanwhile");
+        answer_unstarted(client, action, "the endpoint was removed meanwhile");
         return;
     }
     struct invocation *i = marline__invocation_create(action->job, endpoint);
     if (!i) {
-        answer_unstarted(client, action->id, "the agent is out of memory");
+        answer_unstarted(client, action, "the agent is out of memory");
         return;
     }
     i->owner = client;
@@ -203,7 +222,7 @@ static void invoke(marline_client *client, const struct session_action *action)
         marline__list_remove(&i->running);
         marline__invocation_destroy(i);
         marline__client_unref(client);
-        answer_unstarted(client, action->id, "the agent could not start a thread for it");
+        answer_unstarted(client, action, "the agent could not start a thread for it");
     }
 }
 
@@ -221,7 +240,7 @@ static void perform(marline_client *client, const struct session_action *action)
         invoke(client, action);
         break;
     case SESSION_CANCEL:
-        i = find_running(client, action->id);
+        i = find_running(client, action->id, action->is_metric);
         if (i) {
             marline__invocation_cancel(i, action->text, action->late);
         }
@@ -232,16 +251,27 @@ static void perform(marline_client *client, const struct session_action *action)
     }
 }
 
+static void report_result(marline_client *client, struct invocation *i)
+{
+    if (i->request->is_metric) {
+        struct message_metric_result result;
+        marline__invocation_metric_result(i, &result);
+        marline__session_metric_finished(client->loop.session, marline__client_now(), &result);
+    } else {
+        struct session_trace trace;
+        struct message_test_result result;
+        marline__invocation_result(i, &trace, &result);
+        marline__session_finished(client->loop.session, marline__client_now(), &result);
+    }
+}
+
 static void settle_done(marline_client *client, struct list *done)
 {
     struct list *node;
     while ((node = marline__list_pop_front(done)) != NULL) {
         struct invocation *i = LIST_ENTRY(node, struct invocation, done);
-        struct session_trace trace;
-        struct message_test_result result;
-        marline__invocation_result(i, &trace, &result);
         marline__list_remove(&i->running);
-        marline__session_finished(client->loop.session, marline__client_now(), &result);
+        report_result(client, i);
         marline__invocation_destroy(i);
         marline__client_unref(client);
     }

@@ -192,6 +192,7 @@ static marline_client *new_client(void)
     }
     atomic_init(&client->references, 1);
     marline__registry_init(&client->registry);
+    marline__registry_init(&client->metrics);
     marline__list_init(&client->loop.running);
     marline__list_init(&client->shared.done);
     struct uuid id = marline__uuid_random(marline__random_system());

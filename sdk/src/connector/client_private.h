@@ -36,6 +36,7 @@ struct marline_client {
     marline_client_event_fn on_event;
     void *user;
     struct registry registry;
+    struct registry metrics;
     struct session_host host;
     struct session_options session_options;
     char *outbox_path; /* NULL = results are kept in memory */

@@ -245,9 +245,9 @@ static void fail_span(marline_span *span, const char *type, const char *text)
 
 static void describe_output(struct invocation *i)
 {
+    const char *result = i->request->is_metric ? i->call.score : i->call.output;
     struct buffer text = BUFFER_INIT;
-    marline__span_text_result(i->call.output ? marline__slice_text(i->call.output) : SLICE("null"),
-                              &text);
+    marline__span_text_result(marline__slice_text(result ? result : "null"), &text);
     struct slice whole = marline__buffer_slice(&text);
     if (marline__span_text_cut(whole, SPAN_TEXT_MAX).size == whole.size) {
         marline_span_set_string(&i->span, "function.result", string_of(whole));
@@ -340,6 +340,22 @@ void marline__invocation_result(struct invocation *i, struct session_trace *trac
     marline__invocation_describe(i, trace);
     out->trace_id = trace->trace_id[0] ? marline__slice_text(trace->trace_id) : SLICE_EMPTY;
     out->span_count = trace->span_count;
+}
+
+void marline__invocation_metric_result(const struct invocation *i,
+                                       struct message_metric_result *out)
+{
+    *out = (struct message_metric_result){
+        .metric_run_id = i->request->test.invocation_id,
+        .success = !i->call.failed,
+        .duration_ms = i->duration_ms,
+    };
+    if (i->call.failed) {
+        out->error = i->call.error ? marline__slice_text(i->call.error) : SLICE("out of memory");
+    } else {
+        out->score = marline__slice_text(i->call.score);
+        out->details = marline__slice_text(i->call.details);
+    }
 }
 
 void marline__invocation_report_lost(struct session_job *request, marline_tracer *tracer,

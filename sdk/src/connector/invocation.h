@@ -51,6 +51,9 @@ void marline__invocation_skip(struct invocation *i);
 void marline__invocation_result(struct invocation *i, struct session_trace *trace,
                                 struct message_test_result *out);
 
+void marline__invocation_metric_result(const struct invocation *i,
+                                       struct message_metric_result *out);
+
 /* Makes the span of an invocation whose execution nobody saw end: from start_unix_ns to now,
  * failed. Takes the request. */
 void marline__invocation_report_lost(struct session_job *request, marline_tracer *tracer,

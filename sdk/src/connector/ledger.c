@@ -24,7 +24,9 @@ struct session_job *marline__session_job_create(struct slice text)
     }
     job->is_metric = message.type == MESSAGE_EXECUTE_METRIC;
     if (job->is_metric) {
-        job->metric = message.execute_metric;
+        job->test.invocation_id = message.execute_metric.metric_run_id;
+        job->test.function_name = message.execute_metric.metric_name;
+        job->test.inputs = message.execute_metric.inputs;
     } else {
         job->test = message.execute_test;
     }

@@ -37,10 +37,8 @@ struct session_job {
     char *text;
     struct buffer scratch;
     bool is_metric;
-    union {
-        struct message_execute_test test;
-        struct message_execute_metric metric;
-    };
+    /* Of a metric: its id, name and inputs, under the names that a test has for them. */
+    struct message_execute_test test;
     uint64_t endpoint; /* as the host named it */
 };
 

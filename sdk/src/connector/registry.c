@@ -174,6 +174,39 @@ static bool copy_required(const marline_endpoint *from, struct endpoint *to)
     return true;
 }
 
+static void write_metric_metadata(const marline_metric *m, struct json_writer *w)
+{
+    marline__json_begin_object(w);
+    marline__json_member_text(w, "score_type", m->score_type ? m->score_type : "numeric");
+    marline__json_member_text(w, "description", m->description ? m->description : "");
+    marline__json_member_text(w, "class_name", m->name);
+    marline__json_end_object(w);
+}
+
+static bool write_metric_entry(const marline_metric *m, struct buffer *out)
+{
+    struct json_writer w;
+    marline__json_writer_init(&w, out);
+    marline__json_begin_object(&w);
+    marline__json_member_text(&w, "name", m->name);
+    marline__json_key(&w, "parameters");
+    marline__json_begin_array(&w);
+    marline__json_text(&w, "input");
+    marline__json_text(&w, "output");
+    if (m->wants_expected_output) {
+        marline__json_text(&w, "expected_output");
+    }
+    if (m->wants_context) {
+        marline__json_text(&w, "context");
+    }
+    marline__json_end_array(&w);
+    marline__json_member_text(&w, "return_type", "MetricResult");
+    marline__json_key(&w, "metadata");
+    write_metric_metadata(m, &w);
+    marline__json_end_object(&w);
+    return !out->failed;
+}
+
 static struct endpoint *copy_endpoint(const marline_endpoint *from)
 {
     struct endpoint *to = marline__memory_zeroed(sizeof *to);
@@ -224,6 +257,32 @@ static bool append(struct registry *registry, struct endpoint *endpoint)
     return true;
 }
 
+/* Takes the copy; NULL: it could not be made. */
+static marline_status insert(struct registry *registry, struct endpoint *copy, marline_error *error)
+{
+    if (!copy) {
+        return refuse(error, MARLINE_ENOMEM, "out of memory");
+    }
+    marline_status status = MARLINE_OK;
+    pthread_mutex_lock(&registry->lock);
+    if (index_of(registry, marline__slice_text(copy->name)) < registry->count) {
+        status = MARLINE_EINVAL;
+    } else if (registry->count >= ENDPOINTS_MAX) {
+        status = MARLINE_EFULL;
+    } else if (!append(registry, copy)) {
+        status = MARLINE_ENOMEM;
+    }
+    pthread_mutex_unlock(&registry->lock);
+    if (status != MARLINE_OK) {
+        (void)refuse(error, status,
+                     status == MARLINE_EINVAL ? "an endpoint named '%s' is registered already"
+                                              : "no room for endpoint '%s'",
+                     copy->name);
+        marline__endpoint_unref(copy);
+    }
+    return status;
+}
+
 marline_status marline__registry_add(struct registry *registry, const marline_endpoint *endpoint,
                                      marline_error *error)
 {
@@ -236,27 +295,46 @@ marline_status marline__registry_add(struct registry *registry, const marline_en
     if (status != MARLINE_OK) {
         return status;
     }
-    struct endpoint *copy = copy_endpoint(&known);
-    if (!copy) {
-        return refuse(error, MARLINE_ENOMEM, "out of memory");
+    return insert(registry, copy_endpoint(&known), error);
+}
+
+static struct endpoint *copy_metric(const marline_metric *from)
+{
+    struct endpoint *to = marline__memory_zeroed(sizeof *to);
+    if (!to) {
+        return NULL;
     }
-    pthread_mutex_lock(&registry->lock);
-    if (index_of(registry, marline__slice_text(copy->name)) < registry->count) {
-        status = MARLINE_EINVAL;
-    } else if (registry->count >= ENDPOINTS_MAX) {
-        status = MARLINE_EFULL;
-    } else if (!append(registry, copy)) {
-        status = MARLINE_ENOMEM;
+    atomic_init(&to->references, 1);
+    to->registration = BUFFER_INIT;
+    to->name = marline__memory_text(from->name);
+    to->handler = from->handler;
+    to->user = from->user;
+    if (!to->name || !write_metric_entry(from, &to->registration)) {
+        marline__endpoint_unref(to);
+        return NULL;
     }
-    pthread_mutex_unlock(&registry->lock);
-    if (status == MARLINE_OK) {
-        return status;
+    return to;
+}
+
+marline_status marline__registry_add_metric(struct registry *registry, const marline_metric *metric,
+                                            marline_error *error)
+{
+    static const char *const types[] = {"numeric", "binary", "categorical"};
+    if (!metric || metric->size < sizeof *metric) {
+        return refuse(error, MARLINE_EINVAL, "a metric needs its size member set");
     }
-    marline__endpoint_unref(copy);
-    return refuse(error, status,
-                  status == MARLINE_EINVAL ? "an endpoint named '%s' is registered already"
-                                           : "no room for endpoint '%s'",
-                  known.name);
+    const marline_endpoint same = {.name = metric->name, .handler = metric->handler};
+    marline_status status = check(&same, error);
+    bool known = !metric->score_type;
+    for (size_t i = 0; i < 3 && !known; i++) {
+        known = strcmp(metric->score_type, types[i]) == 0;
+    }
+    if (status == MARLINE_OK && !known) {
+        status = refuse(error, MARLINE_EINVAL,
+                        "metric '%s': score_type '%.40s' is none of numeric, binary, categorical",
+                        metric->name, metric->score_type);
+    }
+    return status == MARLINE_OK ? insert(registry, copy_metric(metric), error) : status;
 }
 
 marline_status marline__registry_remove(struct registry *registry, struct slice name)

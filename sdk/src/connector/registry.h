@@ -1,4 +1,5 @@
-/* The endpoints of one client: looked up by name, and written into the registration. Any thread. */
+/* The endpoints, or the metrics, of one client: looked up by name, and written into the
+ * registration. Any thread. */
 #ifndef MARLINE_CONNECTOR_REGISTRY_H
 #define MARLINE_CONNECTOR_REGISTRY_H
 
@@ -40,12 +41,14 @@ void marline__registry_deinit(struct registry *registry);
  */
 marline_status marline__registry_add(struct registry *registry, const marline_endpoint *endpoint,
                                      marline_error *error);
+marline_status marline__registry_add_metric(struct registry *registry, const marline_metric *metric,
+                                            marline_error *error);
 /* MARLINE_ENOTFOUND. Running invocations of it go on. */
 marline_status marline__registry_remove(struct registry *registry, struct slice name);
 /* Returns a reference; NULL when there is none. */
 struct endpoint *marline__registry_find(struct registry *registry, struct slice name);
 void marline__endpoint_unref(struct endpoint *endpoint);
-/* Appends the JSON array `functions` of wire-protocol §2.3. */
+/* Appends the JSON array `functions` or `metrics` of wire-protocol §2.3. */
 void marline__registry_write(struct registry *registry, struct buffer *out);
 
 #endif

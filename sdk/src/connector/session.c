@@ -361,6 +361,7 @@ static bool next_cancel(struct session *s, struct session_action *out)
         if (r->cancel) {
             out->type = SESSION_CANCEL;
             out->id = r->id;
+            out->is_metric = r->is_metric;
             out->text = r->cancel;
             out->late = r->cancel_late;
             r->cancel = NULL;
@@ -394,6 +395,7 @@ bool marline__session_next_action(struct session *s, uint64_t now, struct sessio
     } else if ((r = marline__session_startable(s)) != NULL) {
         out->type = SESSION_INVOKE;
         out->id = r->id;
+        out->is_metric = r->is_metric;
         out->job = marline__session_begin(s, now, r);
     } else {
         return false;

@@ -76,7 +76,7 @@ struct session_host {
     /* Appends the JSON arrays `functions` and `metrics` of the registration. */
     void (*write_registration)(void *user, struct buffer *functions, struct buffer *metrics);
     /* What is known of the trace of a running invocation. */
-    void (*describe)(void *user, struct slice id, struct session_trace *out);
+    void (*describe)(void *user, const struct ledger_record *record, struct session_trace *out);
     /* The journal, for results that survive a restart. Calls come in the order of events; what they
      * are told must be durable before the next action or text is taken. */
     void (*accepted)(void *user, const struct ledger_record *record, struct slice request);
@@ -114,6 +114,7 @@ struct session_action {
     marline_status status;
     uint16_t code;
     bool late;
+    bool is_metric;
     struct session_job *job;
     struct slice id;  /* this and text: valid until the next call of the session */
     const char *text; /* never NULL */

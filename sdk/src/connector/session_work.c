@@ -68,7 +68,7 @@ static struct session_trace describe(const struct session *s, const struct ledge
 {
     struct session_trace trace = {"", 0, false};
     if (r->state == LEDGER_RUNNING && s->host->describe) {
-        s->host->describe(s->host->user, r->id, &trace);
+        s->host->describe(s->host->user, r, &trace);
     }
     return trace;
 }

@@ -28,9 +28,9 @@ static void write_registration(void *user, struct buffer *functions, struct buff
     marline__buffer_append_text(metrics, "[]");
 }
 
-static void describe(void *user, struct slice id, struct session_trace *out)
+static void describe(void *user, const struct ledger_record *record, struct session_trace *out)
 {
-    (void)id;
+    (void)record;
     *out = ((struct rig *)user)->trace;
 }
 

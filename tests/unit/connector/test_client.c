@@ -468,6 +468,35 @@ static void given_prompt_endpoint_when_result_arrives_then_its_spans_were_export
     assert_int_equal(marline_memory_exporter_count(rig->memory), 3); /* with the next batch */
 }
 
+static marline_status rate(marline_call *call, void *user)
+{
+    (void)user;
+    (void)marline_score_details_json(call, "{\"why\":\"short\"}");
+    return marline_score_number(call, (double)strlen(marline_input_text(call, "output", NULL)));
+}
+
+static void given_metric_when_executed_then_score_and_details(void **state)
+{
+    struct rig *rig = *state;
+    const marline_metric metric = {
+        .size = sizeof metric, .name = "brevity", .handler = rate, .wants_context = true};
+    assert_int_equal(marline_client_add_metric(rig->client, &metric, NULL), MARLINE_OK);
+    assert_int_equal(marline_client_start(rig->client, NULL), MARLINE_OK);
+    assert_has(serve_registration(rig),
+               "\"metrics\":[{\"name\":\"brevity\",\"parameters\":[\"input\",\"output\","
+               "\"context\"],\"return_type\":\"MetricResult\",\"metadata\":{\"score_type\":"
+               "\"numeric\",\"description\":\"\",\"class_name\":\"brevity\"}}]");
+    frame_server_send_text(&rig->server,
+                           "{\"type\":\"execute_metric\",\"metric_run_id\":\"m1\","
+                           "\"metric_name\":\"brevity\",\"inputs\":{\"output\":\"abc\"}}");
+    assert_has(read_text(rig), "{\"type\":\"metric_result\",\"metric_run_id\":\"m1\","
+                               "\"status\":\"success\",\"score\":3.0,"
+                               "\"details\":{\"why\":\"short\"},\"error\":null");
+    frame_server_send_text(&rig->server, "{\"type\":\"execute_metric\",\"metric_run_id\":\"m2\","
+                                         "\"metric_name\":\"brevity\",\"inputs\":{}}");
+    assert_has(read_text(rig), "\"error\":\"input 'output' is missing\"");
+}
+
 /* ---- time ---- */
 
 static void given_handler_over_its_time_then_error_cancel_and_late_return_discarded(void **state)
@@ -654,6 +683,7 @@ int main(void)
         RIGGED(given_trace_context_and_test_when_invoked_then_own_trace_with_link),
         RIGGED(given_trigger_asks_to_continue_when_invoked_then_child_of_the_trigger),
         RIGGED(given_prompt_endpoint_when_result_arrives_then_its_spans_were_exported),
+        RIGGED(given_metric_when_executed_then_score_and_details),
         RIGGED(given_handler_over_its_time_then_error_cancel_and_late_return_discarded),
         RIGGED(given_connection_lost_in_mid_call_then_result_on_the_next_one),
         RIGGED(given_ping_while_handler_runs_then_pong),
