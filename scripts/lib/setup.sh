@@ -3,10 +3,12 @@
 # A script in scripts/ or .ci/ has the project one level above it.
 root=$(cd "$(dirname "$0")/.." && pwd)
 
-# What the programs need to be built, and what their tests need on top.
+# What the programs need to be built and run, what their tests need on top, and what lets the tests that
+# are otherwise skipped run too (PostgreSQL brings a server that starts by itself, so only CI installs it).
 build_packages="gcc libc6-dev cmake ninja-build pkg-config libwebsockets-dev libcurl4-openssl-dev libcjson-dev \
-uuid-dev libsqlite3-dev zlib1g-dev libssl-dev libyaml-dev libmicrohttpd-dev libpq-dev"
+uuid-dev libsqlite3-dev zlib1g-dev libssl-dev libyaml-dev libmicrohttpd-dev libpq-dev ca-certificates"
 test_packages="g++ libcmocka-dev python3 curl procps"
+proof_packages="postgresql spin"
 
 say() {
     if [ -t 2 ] && [ -z "${NO_COLOR:-}" ]; then

@@ -24,7 +24,7 @@ check() {
     "$@" >"$work/out"
     grep -q "^$expect\$" "$work/out" || { echo "unexpected output of $1:"; cat "$work/out"; exit 1; }
 }
-cmake -S "$here/consumer" -B "$work/cmake" -DCMAKE_PREFIX_PATH="$prefix" >"$work/configure.log"
+cmake -G Ninja -S "$here/consumer" -B "$work/cmake" -DCMAKE_PREFIX_PATH="$prefix" >"$work/configure.log"
 cmake --build "$work/cmake" >"$work/build.log" || { cat "$work/build.log"; exit 1; }
 check "$work/cmake/consumer_shared"
 check "$work/cmake/consumer_static"
