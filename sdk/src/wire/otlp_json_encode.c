@@ -273,7 +273,7 @@ static void write_status(struct output *o, const marline_span_data *span)
         return;
     }
     if (span->status != MARLINE_SPAN_STATUS_UNSET) {
-        output_bytes(o, ",\"code\":" + !message, message ? 8 : 7);
+        output_bytes(o, message ? ",\"code\":" : "\"code\":", message ? 8 : 7);
         output_byte(o, (char)('0' + span->status));
     }
     output_byte(o, '}');
