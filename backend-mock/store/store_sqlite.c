@@ -1,38 +1,43 @@
-/* The store on SQLite: a file in WAL mode, or memory.
+/* The SQLite driver: a file in WAL mode, or memory.
  *
  * Durable: synchronous=FULL, so COMMIT returns after the log is on disk, and what was acknowledged
- * survives kill -9 and a power cut. One writer connection under a mutex, a few reader connections
- * beside it; each reads a snapshot and never waits for the writer. In memory there is a single
- * connection, and reads take turns with writes. This file: opening, connections, statements,
- * errors. The SQL is in the files beside it. */
-#include "store/store_sqlite.h"
-
-#include <assert.h>
-#include <inttypes.h>
-#include <stdarg.h>
+ * survives kill -9 and a power cut. Reader connections see a snapshot each and never wait for the
+ * writer. In memory there is a single connection, and reads take turns with writes. */
+#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/alloc.h"
 #include "store/open.h"
+#include "store/store_sql.h"
 
-/* ---- errors ---- */
+enum { BUSY_TIMEOUT_MS = 2000 }; /* another process may hold the file that long */
 
-enum store_status error_set(struct store_error *error, enum store_status status, const char *format,
-                            ...)
+struct sqlite_connection {
+    struct sql_connection base;
+    sqlite3 *db;
+};
+
+struct sqlite_statement {
+    struct sql_statement base;
+    sqlite3_stmt *handle;
+};
+
+static sqlite3_stmt *handle_of(struct sql_statement *s)
 {
-    va_list arguments;
-    va_start(arguments, format);
-    error->status = status;
-    (void)vsnprintf(error->text, sizeof error->text, format, arguments);
-    va_end(arguments);
-    return status;
+    return ((struct sqlite_statement *)s)->handle;
 }
 
-enum store_status connection_failed(struct connection *c, struct store_error *error)
+static sqlite3 *db_of(struct sql_connection *c)
 {
-    const char *detail = sqlite3_errmsg(c->db);
-    switch (sqlite3_errcode(c->db) & 0xff) {
+    return ((struct sqlite_connection *)c)->db;
+}
+
+static enum store_status driver_failed(struct sql_connection *c, struct store_error *error)
+{
+    sqlite3 *db = db_of(c);
+    const char *detail = sqlite3_errmsg(db);
+    switch (sqlite3_errcode(db) & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return error_set(error, STORE_BUSY, "%s is locked by another process", c->name);
@@ -60,7 +65,7 @@ enum store_status connection_failed(struct connection *c, struct store_error *er
         return error_set(error, STORE_BROKEN, "%s is not writable for this user", c->name);
     case SQLITE_IOERR:
         return error_set(error, STORE_BUSY, "reading or writing %s failed (%s, code %d)", c->name,
-                         detail, sqlite3_extended_errcode(c->db));
+                         detail, sqlite3_extended_errcode(db));
     default:
         return error_set(error, STORE_BROKEN, "%s: %s", c->name, detail);
     }
@@ -68,273 +73,189 @@ enum store_status connection_failed(struct connection *c, struct store_error *er
 
 /* ---- statements ---- */
 
-static size_t slot_of(const char *text)
+static struct sql_statement *driver_prepare(struct sql_connection *c, const char *text,
+                                            struct store_error *error)
 {
-    return ((uintptr_t)text >> 3) % SQLITE_STATEMENTS_MAX;
-}
-
-sqlite3_stmt *connection_statement(struct connection *c, const char *text,
-                                   struct store_error *error)
-{
-    size_t at = slot_of(text);
-    while (c->statements[at].text && c->statements[at].text != text) {
-        at = (at + 1) % SQLITE_STATEMENTS_MAX;
-        assert(at != slot_of(text)); /* more statements than SQLITE_STATEMENTS_MAX */
+    sqlite3_stmt *handle = NULL;
+    if (sqlite3_prepare_v3(db_of(c), text, -1, SQLITE_PREPARE_PERSISTENT, &handle, NULL) !=
+        SQLITE_OK) {
+        (void)driver_failed(c, error);
+        return NULL;
     }
-    if (!c->statements[at].text) {
-        sqlite3_stmt *statement = NULL;
-        if (sqlite3_prepare_v3(c->db, text, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL) !=
-            SQLITE_OK) {
-            connection_failed(c, error);
-            return NULL;
-        }
-        c->statements[at].text = text;
-        c->statements[at].statement = statement;
-    }
-    return c->statements[at].statement;
+    struct sqlite_statement *s = alloc_zeroed(sizeof *s);
+    s->base.driver = c->driver;
+    s->handle = handle;
+    return &s->base;
 }
 
-enum store_status connection_execute(struct connection *c, const char *script,
-                                     struct store_error *error)
+static void driver_free_statement(struct sql_statement *s)
 {
-    return sqlite3_exec(c->db, script, NULL, NULL, NULL) == SQLITE_OK ? STORE_OK
-                                                                      : connection_failed(c, error);
+    (void)sqlite3_finalize(handle_of(s));
+    marline__memory_free(s);
 }
 
-enum store_status statement_run(struct connection *c, sqlite3_stmt *s, struct store_error *error)
+/* Binding can only fail for a wrong index, which is a bug that the contract suite finds. */
+static void driver_bind_null(struct sql_statement *s, int at, enum sql_type type)
 {
-    int code = SQLITE_ROW;
-    while (code == SQLITE_ROW) {
-        code = sqlite3_step(s);
-    }
-    enum store_status status = code == SQLITE_DONE ? STORE_OK : connection_failed(c, error);
-    (void)sqlite3_reset(s); /* repeats the error of step */
-    return status;
+    (void)type;
+    (void)sqlite3_bind_null(handle_of(s), at);
 }
 
-bool statement_row(struct connection *c, sqlite3_stmt *s, enum store_status *out_status,
-                   struct store_error *error)
+static void driver_bind_int(struct sql_statement *s, int at, int64_t value)
 {
-    int code = sqlite3_step(s);
-    *out_status = STORE_OK;
-    if (code == SQLITE_ROW) {
-        return true;
-    }
-    if (code != SQLITE_DONE) {
-        *out_status = connection_failed(c, error);
-    }
-    (void)sqlite3_reset(s);
-    return false;
+    (void)sqlite3_bind_int64(handle_of(s), at, value);
 }
 
-void bind_uuid(sqlite3_stmt *s, int at, const struct uuid *u)
+static void driver_bind_real(struct sql_statement *s, int at, double value)
 {
-    (void)sqlite3_bind_blob(s, at, u->bytes, sizeof u->bytes, SQLITE_STATIC);
+    (void)sqlite3_bind_double(handle_of(s), at, value);
 }
 
-void bind_uuid_or_null(sqlite3_stmt *s, int at, const struct uuid *u)
+static void driver_bind_bytes(struct sql_statement *s, int at, enum sql_type type,
+                              struct slice value)
 {
-    if (marline__uuid_is_nil(u)) {
-        (void)sqlite3_bind_null(s, at);
+    if (type == SQL_TEXT) {
+        (void)sqlite3_bind_text64(handle_of(s), at, value.data, value.size, SQLITE_STATIC,
+                                  SQLITE_UTF8);
     } else {
-        bind_uuid(s, at, u);
+        (void)sqlite3_bind_blob64(handle_of(s), at, value.data, value.size, SQLITE_STATIC);
     }
 }
 
-void bind_text(sqlite3_stmt *s, int at, struct slice text)
+static enum sql_step driver_step(struct sql_statement *s)
 {
-    if (text.data) {
-        (void)sqlite3_bind_text64(s, at, text.data, text.size, SQLITE_STATIC, SQLITE_UTF8);
-    } else {
-        (void)sqlite3_bind_null(s, at);
-    }
+    int code = sqlite3_step(handle_of(s));
+    return code == SQLITE_ROW ? SQL_ROW : code == SQLITE_DONE ? SQL_DONE : SQL_FAILED;
 }
 
-void bind_int(sqlite3_stmt *s, int at, uint64_t value)
+static void driver_reset(struct sql_statement *s)
 {
-    (void)sqlite3_bind_int64(s, at, (int64_t)value);
+    (void)sqlite3_reset(handle_of(s)); /* repeats the error of step */
 }
 
-void bind_ref(sqlite3_stmt *s, int at, int64_t ref)
+static bool driver_is_null(struct sql_statement *s, int at)
 {
-    if (ref) {
-        (void)sqlite3_bind_int64(s, at, ref);
-    } else {
-        (void)sqlite3_bind_null(s, at);
-    }
+    return sqlite3_column_type(handle_of(s), at) == SQLITE_NULL;
 }
 
-struct uuid column_uuid(sqlite3_stmt *s, int at)
+static int64_t driver_integer(struct sql_statement *s, int at)
 {
-    struct uuid u = {{0}};
-    const void *blob = sqlite3_column_blob(s, at);
-    if (blob && sqlite3_column_bytes(s, at) == (int)sizeof u.bytes) {
-        memcpy(u.bytes, blob, sizeof u.bytes);
-    }
-    return u;
+    return sqlite3_column_int64(handle_of(s), at);
 }
 
-struct slice column_text(sqlite3_stmt *s, int at)
+static double driver_real(struct sql_statement *s, int at)
 {
-    const char *text = (const char *)sqlite3_column_text(s, at);
-    return (struct slice){text, text ? (size_t)sqlite3_column_bytes(s, at) : 0};
+    return sqlite3_column_double(handle_of(s), at);
 }
 
-uint64_t column_int(sqlite3_stmt *s, int at)
+/* Of a TEXT the blob is its UTF-8. An empty value is no NULL. */
+static struct slice driver_bytes(struct sql_statement *s, int at)
 {
-    return (uint64_t)sqlite3_column_int64(s, at);
+    const char *data = sqlite3_column_blob(handle_of(s), at);
+    return (struct slice){data ? data : "", (size_t)sqlite3_column_bytes(handle_of(s), at)};
+}
+
+static size_t driver_changes(struct sql_connection *c)
+{
+    return (size_t)sqlite3_changes64(db_of(c));
+}
+
+static bool driver_in_transaction(struct sql_connection *c)
+{
+    return !sqlite3_get_autocommit(db_of(c));
+}
+
+static enum store_status driver_execute(struct sql_connection *c, const char *script,
+                                        struct store_error *error)
+{
+    return sqlite3_exec(db_of(c), script, NULL, NULL, NULL) == SQLITE_OK ? STORE_OK
+                                                                         : driver_failed(c, error);
 }
 
 /* ---- connections ---- */
 
-static enum store_status connection_open(struct connection *c, const char *path, bool read_only,
-                                         struct store_error *error)
+static void driver_close(struct sql_connection *c)
+{
+    (void)sqlite3_close(db_of(c));
+    marline__memory_free(c);
+}
+
+static void driver_refresh(struct sql_connection *c)
+{
+    (void)c; /* a file is not lost */
+}
+
+static struct sql_connection *driver_open(const char *location, const char *name, bool read_only,
+                                          struct store_error *error);
+
+static const struct sql_driver sqlite_driver = {
+    .dialect = SQL_SQLITE,
+    .begin_write = "BEGIN IMMEDIATE",
+    .begin_read = "BEGIN",
+    .open = driver_open,
+    .close = driver_close,
+    .refresh = driver_refresh,
+    .prepare = driver_prepare,
+    .free_statement = driver_free_statement,
+    .bind_null = driver_bind_null,
+    .bind_int = driver_bind_int,
+    .bind_real = driver_bind_real,
+    .bind_bytes = driver_bind_bytes,
+    .step = driver_step,
+    .reset = driver_reset,
+    .is_null = driver_is_null,
+    .integer = driver_integer,
+    .real = driver_real,
+    .bytes = driver_bytes,
+    .changes = driver_changes,
+    .in_transaction = driver_in_transaction,
+    .execute = driver_execute,
+    .failed = driver_failed,
+};
+
+/* The journal is set after the owner of the file is known: another program's file stays as it is.
+ */
+static struct sql_connection *driver_open(const char *location, const char *name, bool read_only,
+                                          struct store_error *error)
 {
     int flags = SQLITE_OPEN_NOMUTEX |
                 (read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
-    c->name = path;
-    if (sqlite3_open_v2(path, &c->db, flags, NULL) != SQLITE_OK) {
-        return connection_failed(c, error);
-    }
-    (void)sqlite3_extended_result_codes(c->db, 1);
-    (void)sqlite3_busy_timeout(c->db, SQLITE_BUSY_TIMEOUT_MS);
-    return STORE_OK;
-}
-
-static void connection_close(struct connection *c)
-{
-    for (size_t i = 0; i < SQLITE_STATEMENTS_MAX; i++) {
-        (void)sqlite3_finalize(c->statements[i].statement);
-    }
-    (void)sqlite3_close(c->db);
-    memset(c, 0, sizeof *c);
-}
-
-static struct connection *reader_open(struct sqlite_store *store, struct store_error *error)
-{
-    struct connection *c = alloc_zeroed(sizeof *c);
-    if (connection_open(c, store->path, true, error) != STORE_OK) {
-        connection_close(c);
-        marline__memory_free(c);
+    struct sqlite_connection *c = alloc_zeroed(sizeof *c);
+    c->base.driver = &sqlite_driver;
+    c->base.name = name;
+    if (sqlite3_open_v2(location, &c->db, flags, NULL) != SQLITE_OK) {
+        (void)driver_failed(&c->base, error);
+        driver_close(&c->base);
         return NULL;
     }
-    return c;
+    (void)sqlite3_extended_result_codes(c->db, 1);
+    (void)sqlite3_busy_timeout(c->db, BUSY_TIMEOUT_MS);
+    return &c->base;
 }
-
-struct connection *sqlite_reader_take(struct sqlite_store *store, struct store_error *error)
-{
-    if (store->in_memory) {
-        (void)pthread_mutex_lock(&store->writer.mutex);
-        return &store->writer.connection;
-    }
-    struct connection *c = NULL;
-    (void)pthread_mutex_lock(&store->readers.mutex);
-    while (store->readers.idle_count == 0 && store->readers.open_count == SQLITE_READERS_MAX) {
-        (void)pthread_cond_wait(&store->readers.returned, &store->readers.mutex);
-    }
-    if (store->readers.idle_count > 0) {
-        c = store->readers.idle[--store->readers.idle_count];
-    } else {
-        store->readers.open_count++;
-    }
-    (void)pthread_mutex_unlock(&store->readers.mutex);
-    if (c) {
-        return c;
-    }
-    c = reader_open(store, error);
-    if (!c) {
-        (void)pthread_mutex_lock(&store->readers.mutex);
-        store->readers.open_count--;
-        (void)pthread_cond_signal(&store->readers.returned);
-        (void)pthread_mutex_unlock(&store->readers.mutex);
-    }
-    return c;
-}
-
-void sqlite_reader_return(struct sqlite_store *store, struct connection *c)
-{
-    if (store->in_memory) {
-        (void)pthread_mutex_unlock(&store->writer.mutex);
-        return;
-    }
-    (void)pthread_mutex_lock(&store->readers.mutex);
-    store->readers.idle[store->readers.idle_count++] = c;
-    (void)pthread_cond_signal(&store->readers.returned);
-    (void)pthread_mutex_unlock(&store->readers.mutex);
-}
-
-/* ---- opening and closing ---- */
-
-static void sqlite_close(struct store *base)
-{
-    struct sqlite_store *store = (struct sqlite_store *)base;
-    for (size_t i = 0; i < store->readers.idle_count; i++) {
-        connection_close(store->readers.idle[i]);
-        marline__memory_free(store->readers.idle[i]);
-    }
-    connection_close(&store->writer.connection);
-    intern_clear(&store->writer.intern);
-    (void)pthread_mutex_destroy(&store->writer.mutex);
-    (void)pthread_mutex_destroy(&store->readers.mutex);
-    (void)pthread_cond_destroy(&store->readers.returned);
-    marline__memory_free(store->path);
-    marline__memory_free(store);
-}
-
-static enum store_status prepare_writer(struct sqlite_store *store, struct store_error *error)
-{
-    struct connection *c = &store->writer.connection;
-    enum store_status status = connection_open(c, store->path, false, error);
-    if (status == STORE_OK) {
-        status = sqlite_migrate(c, error);
-    }
-    if (status == STORE_OK) {
-        status =
-            connection_execute(c, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", error);
-    }
-    return status;
-}
-
-static const struct store_ops sqlite_ops = {
-    .close = sqlite_close,
-    .write_all = sqlite_write_all,
-    .find_token = sqlite_find_token,
-    .list_projects = sqlite_list_projects,
-    .read_run = sqlite_read_run,
-    .read_timeline = sqlite_read_timeline,
-    .read_run_spans = sqlite_read_run_spans,
-    .read_ledger = sqlite_read_ledger,
-    .waiting_keys = sqlite_waiting_keys,
-    .list_traces = sqlite_list_traces,
-    .read_trace = sqlite_read_trace,
-    .read_metrics = sqlite_read_metrics,
-    .explain_link = sqlite_explain_link,
-    .stale_traces = sqlite_stale_traces,
-};
 
 struct store *store_open_sqlite(const char *path, struct store_error *error)
 {
-    struct sqlite_store *store = alloc_zeroed(sizeof *store);
-    store->base.ops = &sqlite_ops;
-    store->path = alloc_slice(marline__slice_text(path));
-    store->in_memory = strcmp(path, ":memory:") == 0;
-    (void)pthread_mutex_init(&store->writer.mutex, NULL);
-    (void)pthread_mutex_init(&store->readers.mutex, NULL);
-    (void)pthread_cond_init(&store->readers.returned, NULL);
-    if (prepare_writer(store, error) != STORE_OK) {
-        sqlite_close(&store->base);
+    struct store *store =
+        sql_store_open(&sqlite_driver, path, path, strcmp(path, ":memory:") == 0, error);
+    if (!store) {
         return NULL;
     }
-    return &store->base;
+    struct sql_connection *c = ((struct sql_store *)store)->writer.connection;
+    if (driver_execute(c, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", error) !=
+        STORE_OK) {
+        store_close(store);
+        return NULL;
+    }
+    return store;
 }
 
 void sqlite_store_limit_pages(struct store *base, unsigned pages)
 {
-    struct sqlite_store *store = (struct sqlite_store *)base;
+    struct sql_store *store = (struct sql_store *)base;
     char sql[64];
     struct store_error ignored; /* a limit below the present size is raised to it */
     (void)snprintf(sql, sizeof sql, "PRAGMA max_page_count = %u", pages);
     (void)pthread_mutex_lock(&store->writer.mutex);
-    (void)connection_execute(&store->writer.connection, sql, &ignored);
+    (void)driver_execute(store->writer.connection, sql, &ignored);
     (void)pthread_mutex_unlock(&store->writer.mutex);
 }

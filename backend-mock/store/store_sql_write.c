@@ -1,54 +1,54 @@
 /* The SQLite store's transactions, and all writes but spans and links. */
-#include "store/store_sqlite.h"
+#include "store/store_sql.h"
 
 #include <assert.h>
 #include <string.h>
 
 /* ---- projects, tokens, runs ---- */
 
-static enum store_status create_organization(struct connection *c, const struct uuid *id,
+static enum store_status create_organization(struct sql_connection *c, const struct uuid *id,
                                              struct store_error *error)
 {
     static const char sql[] = "INSERT INTO organizations(id) VALUES(?) ON CONFLICT DO NOTHING";
-    sqlite3_stmt *s = connection_statement(c, sql, error);
+    struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
     bind_uuid(s, 1, id);
-    return statement_run(c, s, error);
+    return sql_run(c, s, error);
 }
 
 /* STORE_OK when the project is one of the organization's. */
-static enum store_status check_project(struct connection *c, const struct uuid *organization_id,
+static enum store_status check_project(struct sql_connection *c, const struct uuid *organization_id,
                                        const struct uuid *project_id, struct store_error *error)
 {
     static const char sql[] = "SELECT 1 FROM projects WHERE id = ? AND organization_id = ?";
-    sqlite3_stmt *s = connection_statement(c, sql, error);
+    struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
     bind_uuid(s, 1, project_id);
     bind_uuid(s, 2, organization_id);
     enum store_status status = STORE_OK;
-    if (statement_row(c, s, &status, error)) {
-        (void)sqlite3_reset(s);
+    if (sql_row(c, s, &status, error)) {
+        sql_reset(s);
         return STORE_OK;
     }
     return status == STORE_OK ? error_set(error, STORE_NOT_FOUND, "no such project") : status;
 }
 
-static enum store_status create_project(struct sqlite_store *store, struct store_write *write,
+static enum store_status create_project(struct sql_store *store, struct store_write *write,
                                         struct store_error *error)
 {
     static const char sql[] = "INSERT INTO projects(id, organization_id, name, created_at)"
                               " VALUES(?, ?, ?, ?) ON CONFLICT DO NOTHING";
-    struct connection *c = &store->writer.connection;
+    struct sql_connection *c = store->writer.connection;
     const struct store_create_project *p = &write->create_project;
     enum store_status status = create_organization(c, &p->organization_id, error);
     if (status != STORE_OK) {
         return status;
     }
-    sqlite3_stmt *s = connection_statement(c, sql, error);
+    struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
@@ -56,8 +56,8 @@ static enum store_status create_project(struct sqlite_store *store, struct store
     bind_uuid(s, 2, &p->organization_id);
     bind_text(s, 3, p->name);
     bind_int(s, 4, write->at_unix_ns);
-    status = statement_run(c, s, error);
-    if (status != STORE_OK || sqlite3_changes(c->db) == 1) {
+    status = sql_run(c, s, error);
+    if (status != STORE_OK || sql_changes(c) == 1) {
         return status;
     }
     status = check_project(c, &p->organization_id, &p->project_id, error);
@@ -74,26 +74,26 @@ static uint64_t key_prefix(const uint8_t sha256[32])
     return prefix;
 }
 
-static enum store_status create_token(struct sqlite_store *store, struct store_write *write,
+static enum store_status create_token(struct sql_store *store, struct store_write *write,
                                       struct store_error *error)
 {
     static const char sql[] = "INSERT INTO tokens(key_prefix, key_sha256, organization_id, user_id,"
                               " project_id, name, created_at) VALUES(?, ?, ?, ?, ?, ?, ?)"
                               " ON CONFLICT DO NOTHING";
-    struct connection *c = &store->writer.connection;
+    struct sql_connection *c = store->writer.connection;
     const struct store_create_token *t = &write->create_token;
-    sqlite3_stmt *s = connection_statement(c, sql, error);
+    struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
     bind_int(s, 1, key_prefix(t->key_sha256));
-    (void)sqlite3_bind_blob(s, 2, t->key_sha256, sizeof t->key_sha256, SQLITE_STATIC);
+    bind_blob(s, 2, t->key_sha256, sizeof t->key_sha256);
     bind_uuid(s, 3, &t->organization_id);
     bind_uuid(s, 4, &t->user_id);
     bind_uuid_or_null(s, 5, &t->project_id);
     bind_text(s, 6, t->name);
     bind_int(s, 7, write->at_unix_ns);
-    return statement_run(c, s, error);
+    return sql_run(c, s, error);
 }
 
 static bool digests_equal(const uint8_t *a, const uint8_t *b, size_t size)
@@ -105,21 +105,21 @@ static bool digests_equal(const uint8_t *a, const uint8_t *b, size_t size)
     return difference == 0;
 }
 
-static enum store_status find_token(struct connection *c, const uint8_t key_sha256[32],
+static enum store_status find_token(struct sql_connection *c, const uint8_t key_sha256[32],
                                     struct store_token *out, struct store_error *error)
 {
     static const char sql[] = "SELECT key_sha256, organization_id, user_id, project_id FROM tokens"
                               " WHERE key_prefix = ?";
-    sqlite3_stmt *s = connection_statement(c, sql, error);
+    struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
     bind_int(s, 1, key_prefix(key_sha256));
     enum store_status status = STORE_OK;
     bool found = false;
-    while (statement_row(c, s, &status, error)) {
-        const void *digest = sqlite3_column_blob(s, 0);
-        if (sqlite3_column_bytes(s, 0) == 32 && digests_equal(digest, key_sha256, 32)) {
+    while (sql_row(c, s, &status, error)) {
+        uint8_t digest[32];
+        if (column_blob(s, 0, digest, sizeof digest) && digests_equal(digest, key_sha256, 32)) {
             found = true;
             out->organization_id = column_uuid(s, 1);
             out->user_id = column_uuid(s, 2);
@@ -130,26 +130,26 @@ static enum store_status find_token(struct connection *c, const uint8_t key_sha2
                                        : error_set(error, STORE_NOT_FOUND, "unknown API key");
 }
 
-enum store_status sqlite_find_token(struct store *base, const uint8_t key_sha256[32],
-                                    struct store_token *out, struct store_error *error)
+enum store_status sql_find_token(struct store *base, const uint8_t key_sha256[32],
+                                 struct store_token *out, struct store_error *error)
 {
-    struct sqlite_store *store = (struct sqlite_store *)base;
-    struct connection *c = sqlite_reader_take(store, error);
+    struct sql_store *store = (struct sql_store *)base;
+    struct sql_connection *c = sql_reader_take(store, error);
     if (!c) {
         return error->status;
     }
     enum store_status status = find_token(c, key_sha256, out, error);
-    sqlite_reader_return(store, c);
+    sql_reader_return(store, c);
     return status;
 }
 
-static enum store_status insert_run_test(struct connection *c, const struct uuid *run_id,
+static enum store_status insert_run_test(struct sql_connection *c, const struct uuid *run_id,
                                          size_t position, const struct store_run_test *test,
                                          struct store_error *error)
 {
     static const char sql[] = "INSERT INTO run_tests(run_id, position, test_id, configuration_id,"
                               " function_name, inputs, timeout_ms) VALUES(?, ?, ?, ?, ?, ?, ?)";
-    sqlite3_stmt *s = connection_statement(c, sql, error);
+    struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
@@ -160,21 +160,21 @@ static enum store_status insert_run_test(struct connection *c, const struct uuid
     bind_text(s, 5, test->function_name);
     bind_text(s, 6, test->inputs);
     bind_int(s, 7, test->timeout_ms);
-    return statement_run(c, s, error);
+    return sql_run(c, s, error);
 }
 
-static enum store_status create_run(struct sqlite_store *store, struct store_write *write,
+static enum store_status create_run(struct sql_store *store, struct store_write *write,
                                     struct store_error *error)
 {
     static const char sql[] = "INSERT INTO runs(id, organization_id, project_id, environment,"
                               " concurrency, status, created_at) VALUES(?, ?, ?, ?, ?, ?, ?)";
-    struct connection *c = &store->writer.connection;
+    struct sql_connection *c = store->writer.connection;
     const struct store_create_run *r = &write->create_run;
     enum store_status status = check_project(c, &r->organization_id, &r->project_id, error);
     if (status != STORE_OK) {
         return status;
     }
-    sqlite3_stmt *s = connection_statement(c, sql, error);
+    struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
@@ -185,24 +185,24 @@ static enum store_status create_run(struct sqlite_store *store, struct store_wri
     bind_int(s, 5, r->concurrency);
     bind_int(s, 6, RUN_QUEUED);
     bind_int(s, 7, write->at_unix_ns);
-    status = statement_run(c, s, error);
+    status = sql_run(c, s, error);
     for (size_t i = 0; status == STORE_OK && i < r->test_count; i++) {
         status = insert_run_test(c, &r->run_id, i, &r->tests[i], error);
     }
     return status;
 }
 
-static enum store_status set_run_status(struct sqlite_store *store, struct store_write *write,
+static enum store_status set_run_status(struct sql_store *store, struct store_write *write,
                                         struct store_error *error)
 {
     static const char sql[] =
         "UPDATE runs SET status = ?3,"
-        " started_at = CASE WHEN ?3 = 1 THEN ifnull(started_at, ?4) ELSE started_at END,"
-        " finished_at = CASE WHEN ?3 >= 2 THEN ifnull(finished_at, ?4) ELSE finished_at END"
+        " started_at = CASE WHEN ?3 = 1 THEN coalesce(started_at, ?4) ELSE started_at END,"
+        " finished_at = CASE WHEN ?3 >= 2 THEN coalesce(finished_at, ?4) ELSE finished_at END"
         " WHERE id = ?1 AND organization_id = ?2";
-    struct connection *c = &store->writer.connection;
+    struct sql_connection *c = store->writer.connection;
     const struct store_set_run_status *r = &write->set_run_status;
-    sqlite3_stmt *s = connection_statement(c, sql, error);
+    struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
@@ -210,8 +210,8 @@ static enum store_status set_run_status(struct sqlite_store *store, struct store
     bind_uuid(s, 2, &r->organization_id);
     bind_int(s, 3, r->status);
     bind_int(s, 4, write->at_unix_ns);
-    enum store_status status = statement_run(c, s, error);
-    if (status == STORE_OK && sqlite3_changes(c->db) == 0) {
+    enum store_status status = sql_run(c, s, error);
+    if (status == STORE_OK && sql_changes(c) == 0) {
         return error_set(error, STORE_NOT_FOUND, "no such test run");
     }
     return status;
@@ -219,20 +219,20 @@ static enum store_status set_run_status(struct sqlite_store *store, struct store
 
 /* ---- events and results ---- */
 
-static enum store_status insert_event(struct sqlite_store *store, struct store_write *write,
+static enum store_status insert_event(struct sql_store *store, struct store_write *write,
                                       const struct link_key *key, enum store_event_type type,
                                       struct slice invocation_id, enum result_status result_status,
                                       struct store_error *error)
 {
     static const char sql[] = "INSERT INTO events(context_ref, type, at, invocation_id, status)"
                               " VALUES(?, ?, ?, ?, ?)";
-    struct connection *c = &store->writer.connection;
+    struct sql_connection *c = store->writer.connection;
     int64_t context = 0;
-    enum store_status status = sqlite_context(store, key, &context, error);
+    enum store_status status = sql_context(store, key, &context, error);
     if (status != STORE_OK) {
         return status;
     }
-    sqlite3_stmt *s = connection_statement(c, sql, error);
+    struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
@@ -241,17 +241,17 @@ static enum store_status insert_event(struct sqlite_store *store, struct store_w
     bind_int(s, 3, write->at_unix_ns);
     bind_text(s, 4, invocation_id);
     bind_int(s, 5, result_status);
-    return statement_run(c, s, error);
+    return sql_run(c, s, error);
 }
 
-static enum store_status record_invoked(struct sqlite_store *store, struct store_write *write,
+static enum store_status record_invoked(struct sql_store *store, struct store_write *write,
                                         struct store_error *error)
 {
     return insert_event(store, write, &write->record_invoked.key, EVENT_INVOKED,
                         write->record_invoked.invocation_id, RESULT_PASS, error);
 }
 
-static enum store_status record_received(struct sqlite_store *store, struct store_write *write,
+static enum store_status record_received(struct sql_store *store, struct store_write *write,
                                          struct store_error *error)
 {
     return insert_event(store, write, &write->record_received.key, EVENT_RESULT_RECEIVED,
@@ -259,16 +259,17 @@ static enum store_status record_received(struct sqlite_store *store, struct stor
 }
 
 /* Inserts one row; a conflict, with the canonical index or with the id, inserts nothing. */
-static enum store_status insert_result_row(struct connection *c, const struct store_write *write,
-                                           const struct uuid *id, int64_t context,
-                                           int64_t duplicate_of, struct store_error *error)
+static enum store_status insert_result_row(struct sql_connection *c,
+                                           const struct store_write *write, const struct uuid *id,
+                                           int64_t context, int64_t duplicate_of,
+                                           struct store_error *error)
 {
     static const char sql[] =
         "INSERT INTO results(id, context_ref, duplicate_of, project_id, status, function_name,"
         " output, error, duration_ms, trace_id, span_count, stored_at)"
         " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
     const struct store_insert_result *r = &write->insert_result;
-    sqlite3_stmt *s = connection_statement(c, sql, error);
+    struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
@@ -280,51 +281,51 @@ static enum store_status insert_result_row(struct connection *c, const struct st
     bind_text(s, 6, r->function_name.data ? r->function_name : SLICE(""));
     bind_text(s, 7, r->output.size > 0 ? r->output : SLICE_EMPTY);
     bind_text(s, 8, r->error);
-    (void)sqlite3_bind_double(s, 9, r->duration_ms);
+    bind_double(s, 9, r->duration_ms);
     bind_text(s, 10, r->trace_id);
     bind_int(s, 11, r->span_count);
     bind_int(s, 12, write->at_unix_ns);
-    return statement_run(c, s, error);
+    return sql_run(c, s, error);
 }
 
-static enum store_status find_canonical(struct connection *c, int64_t context, int64_t *out_ref,
+static enum store_status find_canonical(struct sql_connection *c, int64_t context, int64_t *out_ref,
                                         struct uuid *out_id, struct store_error *error)
 {
     static const char sql[] =
         "SELECT ref, id FROM results WHERE context_ref = ? AND duplicate_of IS NULL";
-    sqlite3_stmt *s = connection_statement(c, sql, error);
+    struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
     bind_ref(s, 1, context);
     enum store_status status = STORE_OK;
-    if (!statement_row(c, s, &status, error)) {
+    if (!sql_row(c, s, &status, error)) {
         return status == STORE_OK ? error_set(error, STORE_CONFLICT, "the result's id is taken")
                                   : status;
     }
-    *out_ref = sqlite3_column_int64(s, 0);
+    *out_ref = (int64_t)column_int(s, 0);
     *out_id = column_uuid(s, 1);
-    (void)sqlite3_reset(s);
+    sql_reset(s);
     return STORE_OK;
 }
 
 /* The unique index on canonical results decides who is first; nothing is read beforehand. */
-static enum store_status insert_result(struct sqlite_store *store, struct store_write *write,
+static enum store_status insert_result(struct sql_store *store, struct store_write *write,
                                        struct store_error *error)
 {
-    struct connection *c = &store->writer.connection;
+    struct sql_connection *c = store->writer.connection;
     struct store_insert_result *r = &write->insert_result;
     if (r->key.attempt == 0) {
         return error_set(error, STORE_INVALID, "a result needs the number of its attempt");
     }
     int64_t context = 0;
-    enum store_status status = sqlite_context(store, &r->key, &context, error);
+    enum store_status status = sql_context(store, &r->key, &context, error);
     if (status != STORE_OK) {
         return status;
     }
     struct uuid id = link_key_result_id(&r->key);
     status = insert_result_row(c, write, &id, context, 0, error);
-    r->is_duplicate = status == STORE_OK && sqlite3_changes(c->db) == 0;
+    r->is_duplicate = status == STORE_OK && sql_changes(c) == 0;
     r->result_id = id;
     if (!r->is_duplicate) {
         return status;
@@ -336,14 +337,14 @@ static enum store_status insert_result(struct sqlite_store *store, struct store_
                               : status;
 }
 
-static enum store_status record_rejected(struct sqlite_store *store, struct store_write *write,
+static enum store_status record_rejected(struct sql_store *store, struct store_write *write,
                                          struct store_error *error)
 {
     static const char sql[] = "INSERT INTO posts(organization_id, id, at, received, stored,"
                               " duplicate, rejected) VALUES(?1, ?2, ?3, ?4, 0, 0, ?4)";
-    struct connection *c = &store->writer.connection;
+    struct sql_connection *c = store->writer.connection;
     const struct store_record_rejected *r = &write->record_rejected;
-    sqlite3_stmt *s = connection_statement(c, sql, error);
+    struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
@@ -351,12 +352,12 @@ static enum store_status record_rejected(struct sqlite_store *store, struct stor
     bind_text(s, 2, r->post_id.data ? r->post_id : SLICE(""));
     bind_int(s, 3, write->at_unix_ns);
     bind_int(s, 4, r->spans);
-    return statement_run(c, s, error);
+    return sql_run(c, s, error);
 }
 
 /* ---- the transaction ---- */
 
-typedef enum store_status (*write_fn)(struct sqlite_store *store, struct store_write *write,
+typedef enum store_status (*write_fn)(struct sql_store *store, struct store_write *write,
                                       struct store_error *error);
 
 static const write_fn write_functions[] = {
@@ -367,36 +368,27 @@ static const write_fn write_functions[] = {
     [STORE_RECORD_INVOKED] = record_invoked,
     [STORE_RECORD_RECEIVED] = record_received,
     [STORE_INSERT_RESULT] = insert_result,
-    [STORE_INSERT_SPANS] = sqlite_insert_spans,
+    [STORE_INSERT_SPANS] = sql_insert_spans,
     [STORE_RECORD_REJECTED] = record_rejected,
-    [STORE_LINK] = sqlite_link,
-    [STORE_RECORD_ATTEMPT] = sqlite_record_attempt,
-    [STORE_ENRICH] = sqlite_enrich,
-    [STORE_INDEX_TEXT] = sqlite_index_text,
+    [STORE_LINK] = sql_link,
+    [STORE_RECORD_ATTEMPT] = sql_record_attempt,
+    [STORE_ENRICH] = sql_enrich,
+    [STORE_INDEX_TEXT] = sql_index_text,
 };
 
 /* An error of the database itself rather than of one write: the batch has no future. */
-static bool is_fatal(struct connection *c, enum store_status status)
+static bool is_fatal(struct sql_connection *c, enum store_status status)
 {
     return status == STORE_BUSY || status == STORE_FULL || status == STORE_BROKEN ||
-           sqlite3_get_autocommit(c->db);
+           !c->driver->in_transaction(c);
 }
 
 /* One write under its savepoint. Returns the error of the batch; that of the write is in it. */
-static enum store_status carry_out(struct sqlite_store *store, struct store_write *write,
+static enum store_status carry_out(struct sql_store *store, struct store_write *write,
                                    struct store_error *error)
 {
-    struct connection *c = &store->writer.connection;
-    static const char savepoint[] = "SAVEPOINT one";
-    static const char release[] = "RELEASE one";
-    static const char rollback[] = "ROLLBACK TO one";
-    sqlite3_stmt *begin = connection_statement(c, savepoint, error);
-    sqlite3_stmt *end = connection_statement(c, release, error);
-    sqlite3_stmt *undo = connection_statement(c, rollback, error);
-    if (!begin || !end || !undo) {
-        return error->status;
-    }
-    enum store_status status = statement_run(c, begin, error);
+    struct sql_connection *c = store->writer.connection;
+    enum store_status status = sql_execute(c, "SAVEPOINT one", error);
     if (status != STORE_OK) {
         return status;
     }
@@ -408,46 +400,40 @@ static enum store_status carry_out(struct sqlite_store *store, struct store_writ
             *error = write->outcome;
             return status;
         }
-        status = statement_run(c, undo, error);
+        status = sql_execute(c, "ROLLBACK TO SAVEPOINT one", error);
         if (status != STORE_OK) {
             return status;
         }
     }
-    return statement_run(c, end, error);
+    return sql_execute(c, "RELEASE SAVEPOINT one", error);
 }
 
-static enum store_status transact(struct sqlite_store *store, struct store_write *const *writes,
+static enum store_status transact(struct sql_store *store, struct store_write *const *writes,
                                   size_t count, struct store_error *error)
 {
-    struct connection *c = &store->writer.connection;
-    static const char begin_sql[] = "BEGIN IMMEDIATE";
-    static const char commit_sql[] = "COMMIT";
-    sqlite3_stmt *begin = connection_statement(c, begin_sql, error);
-    sqlite3_stmt *commit = connection_statement(c, commit_sql, error);
-    if (!begin || !commit) {
-        return error->status;
-    }
-    enum store_status status = statement_run(c, begin, error);
+    struct sql_connection *c = store->writer.connection;
+    c->driver->refresh(c);
+    enum store_status status = sql_execute(c, c->driver->begin_write, error);
     for (size_t i = 0; status == STORE_OK && i < count; i++) {
         status = carry_out(store, writes[i], error);
     }
     if (status == STORE_OK) {
-        status = statement_run(c, commit, error);
+        status = sql_execute(c, "COMMIT", error);
     }
     if (status != STORE_OK) {
         intern_clear(&store->writer.intern);
         struct store_error ignored; /* the first error is the one to tell */
-        if (!sqlite3_get_autocommit(c->db)) {
-            (void)connection_execute(c, "ROLLBACK", &ignored);
+        if (c->driver->in_transaction(c)) {
+            (void)sql_execute(c, "ROLLBACK", &ignored);
         }
     }
     return status;
 }
 
-enum store_status sqlite_write_all(struct store *base, struct store_write *const *writes,
-                                   size_t count, struct store_error *error)
+enum store_status sql_write_all(struct store *base, struct store_write *const *writes, size_t count,
+                                struct store_error *error)
 {
-    struct sqlite_store *store = (struct sqlite_store *)base;
+    struct sql_store *store = (struct sql_store *)base;
     if (count == 0) {
         return STORE_OK;
     }

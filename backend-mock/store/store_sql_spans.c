@@ -1,5 +1,5 @@
 /* Spans into SQLite, and the rows that many spans share, with the writer's memory of them. */
-#include "store/store_sqlite.h"
+#include "store/store_sql.h"
 
 #include <string.h>
 
@@ -7,12 +7,12 @@
 
 /* ---- contexts ---- */
 
-static enum store_status find_context(struct connection *c, const struct link_key *key,
+static enum store_status find_context(struct sql_connection *c, const struct link_key *key,
                                       int64_t *out_ref, struct store_error *error)
 {
     static const char sql[] = "SELECT ref FROM contexts WHERE run_id = ? AND test_id = ?"
                               " AND configuration_id = ? AND organization_id = ? AND attempt = ?";
-    sqlite3_stmt *s = connection_statement(c, sql, error);
+    struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
@@ -23,19 +23,19 @@ static enum store_status find_context(struct connection *c, const struct link_ke
     bind_int(s, 5, key->attempt);
     enum store_status status = STORE_OK;
     *out_ref = 0;
-    if (statement_row(c, s, &status, error)) {
-        *out_ref = sqlite3_column_int64(s, 0);
-        (void)sqlite3_reset(s);
+    if (sql_row(c, s, &status, error)) {
+        *out_ref = (int64_t)column_int(s, 0);
+        sql_reset(s);
     }
     return status;
 }
 
-static enum store_status create_context(struct connection *c, const struct link_key *key,
+static enum store_status create_context(struct sql_connection *c, const struct link_key *key,
                                         int64_t *out_ref, struct store_error *error)
 {
     static const char sql[] = "INSERT INTO contexts(run_id, test_id, configuration_id,"
-                              " organization_id, attempt) VALUES(?, ?, ?, ?, ?)";
-    sqlite3_stmt *s = connection_statement(c, sql, error);
+                              " organization_id, attempt) VALUES(?, ?, ?, ?, ?) RETURNING ref";
+    struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
@@ -44,15 +44,13 @@ static enum store_status create_context(struct connection *c, const struct link_
     bind_uuid(s, 3, &key->configuration);
     bind_uuid(s, 4, &key->organization);
     bind_int(s, 5, key->attempt);
-    enum store_status status = statement_run(c, s, error);
-    *out_ref = sqlite3_last_insert_rowid(c->db);
-    return status;
+    return sql_run_returning(c, s, out_ref, error);
 }
 
-enum store_status sqlite_context(struct sqlite_store *store, const struct link_key *key,
-                                 int64_t *out_ref, struct store_error *error)
+enum store_status sql_context(struct sql_store *store, const struct link_key *key, int64_t *out_ref,
+                              struct store_error *error)
 {
-    struct connection *c = &store->writer.connection;
+    struct sql_connection *c = store->writer.connection;
     struct context_slot *slot =
         &store->writer.intern.contexts[link_key_hash(key) % CONTEXT_CACHE_SIZE];
     if (slot->ref && link_key_equal(&slot->key, key)) {
@@ -69,34 +67,34 @@ enum store_status sqlite_context(struct sqlite_store *store, const struct link_k
     return status;
 }
 
-enum store_status sqlite_context_find(struct connection *c, const struct link_key *key,
-                                      int64_t *out_ref, struct store_error *error)
+enum store_status sql_context_find(struct sql_connection *c, const struct link_key *key,
+                                   int64_t *out_ref, struct store_error *error)
 {
     return find_context(c, key, out_ref, error);
 }
 
 /* ---- organizations and sources ---- */
 
-static enum store_status organization_ref(struct sqlite_store *store, const struct uuid *id,
+static enum store_status organization_ref(struct sql_store *store, const struct uuid *id,
                                           int64_t *out_ref, struct store_error *error)
 {
     static const char sql[] = "INSERT INTO organizations(id) VALUES(?)"
-                              " ON CONFLICT DO UPDATE SET id = id RETURNING ref";
-    struct connection *c = &store->writer.connection;
+                              " ON CONFLICT(id) DO UPDATE SET id = excluded.id RETURNING ref";
+    struct sql_connection *c = store->writer.connection;
     struct intern *intern = &store->writer.intern;
     if (intern->organization_ref && marline__uuid_equal(&intern->organization_id, id)) {
         *out_ref = intern->organization_ref;
         return STORE_OK;
     }
-    sqlite3_stmt *s = connection_statement(c, sql, error);
+    struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
     bind_uuid(s, 1, id);
     enum store_status status = STORE_OK;
-    if (statement_row(c, s, &status, error)) {
-        *out_ref = sqlite3_column_int64(s, 0);
-        status = statement_run(c, s, error);
+    if (sql_row(c, s, &status, error)) {
+        *out_ref = (int64_t)column_int(s, 0);
+        status = sql_run(c, s, error);
     }
     if (status == STORE_OK) {
         intern->organization_ref = *out_ref;
@@ -169,7 +167,7 @@ static void slot_fill(struct source_slot *slot, const struct source *source, int
     slot->size = size;
 }
 
-static void bind_source(sqlite3_stmt *s, const struct source *source)
+static void bind_source(struct sql_statement *s, const struct source *source)
 {
     bind_int(s, 1, source->hash);
     bind_uuid(s, 2, &source->organization_id);
@@ -178,32 +176,32 @@ static void bind_source(sqlite3_stmt *s, const struct source *source)
     bind_text(s, 5, source->resource);
 }
 
-static enum store_status find_or_create_source(struct connection *c, const struct source *source,
-                                               int64_t *out_ref, struct store_error *error)
+static enum store_status find_or_create_source(struct sql_connection *c,
+                                               const struct source *source, int64_t *out_ref,
+                                               struct store_error *error)
 {
-    static const char find[] = "SELECT ref FROM sources WHERE hash = ? AND organization_id = ?"
-                               " AND project_id IS ? AND environment = ? AND resource = ?";
+    static const char find[] =
+        "SELECT ref FROM sources WHERE hash = ? AND organization_id = ?"
+        " AND project_id IS NOT DISTINCT FROM ? AND environment = ? AND resource = ?";
     static const char create[] = "INSERT INTO sources(hash, organization_id, project_id,"
-                                 " environment, resource) VALUES(?, ?, ?, ?, ?)";
-    sqlite3_stmt *s = connection_statement(c, find, error);
+                                 " environment, resource) VALUES(?, ?, ?, ?, ?) RETURNING ref";
+    struct sql_statement *s = sql_prepare(c, find, error);
     if (!s) {
         return error->status;
     }
     bind_source(s, source);
     enum store_status status = STORE_OK;
-    if (statement_row(c, s, &status, error)) {
-        *out_ref = sqlite3_column_int64(s, 0);
-        (void)sqlite3_reset(s);
+    if (sql_row(c, s, &status, error)) {
+        *out_ref = (int64_t)column_int(s, 0);
+        sql_reset(s);
         return STORE_OK;
     }
-    s = status == STORE_OK ? connection_statement(c, create, error) : NULL;
+    s = status == STORE_OK ? sql_prepare(c, create, error) : NULL;
     if (!s) {
         return error->status;
     }
     bind_source(s, source);
-    status = statement_run(c, s, error);
-    *out_ref = sqlite3_last_insert_rowid(c->db);
-    return status;
+    return sql_run_returning(c, s, out_ref, error);
 }
 
 static struct slice or_default(struct slice text, struct slice fallback)
@@ -211,7 +209,7 @@ static struct slice or_default(struct slice text, struct slice fallback)
     return text.data ? text : fallback;
 }
 
-static enum store_status source_ref(struct sqlite_store *store, const struct store_insert_spans *in,
+static enum store_status source_ref(struct sql_store *store, const struct store_insert_spans *in,
                                     const struct store_span *span, int64_t *out_ref,
                                     struct store_error *error)
 {
@@ -228,7 +226,7 @@ static enum store_status source_ref(struct sqlite_store *store, const struct sto
         return STORE_OK;
     }
     enum store_status status =
-        find_or_create_source(&store->writer.connection, &source, out_ref, error);
+        find_or_create_source(store->writer.connection, &source, out_ref, error);
     if (status == STORE_OK) {
         slot_fill(slot, &source, *out_ref);
     }
@@ -245,13 +243,14 @@ void intern_clear(struct intern *intern)
 
 /* ---- spans ---- */
 
-static enum store_status create_post(struct connection *c, const struct store_write *write,
+static enum store_status create_post(struct sql_connection *c, const struct store_write *write,
                                      int64_t *out_ref, struct store_error *error)
 {
     static const char sql[] = "INSERT INTO posts(organization_id, id, at, received, stored,"
-                              " duplicate, rejected) VALUES(?, ?, ?, ?, 0, 0, 0)";
+                              " duplicate, rejected) VALUES(?, ?, ?, ?, 0, 0, 0)"
+                              " RETURNING ref";
     const struct store_insert_spans *in = &write->insert_spans;
-    sqlite3_stmt *s = connection_statement(c, sql, error);
+    struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
@@ -259,23 +258,21 @@ static enum store_status create_post(struct connection *c, const struct store_wr
     bind_text(s, 2, or_default(in->post_id, SLICE("")));
     bind_int(s, 3, write->at_unix_ns);
     bind_int(s, 4, in->count);
-    enum store_status status = statement_run(c, s, error);
-    *out_ref = sqlite3_last_insert_rowid(c->db);
-    return status;
+    return sql_run_returning(c, s, out_ref, error);
 }
 
-static enum store_status finish_post(struct connection *c, const struct store_insert_spans *in,
+static enum store_status finish_post(struct sql_connection *c, const struct store_insert_spans *in,
                                      int64_t post, struct store_error *error)
 {
     static const char sql[] = "UPDATE posts SET stored = ?, duplicate = ? WHERE ref = ?";
-    sqlite3_stmt *s = connection_statement(c, sql, error);
+    struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
     bind_int(s, 1, in->stored);
     bind_int(s, 2, in->duplicates);
     bind_ref(s, 3, post);
-    return statement_run(c, s, error);
+    return sql_run(c, s, error);
 }
 
 /* Empty containers are stored as NULL: most spans have neither events nor links. */
@@ -292,12 +289,12 @@ struct span_refs {
     int64_t context; /* 0 = none */
 };
 
-static void bind_span(sqlite3_stmt *s, const struct store_span *span, const struct span_refs *refs)
+static void bind_span(struct sql_statement *s, const struct store_span *span,
+                      const struct span_refs *refs)
 {
     bind_ref(s, 1, refs->trace);
-    (void)sqlite3_bind_blob(s, 2, span->span_id, sizeof span->span_id, SQLITE_STATIC);
-    (void)sqlite3_bind_blob(s, 3, span->has_parent ? span->parent_span_id : NULL,
-                            sizeof span->parent_span_id, SQLITE_STATIC);
+    bind_blob(s, 2, span->span_id, sizeof span->span_id);
+    bind_blob(s, 3, span->has_parent ? span->parent_span_id : NULL, sizeof span->parent_span_id);
     bind_ref(s, 4, refs->source);
     bind_ref(s, 5, refs->post);
     bind_ref(s, 6, refs->context);
@@ -314,21 +311,23 @@ static void bind_span(sqlite3_stmt *s, const struct store_span *span, const stru
     bind_text(s, 17, unless_empty(span->links, "[]"));
 }
 
-static enum store_status insert_span(struct connection *c, struct store_span *span,
-                                     const struct span_refs *refs, struct store_error *error)
+static enum store_status insert_span(struct sql_connection *c, struct store_span *span,
+                                     const struct span_refs *refs, int64_t *out_ref,
+                                     struct store_error *error)
 {
     static const char sql[] =
         "INSERT INTO spans(trace_ref, span_id, parent_span_id, source_ref, post_ref, context_ref,"
         " inherited, kind, status, start_at, duration_ns, name, status_message, conversation_id,"
         " attributes, events, links)"
-        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
-    sqlite3_stmt *s = connection_statement(c, sql, error);
+        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+        " RETURNING ref";
+    struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
     bind_span(s, span, refs);
-    enum store_status status = statement_run(c, s, error);
-    span->duplicate = status == STORE_OK && sqlite3_changes(c->db) == 0;
+    enum store_status status = sql_run_returning(c, s, out_ref, error);
+    span->duplicate = status == STORE_OK && *out_ref == 0;
     return status;
 }
 
@@ -342,27 +341,26 @@ static void inherit(const struct trace_slot *trace, struct store_span *span, int
     }
 }
 
-static enum store_status insert_links(struct connection *c, const struct store_span *span,
-                                      struct store_error *error)
+static enum store_status insert_links(struct sql_connection *c, const struct store_span *span,
+                                      int64_t ref, struct store_error *error)
 {
     static const char sql[] = "INSERT INTO span_links(trace_id, span_ref) VALUES(?, ?)"
                               " ON CONFLICT DO NOTHING";
     enum store_status status = STORE_OK;
-    int64_t ref = sqlite3_last_insert_rowid(c->db);
     for (size_t i = 0; status == STORE_OK && i < span->linked_trace_count; i++) {
-        sqlite3_stmt *s = connection_statement(c, sql, error);
+        struct sql_statement *s = sql_prepare(c, sql, error);
         if (!s) {
             return error->status;
         }
-        (void)sqlite3_bind_blob(s, 1, span->linked_traces[i], 16, SQLITE_STATIC);
+        bind_blob(s, 1, span->linked_traces[i], 16);
         bind_ref(s, 2, ref);
-        status = statement_run(c, s, error);
+        status = sql_run(c, s, error);
     }
     return status;
 }
 
 /* Finds or makes the rows that the span points to. */
-static enum store_status find_refs(struct sqlite_store *store, const struct store_insert_spans *in,
+static enum store_status find_refs(struct sql_store *store, const struct store_insert_spans *in,
                                    size_t index, int64_t organization, struct span_refs *refs,
                                    struct trace_slot **out_trace, struct store_error *error)
 {
@@ -370,20 +368,20 @@ static enum store_status find_refs(struct sqlite_store *store, const struct stor
     span->has_key = span->has_key && !span->inherited; /* left by a first try that failed */
     enum store_status status = source_ref(store, in, span, &refs->source, error);
     if (status == STORE_OK && span->has_key) {
-        status = sqlite_context(store, &span->key, &refs->context, error);
+        status = sql_context(store, &span->key, &refs->context, error);
     }
     if (status == STORE_OK) {
         const struct trace_start start = {in, index, refs->context};
-        status = sqlite_trace(store, organization, &start, out_trace, error);
+        status = sql_trace(store, organization, &start, out_trace, error);
     }
     return status;
 }
 
-static enum store_status insert_one(struct sqlite_store *store, const struct store_insert_spans *in,
+static enum store_status insert_one(struct sql_store *store, const struct store_insert_spans *in,
                                     size_t index, int64_t organization, int64_t post,
                                     struct store_error *error)
 {
-    struct connection *c = &store->writer.connection;
+    struct sql_connection *c = store->writer.connection;
     struct store_span *span = &in->spans[index];
     struct trace_slot *trace = NULL;
     struct span_refs refs = {.post = post};
@@ -393,31 +391,32 @@ static enum store_status insert_one(struct sqlite_store *store, const struct sto
     }
     inherit(trace, span, &refs.context);
     refs.trace = trace->ref;
-    status = insert_span(c, span, &refs, error);
+    int64_t ref = 0;
+    status = insert_span(c, span, &refs, &ref, error);
     if (status != STORE_OK || span->duplicate) {
         return status;
     }
-    status = insert_links(c, span, error);
-    return status == STORE_OK ? sqlite_trace_add(store, trace, span, refs.context, error) : status;
+    status = insert_links(c, span, ref, error);
+    return status == STORE_OK ? sql_trace_add(store, trace, span, refs.context, error) : status;
 }
 
 /* What the slots still hold back; those of other writes are saved already. */
-static enum store_status save_traces(struct sqlite_store *store, struct store_error *error)
+static enum store_status save_traces(struct sql_store *store, struct store_error *error)
 {
     enum store_status status = STORE_OK;
     struct intern *intern = &store->writer.intern;
     while (status == STORE_OK && intern->dirty_count > 0) {
         struct trace_slot *trace = &intern->traces[intern->dirty[--intern->dirty_count]];
         trace->is_listed = false;
-        status = trace->is_dirty ? sqlite_trace_save(store, trace, error) : STORE_OK;
+        status = trace->is_dirty ? sql_trace_save(store, trace, error) : STORE_OK;
     }
     return status;
 }
 
-enum store_status sqlite_insert_spans(struct sqlite_store *store, struct store_write *write,
-                                      struct store_error *error)
+enum store_status sql_insert_spans(struct sql_store *store, struct store_write *write,
+                                   struct store_error *error)
 {
-    struct connection *c = &store->writer.connection;
+    struct sql_connection *c = store->writer.connection;
     struct store_insert_spans *in = &write->insert_spans;
     int64_t organization = 0;
     int64_t post = 0;

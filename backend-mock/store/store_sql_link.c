@@ -1,35 +1,35 @@
 /* Links in SQLite: one idempotent UPDATE by key of spans that have none, and its record. */
-#include "store/store_sqlite.h"
+#include "store/store_sql.h"
 
 #include "base/hex.h"
 #include "core/alloc.h"
 
 /* ---- the attempts of a test ---- */
 
-static struct attempt read_attempt(sqlite3_stmt *s)
+static struct attempt read_attempt(struct sql_statement *s)
 {
     struct attempt a = {
-        .number = (uint32_t)sqlite3_column_int64(s, 0),
+        .number = (uint32_t)column_int(s, 0),
         .dispatched_unix_ns = column_int(s, 1),
-        .finished_unix_ns =
-            sqlite3_column_type(s, 3) == SQLITE_NULL ? UINT64_MAX : column_int(s, 3),
+        .finished_unix_ns = column_is_null(s, 3) ? UINT64_MAX : column_int(s, 3),
     };
     a.has_trace = marline__hex_decode(column_text(s, 4), a.trace_id, sizeof a.trace_id);
     return a;
 }
 
-enum store_status sqlite_attempts(struct connection *c, const struct link_key *key,
-                                  struct known_attempts *out, struct store_error *error)
+enum store_status sql_attempts(struct sql_connection *c, const struct link_key *key,
+                               struct known_attempts *out, struct store_error *error)
 {
     static const char sql[] =
-        "SELECT c.attempt, (SELECT min(e.at) FROM events e WHERE e.context_ref = c.ref"
-        "  AND e.type = ?5) AS dispatched, r.ref, r.stored_at, r.trace_id FROM contexts c"
+        "SELECT c.attempt, d.at, r.ref, r.stored_at, r.trace_id FROM contexts c"
+        " LEFT JOIN (SELECT context_ref, min(at) AS at FROM events WHERE type = ?5"
+        "  GROUP BY context_ref) d ON d.context_ref = c.ref"
         " LEFT JOIN results r ON r.context_ref = c.ref AND r.duplicate_of IS NULL"
         " WHERE c.run_id = ?1 AND c.test_id = ?2 AND c.configuration_id = ?3"
         " AND c.organization_id = ?4 AND c.attempt > 0"
-        " AND (dispatched IS NOT NULL OR r.ref IS NOT NULL) ORDER BY c.attempt LIMIT ?6";
+        " AND (d.at IS NOT NULL OR r.ref IS NOT NULL) ORDER BY c.attempt LIMIT ?6";
     out->count = 0;
-    sqlite3_stmt *s = connection_statement(c, sql, error);
+    struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
@@ -40,34 +40,34 @@ enum store_status sqlite_attempts(struct connection *c, const struct link_key *k
     bind_int(s, 5, EVENT_INVOKED);
     bind_int(s, 6, ATTEMPTS_MAX);
     enum store_status status = STORE_OK;
-    while (statement_row(c, s, &status, error)) {
+    while (sql_row(c, s, &status, error)) {
         out->attempts[out->count] = read_attempt(s);
-        out->results[out->count++] = sqlite3_column_int64(s, 2);
+        out->results[out->count++] = (int64_t)column_int(s, 2);
     }
     return status;
 }
 
 /* ---- spans that know their attempt, or whose test has but one ---- */
 
-static enum store_status count_waiting(struct connection *c, int64_t context, size_t *out_count,
+static enum store_status count_waiting(struct sql_connection *c, int64_t context, size_t *out_count,
                                        struct store_error *error)
 {
     static const char sql[] =
         "SELECT count(*) FROM spans WHERE context_ref = ? AND result_ref IS NULL";
-    sqlite3_stmt *s = connection_statement(c, sql, error);
+    struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
     bind_ref(s, 1, context);
     enum store_status status = STORE_OK;
-    if (statement_row(c, s, &status, error)) {
-        *out_count += (size_t)sqlite3_column_int64(s, 0);
-        (void)sqlite3_reset(s);
+    if (sql_row(c, s, &status, error)) {
+        *out_count += (size_t)column_int(s, 0);
+        sql_reset(s);
     }
     return status;
 }
 
-static enum store_status link_context(struct connection *c, struct store_link *link,
+static enum store_status link_context(struct sql_connection *c, struct store_link *link,
                                       int64_t context, int64_t result, struct store_error *error)
 {
     static const char sql[] = "UPDATE spans SET result_ref = ?, link_source = ?"
@@ -75,16 +75,16 @@ static enum store_status link_context(struct connection *c, struct store_link *l
     if (!result) {
         return count_waiting(c, context, &link->spans_found, error);
     }
-    sqlite3_stmt *s = connection_statement(c, sql, error);
+    struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
     bind_ref(s, 1, result);
     bind_int(s, 2, link->point);
     bind_ref(s, 3, context);
-    enum store_status status = statement_run(c, s, error);
+    enum store_status status = sql_run(c, s, error);
     if (status == STORE_OK) {
-        size_t linked = (size_t)sqlite3_changes(c->db);
+        size_t linked = (size_t)sql_changes(c);
         link->linked += linked;
         link->spans_found += linked;
     }
@@ -111,13 +111,11 @@ static void chosen_add(struct chosen *chosen, int64_t span, int64_t result)
     chosen->results[chosen->count++] = result;
 }
 
-int64_t sqlite_choose_result(sqlite3_stmt *s, const struct known_attempts *known,
-                             uint32_t *out_attempt)
+int64_t sql_choose_result(struct sql_statement *s, const struct known_attempts *known,
+                          uint32_t *out_attempt)
 {
     uint8_t trace_id[16] = {0};
-    if (sqlite3_column_bytes(s, 1) == (int)sizeof trace_id) {
-        memcpy(trace_id, sqlite3_column_blob(s, 1), sizeof trace_id);
-    }
+    (void)column_blob(s, 1, trace_id, sizeof trace_id);
     *out_attempt = attempt_choose(known->attempts, known->count, trace_id, column_int(s, 2), NULL);
     for (size_t i = 0; i < known->count; i++) {
         if (known->attempts[i].number == *out_attempt) {
@@ -127,50 +125,50 @@ int64_t sqlite_choose_result(sqlite3_stmt *s, const struct known_attempts *known
     return 0;
 }
 
-static enum store_status choose_spans(struct connection *c, struct store_link *link,
+static enum store_status choose_spans(struct sql_connection *c, struct store_link *link,
                                       int64_t context, const struct known_attempts *known,
                                       struct chosen *chosen, struct store_error *error)
 {
-    sqlite3_stmt *s = connection_statement(c, sqlite_waiting_sql, error);
+    struct sql_statement *s = sql_prepare(c, sql_waiting_sql, error);
     if (!s) {
         return error->status;
     }
     bind_ref(s, 1, context);
     enum store_status status = STORE_OK;
-    while (statement_row(c, s, &status, error)) {
+    while (sql_row(c, s, &status, error)) {
         uint32_t attempt = ATTEMPT_UNKNOWN;
-        int64_t result = sqlite_choose_result(s, known, &attempt);
+        int64_t result = sql_choose_result(s, known, &attempt);
         bool wanted = link->key.attempt == 0 || link->key.attempt == attempt;
         link->spans_found += wanted;
         if (wanted && result) {
-            chosen_add(chosen, sqlite3_column_int64(s, 0), result);
+            chosen_add(chosen, (int64_t)column_int(s, 0), result);
         }
     }
     return status;
 }
 
-const char sqlite_waiting_sql[] = "SELECT s.ref, t.trace_id, s.start_at FROM spans s"
-                                  " JOIN traces t ON t.ref = s.trace_ref"
-                                  " WHERE s.context_ref = ? AND s.result_ref IS NULL";
+const char sql_waiting_sql[] = "SELECT s.ref, t.trace_id, s.start_at FROM spans s"
+                               " JOIN traces t ON t.ref = s.trace_ref"
+                               " WHERE s.context_ref = ? AND s.result_ref IS NULL";
 
-static enum store_status link_span(struct connection *c, struct store_link *link, int64_t span,
+static enum store_status link_span(struct sql_connection *c, struct store_link *link, int64_t span,
                                    int64_t result, struct store_error *error)
 {
     static const char sql[] = "UPDATE spans SET result_ref = ?, link_source = ?"
                               " WHERE ref = ? AND result_ref IS NULL";
-    sqlite3_stmt *s = connection_statement(c, sql, error);
+    struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
     bind_ref(s, 1, result);
     bind_int(s, 2, link->point);
     bind_ref(s, 3, span);
-    enum store_status status = statement_run(c, s, error);
-    link->linked += status == STORE_OK ? (size_t)sqlite3_changes(c->db) : 0;
+    enum store_status status = sql_run(c, s, error);
+    link->linked += status == STORE_OK ? (size_t)sql_changes(c) : 0;
     return status;
 }
 
-static enum store_status link_by_choice(struct connection *c, struct store_link *link,
+static enum store_status link_by_choice(struct sql_connection *c, struct store_link *link,
                                         int64_t context, const struct known_attempts *known,
                                         struct store_error *error)
 {
@@ -186,14 +184,14 @@ static enum store_status link_by_choice(struct connection *c, struct store_link 
 
 /* ---- one attempt at linking ---- */
 
-static enum store_status link_unnumbered(struct connection *c, struct store_link *link,
+static enum store_status link_unnumbered(struct sql_connection *c, struct store_link *link,
                                          const struct known_attempts *known,
                                          struct store_error *error)
 {
     struct link_key key = link->key;
     key.attempt = 0;
     int64_t context = 0;
-    enum store_status status = sqlite_context_find(c, &key, &context, error);
+    enum store_status status = sql_context_find(c, &key, &context, error);
     if (status != STORE_OK || context == 0) {
         return status;
     }
@@ -218,13 +216,13 @@ static int64_t result_of(const struct known_attempts *known, uint32_t attempt)
     return 0;
 }
 
-static enum store_status record(struct connection *c, const struct store_write *write,
+static enum store_status record(struct sql_connection *c, const struct store_write *write,
                                 int64_t context, const struct store_link *link, struct slice text,
                                 struct store_error *error)
 {
     static const char sql[] = "INSERT INTO link_attempts(context_ref, point, at, result_found,"
                               " spans_found, linked, error) VALUES(?, ?, ?, ?, ?, ?, ?)";
-    sqlite3_stmt *s = connection_statement(c, sql, error);
+    struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
@@ -235,21 +233,21 @@ static enum store_status record(struct connection *c, const struct store_write *
     bind_int(s, 5, link->spans_found);
     bind_int(s, 6, link->linked);
     bind_text(s, 7, text);
-    return statement_run(c, s, error);
+    return sql_run(c, s, error);
 }
 
-enum store_status sqlite_link(struct sqlite_store *store, struct store_write *write,
-                              struct store_error *error)
+enum store_status sql_link(struct sql_store *store, struct store_write *write,
+                           struct store_error *error)
 {
-    struct connection *c = &store->writer.connection;
+    struct sql_connection *c = store->writer.connection;
     struct store_link *link = &write->link;
     struct known_attempts known;
     int64_t context = 0;
     link->spans_found = 0;
     link->linked = 0;
-    enum store_status status = sqlite_context(store, &link->key, &context, error);
+    enum store_status status = sql_context(store, &link->key, &context, error);
     if (status == STORE_OK) {
-        status = sqlite_attempts(c, &link->key, &known, error);
+        status = sql_attempts(c, &link->key, &known, error);
     }
     if (status != STORE_OK) {
         return status;
@@ -265,14 +263,14 @@ enum store_status sqlite_link(struct sqlite_store *store, struct store_write *wr
     return status == STORE_OK ? record(c, write, context, link, SLICE_EMPTY, error) : status;
 }
 
-enum store_status sqlite_record_attempt(struct sqlite_store *store, struct store_write *write,
-                                        struct store_error *error)
+enum store_status sql_record_attempt(struct sql_store *store, struct store_write *write,
+                                     struct store_error *error)
 {
     const struct store_record_attempt *in = &write->record_attempt;
     const struct store_link nothing = {.key = in->key, .point = in->point};
     int64_t context = 0;
-    enum store_status status = sqlite_context(store, &in->key, &context, error);
+    enum store_status status = sql_context(store, &in->key, &context, error);
     return status == STORE_OK
-               ? record(&store->writer.connection, write, context, &nothing, in->error, error)
+               ? record(store->writer.connection, write, context, &nothing, in->error, error)
                : status;
 }

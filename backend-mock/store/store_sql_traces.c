@@ -3,7 +3,7 @@
  * The context of a trace: none -> one (all spans that have a context agree) -> several. While it is
  * one, spans without context inherit it, those stored before included. When it becomes several,
  * what was inherited and is not linked yet is taken back; a link never changes. */
-#include "store/store_sqlite.h"
+#include "store/store_sql.h"
 
 #include <string.h>
 
@@ -11,7 +11,7 @@ enum { ROOT_LOOKAHEAD = 128 }; /* more than the platform's SDK puts into one POS
 
 /* ---- finding ---- */
 
-static struct trace_slot *slot_of(struct sqlite_store *store, int64_t organization_ref,
+static struct trace_slot *slot_of(struct sql_store *store, int64_t organization_ref,
                                   const uint8_t trace_id[16])
 {
     uint64_t low = 0;
@@ -38,56 +38,54 @@ static bool brings_root(const struct trace_start *start)
     return false;
 }
 
-static enum store_status create_trace(struct connection *c, struct trace_slot *slot,
+static enum store_status create_trace(struct sql_connection *c, struct trace_slot *slot,
                                       struct store_error *error)
 {
     static const char sql[] = "INSERT INTO traces(organization_ref, trace_id, has_root,"
-                              " context_ref) VALUES(?, ?, ?, ?) ON CONFLICT DO NOTHING";
-    sqlite3_stmt *s = connection_statement(c, sql, error);
+                              " context_ref) VALUES(?, ?, ?, ?) ON CONFLICT DO NOTHING"
+                              " RETURNING ref";
+    struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
     bind_ref(s, 1, slot->organization_ref);
-    (void)sqlite3_bind_blob(s, 2, slot->trace_id, sizeof slot->trace_id, SQLITE_STATIC);
+    bind_blob(s, 2, slot->trace_id, sizeof slot->trace_id);
     bind_int(s, 3, slot->has_root);
     bind_ref(s, 4, slot->context_ref);
-    enum store_status status = statement_run(c, s, error);
-    bool created = status == STORE_OK && sqlite3_changes(c->db) == 1;
-    slot->ref = created ? sqlite3_last_insert_rowid(c->db) : 0;
-    return status;
+    return sql_run_returning(c, s, &slot->ref, error);
 }
 
-static enum store_status load_trace(struct connection *c, struct trace_slot *slot,
+static enum store_status load_trace(struct sql_connection *c, struct trace_slot *slot,
                                     struct store_error *error)
 {
     static const char sql[] =
         "SELECT t.ref, t.has_root, t.context_ref, c.organization_id, c.run_id, c.test_id,"
         " c.configuration_id, c.attempt FROM traces t LEFT JOIN contexts c ON c.ref = t.context_ref"
         " WHERE t.organization_ref = ? AND t.trace_id = ?";
-    sqlite3_stmt *s = connection_statement(c, sql, error);
+    struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
     bind_ref(s, 1, slot->organization_ref);
-    (void)sqlite3_bind_blob(s, 2, slot->trace_id, sizeof slot->trace_id, SQLITE_STATIC);
+    bind_blob(s, 2, slot->trace_id, sizeof slot->trace_id);
     enum store_status status = STORE_OK;
-    if (statement_row(c, s, &status, error)) {
-        slot->ref = sqlite3_column_int64(s, 0);
-        slot->has_root = sqlite3_column_int(s, 1) != 0;
-        slot->context_ref = sqlite3_column_int64(s, 2);
+    if (sql_row(c, s, &status, error)) {
+        slot->ref = (int64_t)column_int(s, 0);
+        slot->has_root = column_int(s, 1) != 0;
+        slot->context_ref = (int64_t)column_int(s, 2);
         slot->key = (struct link_key){column_uuid(s, 3), column_uuid(s, 4), column_uuid(s, 5),
-                                      column_uuid(s, 6), (uint32_t)sqlite3_column_int64(s, 7)};
+                                      column_uuid(s, 6), (uint32_t)column_int(s, 7)};
         slot->has_bare = slot->context_ref <= 0;
-        (void)sqlite3_reset(s);
+        sql_reset(s);
     }
     return status;
 }
 
-enum store_status sqlite_trace(struct sqlite_store *store, int64_t organization_ref,
-                               const struct trace_start *start, struct trace_slot **out_slot,
-                               struct store_error *error)
+enum store_status sql_trace(struct sql_store *store, int64_t organization_ref,
+                            const struct trace_start *start, struct trace_slot **out_slot,
+                            struct store_error *error)
 {
-    struct connection *c = &store->writer.connection;
+    struct sql_connection *c = store->writer.connection;
     const struct store_span *span = &start->in->spans[start->index];
     const uint8_t *trace_id = span->trace_id;
     struct trace_slot *slot = slot_of(store, organization_ref, trace_id);
@@ -97,7 +95,7 @@ enum store_status sqlite_trace(struct sqlite_store *store, int64_t organization_
         return STORE_OK;
     }
     if (slot->is_dirty) { /* two traces of one POST share the slot */
-        enum store_status status = sqlite_trace_save(store, slot, error);
+        enum store_status status = sql_trace_save(store, slot, error);
         if (status != STORE_OK) {
             return status;
         }
@@ -116,19 +114,19 @@ enum store_status sqlite_trace(struct sqlite_store *store, int64_t organization_
 
 /* ---- changing ---- */
 
-enum store_status sqlite_trace_save(struct sqlite_store *store, struct trace_slot *trace,
-                                    struct store_error *error)
+enum store_status sql_trace_save(struct sql_store *store, struct trace_slot *trace,
+                                 struct store_error *error)
 {
     static const char sql[] = "UPDATE traces SET has_root = ?, context_ref = ? WHERE ref = ?";
-    struct connection *c = &store->writer.connection;
-    sqlite3_stmt *s = connection_statement(c, sql, error);
+    struct sql_connection *c = store->writer.connection;
+    struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
     bind_int(s, 1, trace->has_root);
     bind_ref(s, 2, trace->context_ref);
     bind_ref(s, 3, trace->ref);
-    enum store_status status = statement_run(c, s, error);
+    enum store_status status = sql_run(c, s, error);
     trace->is_dirty = status != STORE_OK;
     return status;
 }
@@ -142,20 +140,20 @@ static void mark_dirty(struct intern *intern, struct trace_slot *trace)
     }
 }
 
-static enum store_status update_spans(struct sqlite_store *store, const char *sql, int64_t trace,
+static enum store_status update_spans(struct sql_store *store, const char *sql, int64_t trace,
                                       int64_t context, struct store_error *error)
 {
-    struct connection *c = &store->writer.connection;
-    sqlite3_stmt *s = connection_statement(c, sql, error);
+    struct sql_connection *c = store->writer.connection;
+    struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
     bind_ref(s, 1, trace);
     bind_ref(s, 2, context);
-    return statement_run(c, s, error);
+    return sql_run(c, s, error);
 }
 
-static enum store_status adopt_context(struct sqlite_store *store, struct trace_slot *trace,
+static enum store_status adopt_context(struct sql_store *store, struct trace_slot *trace,
                                        const struct store_span *span, int64_t context,
                                        struct store_error *error)
 {
@@ -167,7 +165,7 @@ static enum store_status adopt_context(struct sqlite_store *store, struct trace_
     return trace->has_bare ? update_spans(store, sql, trace->ref, context, error) : STORE_OK;
 }
 
-static enum store_status lose_context(struct sqlite_store *store, struct trace_slot *trace,
+static enum store_status lose_context(struct sql_store *store, struct trace_slot *trace,
                                       struct store_error *error)
 {
     static const char sql[] = "UPDATE spans SET context_ref = NULL, inherited = NULL"
@@ -180,9 +178,9 @@ static enum store_status lose_context(struct sqlite_store *store, struct trace_s
     return update_spans(store, sql, trace->ref, was, error);
 }
 
-enum store_status sqlite_trace_add(struct sqlite_store *store, struct trace_slot *trace,
-                                   const struct store_span *span, int64_t context,
-                                   struct store_error *error)
+enum store_status sql_trace_add(struct sql_store *store, struct trace_slot *trace,
+                                const struct store_span *span, int64_t context,
+                                struct store_error *error)
 {
     if (!span->has_parent && !trace->has_root) {
         trace->has_root = true;
