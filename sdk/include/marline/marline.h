@@ -4,6 +4,7 @@
 
 #include <marline/client.h>
 #include <marline/context.h>
+#include <marline/dead_letters.h>
 #include <marline/endpoint.h>
 #include <marline/sampler.h>
 #include <marline/span_data.h>

@@ -9,12 +9,12 @@
 
 #include <cmocka.h>
 
-#include "support/failing_memory.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "connector/invocation.h"
 #include "connector/session.h"
 #include "connector/span_text.h"
+#include "support/failing_memory.h"
 #include <marline/client.h>
 
 enum { SWEEP_MAX = 2000 };

@@ -14,6 +14,7 @@
 
 #include "base/buffer.h"
 #include "connector/outbox.h"
+#include <marline/dead_letters.h>
 
 struct folder {
     char name[64];
@@ -193,6 +194,45 @@ static void given_outbox_when_reopened_then_the_agent_is_the_same(void **state)
     marline__outbox_close(box);
 }
 
+static void describe_letter(void *user, const marline_dead_letter *letter)
+{
+    marline__buffer_append_format(user, "%lld %llu %s %s %s %s %s;", (long long)letter->number,
+                                  (unsigned long long)letter->at_unix_ns, letter->scope,
+                                  letter->invocation_id, letter->reason,
+                                  letter->request_json ? letter->request_json : "-",
+                                  letter->result_json ? letter->result_json : "-");
+}
+
+static void assert_letters(const struct folder *folder, const char *expected)
+{
+    struct buffer text = BUFFER_INIT;
+    assert_int_equal(marline_dead_letters_list(folder->path, describe_letter, &text, NULL),
+                     MARLINE_OK);
+    assert_string_equal(text.data ? text.data : "", expected);
+    marline__buffer_deinit(&text);
+}
+
+static void
+given_dead_letters_when_listed_and_dropped_then_exact_also_beside_the_agent(void **state)
+{
+    const struct folder *folder = *state;
+    struct outbox *box = open_box(folder, "s");
+    marline__outbox_bury(box, SLICE("a"), SLICE("{\"r\":1}"), SLICE_EMPTY, "full", 7);
+    marline__outbox_bury(box, SLICE("b"), SLICE_EMPTY, SLICE("{\"x\":2}"), "too large", 8);
+    assert_int_equal(marline__outbox_commit(box), MARLINE_OK);
+    assert_letters(folder, "1 7 s a full {\"r\":1} -;2 8 s b too large - {\"x\":2};");
+    marline_error error;
+    assert_int_equal(marline_dead_letters_drop(folder->path, 9, &error), MARLINE_ENOTFOUND);
+    assert_int_equal(marline_dead_letters_drop(folder->path, 1, &error), MARLINE_OK);
+    assert_letters(folder, "2 8 s b too large - {\"x\":2};");
+    assert_int_equal(marline_dead_letters_drop(folder->path, 0, &error), MARLINE_OK);
+    assert_letters(folder, "");
+    marline__outbox_close(box);
+    assert_int_equal(marline_dead_letters_list("no/such.db", describe_letter, NULL, &error),
+                     MARLINE_ENOTFOUND);
+    assert_non_null(strstr(error.text, "no/such.db"));
+}
+
 #define BOXED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -205,6 +245,7 @@ int main(void)
         BOXED(given_open_outbox_when_opened_again_then_refused_with_reason),
         BOXED(given_no_database_or_no_folder_when_opened_then_refused_with_reason),
         BOXED(given_newer_schema_when_opened_then_refused),
+        BOXED(given_dead_letters_when_listed_and_dropped_then_exact_also_beside_the_agent),
         BOXED(given_outbox_when_reopened_then_the_agent_is_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
