@@ -146,9 +146,9 @@ typedef struct marline_export_result {
     char reason[MARLINE_ERROR_TEXT_SIZE]; /* one line when rejected or failed > 0 */
 } marline_export_result;
 
-/* A destination for finished spans. Calls never overlap (PRC-03) and come from the processor's
- * thread. `spans` and all it points to are borrowed during the call. exported + rejected + failed =
- * count. */
+/* A destination for finished spans; initialise with designators, the rest with zeros. Calls never
+ * overlap (PRC-03) and come from the processor's thread. `spans` and all it points to are borrowed
+ * during the call. exported + rejected + failed = count. */
 typedef struct marline_exporter {
     void (*export_spans)(void *user, const marline_span_data *spans, size_t count,
                          uint64_t timeout_ms, marline_export_result *out);
@@ -156,6 +156,9 @@ typedef struct marline_exporter {
     marline_status (*force_flush)(void *user, uint64_t timeout_ms);
     /* optional; may be called while export_spans runs, and must make it return soon */
     void (*cancel)(void *user);
+    /* optional; in the child of a fork, before any other call there: to let go of connections and
+     * locks that are the parent's */
+    void (*after_fork)(void *user);
     /* optional; last call */
     void (*destroy)(void *user);
     void *user;

@@ -26,6 +26,7 @@ struct http_client {
     char *certificate_file;
     char *key_file;
     size_t response_max;
+    bool must_start_over;
     atomic_bool canceled;
     char curl_text[CURL_ERROR_SIZE];
     /* of the running request */
@@ -98,10 +99,38 @@ void marline__http_client_destroy(struct http_client *c)
     marline__memory_free(c);
 }
 
+/* The old handles are lost to the child on purpose: cleaning them up would say goodbye on the
+ * parent's connection. */
+void marline__http_client_after_fork(struct http_client *c)
+{
+    c->multi = NULL;
+    c->easy = NULL;
+    c->must_start_over = true;
+    atomic_store(&c->canceled, false);
+}
+
+/* Not in the fork handler itself, where little may be done. */
+static bool start_over(struct http_client *c)
+{
+    if (!c->must_start_over) {
+        return true;
+    }
+    if (!c->multi) {
+        c->multi = curl_multi_init();
+    }
+    if (!c->easy) {
+        c->easy = curl_easy_init();
+    }
+    c->must_start_over = !c->multi || !c->easy;
+    return !c->must_start_over;
+}
+
 void marline__http_client_cancel(struct http_client *c)
 {
     atomic_store(&c->canceled, true);
-    (void)curl_multi_wakeup(c->multi);
+    if (c->multi) {
+        (void)curl_multi_wakeup(c->multi);
+    }
 }
 
 void marline__http_client_resume(struct http_client *c)
@@ -351,14 +380,16 @@ marline_status marline__http_client_perform(struct http_client *c,
     c->curl_text[0] = '\0';
     struct curl_slist *headers = NULL;
     CURLcode code = CURLE_OUT_OF_MEMORY;
-    if (set_headers(&headers, request) && set_options(c, request, headers) &&
+    if (start_over(c) && set_headers(&headers, request) && set_options(c, request, headers) &&
         curl_multi_add_handle(c->multi, c->easy) == CURLM_OK) {
         code = drive(c, request);
         (void)curl_multi_remove_handle(c->multi, c->easy);
     }
     curl_slist_free_all(headers);
     long status_code = 0;
-    (void)curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status_code);
+    if (c->easy) {
+        (void)curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status_code);
+    }
     response->status = (int)status_code;
     marline_status status = classify(c, code);
     if (status != MARLINE_OK) {

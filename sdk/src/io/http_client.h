@@ -76,6 +76,9 @@ marline_status marline__http_client_perform(struct http_client *client,
 
 /* Ends the running request, and every later one, with MARLINE_ECANCELED, at once. Any thread. */
 void marline__http_client_cancel(struct http_client *client);
+/* In the child of a fork: leaves connections and their TLS sessions to the parent, and starts over.
+ */
+void marline__http_client_after_fork(struct http_client *client);
 /* Requests may run again. The using thread. */
 void marline__http_client_resume(struct http_client *client);
 

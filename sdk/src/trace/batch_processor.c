@@ -39,6 +39,7 @@ struct batch_processor {
     atomic_int free_places;
     atomic_bool wake_wanted;
     atomic_bool prompt_wanted;
+    atomic_bool orphaned; /* by a fork: the thread is the parent's */
     struct monitor monitor;
     struct {
         uint64_t flush_wanted; /* tickets: the last one asked for, the last one done */
@@ -87,6 +88,8 @@ static void unref(struct batch_processor *b)
 }
 
 /* ---- producers ---- */
+
+static bool start(struct processor *p);
 
 static void wake(struct batch_processor *b)
 {
@@ -168,12 +171,24 @@ static bool on_end(struct processor *p, struct lane *lane, struct span_record *r
         sweep_lane(b, lane);
         return false;
     }
-    return is_prompt || (queue->credits == 0 && batch_may_be_full(b));
+    return is_prompt || (queue->credits == 0 && batch_may_be_full(b)) ||
+           atomic_load_explicit(&b->orphaned, memory_order_relaxed);
+}
+
+/* Gives a forked child a worker of its own, when it first needs one. */
+static void ensure_worker(struct batch_processor *b)
+{
+    if (atomic_load_explicit(&b->orphaned, memory_order_relaxed) &&
+        atomic_exchange(&b->orphaned, false) && !start(&b->base)) {
+        atomic_store(&b->orphaned, true);
+        marline__log(LOG_ERROR, "the forked process has no thread to export spans with");
+    }
 }
 
 static void prompt(struct processor *p)
 {
     struct batch_processor *b = (struct batch_processor *)p;
+    ensure_worker(b);
     marline__monitor_lock(&b->monitor);
     b->shared.flush_wanted++;
     marline__monitor_notify(&b->monitor);
@@ -184,6 +199,7 @@ static void after_end(struct processor *p, struct span_record *r)
 {
     (void)r;
     struct batch_processor *b = (struct batch_processor *)p;
+    ensure_worker(b);
     if (atomic_exchange_explicit(&b->prompt_wanted, false, memory_order_relaxed)) {
         prompt(p);
     } else {
@@ -445,6 +461,7 @@ static bool wait_flag(struct batch_processor *b, const bool *flag, uint64_t dead
 static marline_status force_flush(struct processor *p, uint64_t deadline_ns)
 {
     struct batch_processor *b = (struct batch_processor *)p;
+    ensure_worker(b);
     marline__monitor_lock(&b->monitor);
     uint64_t ticket = ++b->shared.flush_wanted;
     marline__monitor_notify(&b->monitor);
@@ -462,6 +479,14 @@ static marline_status force_flush(struct processor *p, uint64_t deadline_ns)
                                    : MARLINE_OK;
 }
 
+static void sweep_all(struct batch_processor *b)
+{
+    struct lane *lane = atomic_load_explicit(&b->base.provider->lanes, memory_order_acquire);
+    for (; lane; lane = lane->next_in_provider) {
+        sweep_lane(b, lane);
+    }
+}
+
 /* The exporter neither returned nor heeded its cancel. What it reads stays as it is, for good;
  * everything else is settled here, because the worker will touch nothing any more. */
 static void abandon(struct batch_processor *b)
@@ -472,10 +497,7 @@ static void abandon(struct batch_processor *b)
         marline__provider_forfeit(b->worker.records[i], FATE_DROPPED + MARLINE_DROP_TIMEOUT);
     }
     drop_all(b);
-    struct lane *lane = atomic_load_explicit(&b->base.provider->lanes, memory_order_acquire);
-    for (; lane; lane = lane->next_in_provider) {
-        sweep_lane(b, lane);
-    }
+    sweep_all(b);
 }
 
 /* Locked, after the deadline: true when the worker is at its end, false when it is stuck
@@ -499,7 +521,12 @@ static bool end_worker(struct batch_processor *b)
 static marline_status shutdown_processor(struct processor *p, uint64_t deadline_ns)
 {
     struct batch_processor *b = (struct batch_processor *)p;
+    ensure_worker(b);
     atomic_store(&b->closed, true);
+    if (atomic_load(&b->orphaned)) {
+        sweep_all(b);
+        return MARLINE_ETIMEDOUT;
+    }
     marline__monitor_lock(&b->monitor);
     b->shared.stopping = true;
     b->shared.stop_deadline_ns = deadline_ns;
@@ -565,6 +592,47 @@ static bool start(struct processor *p)
     return true;
 }
 
+static void init_schedule(struct batch_processor *b)
+{
+    struct batch_schedule_config config = {b->options.queue_max, b->options.batch_max,
+                                           b->options.interval_ms * NS_PER_MS};
+    marline__batch_schedule_init(&b->worker.schedule, &config, now_ns(b));
+}
+
+static void before_fork(struct processor *p)
+{
+    marline__monitor_lock(&((struct batch_processor *)p)->monitor);
+}
+
+static void after_fork_in_parent(struct processor *p)
+{
+    marline__monitor_unlock(&((struct batch_processor *)p)->monitor);
+}
+
+/* The monitor is made anew, because the worker that waited on it is not here. Places and credits
+ * of lanes are reset together with the shards. */
+static void after_fork_in_child(struct processor *p)
+{
+    struct batch_processor *b = (struct batch_processor *)p;
+    (void)marline__monitor_init(&b->monitor);
+    b->worker.oldest = b->worker.newest = NULL;
+    b->worker.batch_count = 0;
+    b->worker.flush_seen = b->worker.flush_target = 0;
+    b->shared.flush_wanted = b->shared.flush_done = 0;
+    b->shared.exporting = false;
+    init_schedule(b);
+    atomic_store(&b->free_places, (int)b->options.queue_max);
+    atomic_store(&b->wake_wanted, false);
+    atomic_store(&b->prompt_wanted, false);
+    if (!b->shared.finished && !b->shared.abandoned) {
+        atomic_store(&b->references, 1); /* the worker's is gone */
+        atomic_store(&b->orphaned, true);
+    }
+    if (b->exporter.after_fork) {
+        b->exporter.after_fork(b->exporter.user);
+    }
+}
+
 static const struct processor_functions functions = {
     .start = start,
     .on_end = on_end,
@@ -572,6 +640,9 @@ static const struct processor_functions functions = {
     .force_flush = force_flush,
     .shutdown = shutdown_processor,
     .prompt = prompt,
+    .before_fork = before_fork,
+    .after_fork_in_parent = after_fork_in_parent,
+    .after_fork_in_child = after_fork_in_child,
     .destroy = destroy,
 };
 
@@ -598,8 +669,6 @@ struct processor *marline__batch_processor_create(const marline_exporter *export
     b->worker.batch = batch;
     atomic_init(&b->references, 1);
     atomic_init(&b->free_places, (int)options->queue_max);
-    struct batch_schedule_config config = {options->queue_max, options->batch_max,
-                                           options->interval_ms * NS_PER_MS};
-    marline__batch_schedule_init(&b->worker.schedule, &config, now_ns(b));
+    init_schedule(b);
     return &b->base;
 }

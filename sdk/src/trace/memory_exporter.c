@@ -128,6 +128,16 @@ static void export_spans(void *user, const marline_span_data *spans, size_t coun
     }
 }
 
+/* What the parent kept is forgotten, not freed: another thread may have been at it. */
+static void after_fork(void *user)
+{
+    marline_memory_exporter *memory = user;
+    pthread_mutex_init(&memory->mutex, NULL);
+    memory->first = NULL;
+    memory->end = &memory->first;
+    memory->count = 0;
+}
+
 static void destroy(void *user)
 {
     marline_memory_exporter *memory = user;
@@ -144,7 +154,8 @@ marline_memory_exporter *marline_memory_exporter_create(marline_exporter *out)
         return NULL;
     }
     memory->end = &memory->first;
-    *out = (marline_exporter){.export_spans = export_spans, .destroy = destroy, .user = memory};
+    *out = (marline_exporter){
+        .export_spans = export_spans, .after_fork = after_fork, .destroy = destroy, .user = memory};
     return memory;
 }
 

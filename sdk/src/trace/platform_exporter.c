@@ -239,6 +239,19 @@ static void cancel(void *user)
     marline__http_client_cancel(e->client);
 }
 
+/* The parent's connection, and what its thread was building, are not ours to touch. */
+static void after_fork(void *user)
+{
+    struct platform_exporter *e = user;
+    e->body = BUFFER_INIT;
+    e->response = HTTP_RESPONSE_INIT;
+    e->accepted = NULL;
+    e->order = e->conversations = NULL;
+    e->capacity = 0;
+    (void)marline__monitor_init(&e->monitor);
+    marline__http_client_after_fork(e->client);
+}
+
 static void destroy(void *user)
 {
     struct platform_exporter *e = user;
@@ -324,7 +337,10 @@ marline_status marline_exporter_platform_create(const marline_platform_exporter_
         destroy(e);
         return fail(error, MARLINE_ENOMEM, "out of memory for an exporter");
     }
-    *out = (marline_exporter){
-        .export_spans = export_spans, .cancel = cancel, .destroy = destroy, .user = e};
+    *out = (marline_exporter){.export_spans = export_spans,
+                              .cancel = cancel,
+                              .after_fork = after_fork,
+                              .destroy = destroy,
+                              .user = e};
     return MARLINE_OK;
 }

@@ -31,6 +31,11 @@ struct processor_functions {
     marline_status (*shutdown)(struct processor *p, uint64_t deadline_ns);
     /* Asks to hurry the spans that have ended so far out; returns at once. Optional. */
     void (*prompt)(struct processor *p);
+    /* Around fork(), all optional: before takes the processor's lock, after gives it back; in the
+     * child the processor is empty and has no thread. */
+    void (*before_fork)(struct processor *p);
+    void (*after_fork_in_parent)(struct processor *p);
+    void (*after_fork_in_child)(struct processor *p);
     /* After shutdown. */
     void (*destroy)(struct processor *p);
 };

@@ -29,6 +29,90 @@ static marline_status fail(marline_error *error, marline_status code, const char
     return code;
 }
 
+/* ---- fork: all locks are held over it, so that the child finds nothing half done (BSP-07) ---- */
+
+static pthread_mutex_t list_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct list all_providers = {&all_providers, &all_providers};
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&list_mutex);
+    LIST_EACH(&all_providers, node)
+    {
+        marline_provider *provider = LIST_ENTRY(node, marline_provider, link);
+        pthread_mutex_lock(&provider->mutex);
+        for (unsigned i = 0; i < atomic_load(&provider->processor_count); i++) {
+            struct processor *p = provider->processors[i];
+            if (p->functions->before_fork) {
+                p->functions->before_fork(p);
+            }
+        }
+    }
+    marline__shards_before_fork();
+}
+
+static void after_fork_in_parent(void)
+{
+    marline__shards_after_fork_in_parent();
+    LIST_EACH(&all_providers, node)
+    {
+        marline_provider *provider = LIST_ENTRY(node, marline_provider, link);
+        for (unsigned i = 0; i < atomic_load(&provider->processor_count); i++) {
+            struct processor *p = provider->processors[i];
+            if (p->functions->after_fork_in_parent) {
+                p->functions->after_fork_in_parent(p);
+            }
+        }
+        pthread_mutex_unlock(&provider->mutex);
+    }
+    pthread_mutex_unlock(&list_mutex);
+}
+
+/* The child's balance is its own. */
+static void after_fork_in_child(void)
+{
+    marline__shards_after_fork_in_child();
+    LIST_EACH(&all_providers, node)
+    {
+        marline_provider *provider = LIST_ENTRY(node, marline_provider, link);
+        atomic_store(&provider->exported, 0);
+        for (unsigned i = 0; i < MARLINE_DROP_REASONS; i++) {
+            atomic_store(&provider->dropped[i], 0);
+        }
+        for (unsigned i = 0; i < atomic_load(&provider->processor_count); i++) {
+            struct processor *p = provider->processors[i];
+            if (p->functions->after_fork_in_child) {
+                p->functions->after_fork_in_child(p);
+            }
+        }
+        pthread_mutex_unlock(&provider->mutex);
+    }
+    pthread_mutex_unlock(&list_mutex);
+}
+
+static void register_fork_handlers(void)
+{
+    if (pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) != 0) {
+        marline__log(LOG_ERROR, "out of memory: forked processes must not trace");
+    }
+}
+
+static void list_provider(marline_provider *provider)
+{
+    pthread_once(&fork_once, register_fork_handlers);
+    pthread_mutex_lock(&list_mutex);
+    marline__list_push_back(&all_providers, &provider->link);
+    pthread_mutex_unlock(&list_mutex);
+}
+
+static void unlist_provider(marline_provider *provider)
+{
+    pthread_mutex_lock(&list_mutex);
+    marline__list_remove(&provider->link);
+    pthread_mutex_unlock(&list_mutex);
+}
+
 /* ---- tracers ---- */
 
 static void free_tracer(struct marline_tracer *tracer)
@@ -164,6 +248,7 @@ marline_status marline__provider_create(const marline_provider_options *options,
         free_provider(provider);
         return fail(error, MARLINE_ENOMEM, "out of memory for a provider");
     }
+    list_provider(provider);
     *out = provider;
     return MARLINE_OK;
 }
@@ -488,6 +573,7 @@ void marline_provider_destroy(marline_provider *provider)
     marline_provider *self = provider;
     (void)atomic_compare_exchange_strong(&global_provider, &self, NULL);
     (void)marline_provider_shutdown(provider, 0);
+    unlist_provider(provider);
     marline__shard_each_record(make_inert, provider);
     wait_for_ends(provider);
     free_lanes(provider);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "base/list.h"
 #include "trace/processor.h"
 #include "trace/shard.h"
 #include "trace/span_record.h"
@@ -20,6 +21,7 @@ struct marline_tracer {
 };
 
 struct marline_provider {
+    struct list link; /* the list of all providers */
     /* constant after creation */
     uint64_t id; /* never 0, never used again */
     const struct clock *clock;

@@ -39,23 +39,25 @@ static void give_back(void *user)
     pthread_mutex_unlock(&global_mutex);
 }
 
-static void before_fork(void)
+void marline__shards_before_fork(void)
 {
     pthread_mutex_lock(&global_mutex);
 }
 
-static void after_fork_in_parent(void)
+void marline__shards_after_fork_in_parent(void)
 {
     pthread_mutex_unlock(&global_mutex);
 }
 
-/* The spans that ran at the fork are the parent's to end; here their handles become inert. Lanes
- * are emptied, and all records but the queued ones of the parent are stock again. */
+/* The spans that ran or waited at the fork are the parent's to end and to export; here their
+ * handles become inert, and every record is stock again. What they had spilled is lost to the
+ * child. */
 static void reset_record(struct span_record *r, struct shard *home)
 {
     uint64_t generation = atomic_load_explicit(&r->generation, memory_order_relaxed);
     atomic_store_explicit(&r->generation, generation + (generation & 1), memory_order_relaxed);
     atomic_store_explicit(&r->lock, 0, memory_order_relaxed);
+    atomic_store_explicit(&r->holders, 0, memory_order_relaxed);
     r->next[0] = home->free_records;
     home->free_records = r;
 }
@@ -73,6 +75,7 @@ static void reset_shard(struct shard *shard)
     for (struct lane *lane = shard->lanes; lane; lane = lane->next_in_shard) {
         atomic_store_explicit(&lane->started, 0, memory_order_relaxed);
         atomic_store_explicit(&lane->unsampled, 0, memory_order_relaxed);
+        atomic_store_explicit(&lane->ending, 0, memory_order_relaxed);
         for (unsigned i = 0; i < PROCESSORS_MAX; i++) {
             atomic_store_explicit(&lane->queues[i].newest, NULL, memory_order_relaxed);
             lane->queues[i].credits = 0;
@@ -84,7 +87,7 @@ static void reset_shard(struct shard *shard)
     }
 }
 
-static void after_fork_in_child(void)
+void marline__shards_after_fork_in_child(void)
 {
     idle_shards = NULL;
     for (struct shard *shard = all_shards; shard; shard = shard->next_all) {
@@ -95,8 +98,7 @@ static void after_fork_in_child(void)
 
 static void make_key(void)
 {
-    key_made = pthread_key_create(&exit_key, give_back) == 0 &&
-               pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
+    key_made = pthread_key_create(&exit_key, give_back) == 0;
 }
 
 static struct shard *make_shard(void)

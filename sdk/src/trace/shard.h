@@ -67,4 +67,10 @@ struct lane *marline__shard_lane(struct shard *shard, marline_provider *provider
 /* Calls the function for every record there is; no lock is held meanwhile. Any thread. */
 void marline__shard_each_record(void (*visit)(struct span_record *r, void *user), void *user);
 
+/* Around fork(), called by the provider's handlers. In the child every span that ran or waited is
+ * gone, the ids start anew, and the shards of threads that do not exist there are idle. */
+void marline__shards_before_fork(void);
+void marline__shards_after_fork_in_parent(void);
+void marline__shards_after_fork_in_child(void);
+
 #endif

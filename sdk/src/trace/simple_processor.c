@@ -111,6 +111,26 @@ static marline_status shutdown_processor(struct processor *p, uint64_t deadline_
     return MARLINE_ETIMEDOUT;
 }
 
+static void before_fork(struct processor *p)
+{
+    marline__monitor_lock(&((struct simple_processor *)p)->monitor);
+}
+
+static void after_fork_in_parent(struct processor *p)
+{
+    marline__monitor_unlock(&((struct simple_processor *)p)->monitor);
+}
+
+static void after_fork_in_child(struct processor *p)
+{
+    struct simple_processor *s = (struct simple_processor *)p;
+    (void)marline__monitor_init(&s->monitor);
+    s->exporting = false; /* that thread is the parent's */
+    if (s->exporter.after_fork) {
+        s->exporter.after_fork(s->exporter.user);
+    }
+}
+
 static void destroy(struct processor *p)
 {
     struct simple_processor *s = (struct simple_processor *)p;
@@ -126,6 +146,9 @@ static const struct processor_functions functions = {
     .after_end = after_end,
     .force_flush = force_flush,
     .shutdown = shutdown_processor,
+    .before_fork = before_fork,
+    .after_fork_in_parent = after_fork_in_parent,
+    .after_fork_in_child = after_fork_in_child,
     .destroy = destroy,
 };
 
