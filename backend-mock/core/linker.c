@@ -154,6 +154,23 @@ static struct attempt_record *find(struct linker *linker, const struct linker_ac
     return NULL;
 }
 
+/* A key may be waiting at two sweeps in a row for two different reasons: what the first one saw has
+ * been linked since, and new spans have come. So an attempt that succeeded ends the sighting, of
+ * the test's spans and results alike (only a result always knows its attempt number). */
+static void end_sightings(struct linker *linker, const struct link_key *key)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < linker->sweep.seen_count; i++) {
+        struct link_key *seen = &linker->sweep.seen[i];
+        struct link_key same_test = *key;
+        same_test.attempt = seen->attempt;
+        if (!link_key_equal(seen, &same_test)) {
+            linker->sweep.seen[kept++] = *seen;
+        }
+    }
+    linker->sweep.seen_count = kept;
+}
+
 static uint64_t retry_delay_ns(const struct linker_options *options, uint32_t tries)
 {
     uint64_t delay_ms = options->retry_min_ms;
@@ -172,6 +189,7 @@ void linker_attempt_done(struct linker *linker, uint64_t now_ns, const struct li
         return;
     }
     if (ok) {
+        end_sightings(linker, &attempt->action.key);
         forget(linker, attempt);
         return;
     }

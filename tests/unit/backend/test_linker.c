@@ -210,6 +210,21 @@ static void given_key_seen_once_when_linked_by_its_point_then_sweeper_leaves_it(
     expect_none(*state);
 }
 
+/* Found by simulation, seed 910330384154: the second sighting was of other spans than the first. */
+static void
+given_key_seen_and_linked_when_more_spans_are_seen_then_sweeper_leaves_them(void **state)
+{
+    struct link_key key = key_of(1);
+    sweep(*state, ms(1000), &key, 1);
+    linker_on_result_committed(*state, &key);
+    struct linker_action action = expect_try(*state, 1, LINK_POINT_RESULT);
+    linker_attempt_done(*state, ms(1001), &action, true);
+    sweep(*state, ms(2000), &key, 1);
+    expect_none(*state);
+    sweep(*state, ms(3000), &key, 1);
+    expect_try(*state, 1, LINK_POINT_SWEEP);
+}
+
 static void given_attempt_under_way_when_swept_twice_then_sweeper_leaves_it(void **state)
 {
     struct link_key key = key_of(1);
@@ -275,6 +290,9 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(
             given_key_seen_once_when_linked_by_its_point_then_sweeper_leaves_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            given_key_seen_and_linked_when_more_spans_are_seen_then_sweeper_leaves_them, setup,
+            teardown),
         cmocka_unit_test_setup_teardown(
             given_attempt_under_way_when_swept_twice_then_sweeper_leaves_it, setup, teardown),
         cmocka_unit_test_setup_teardown(given_sweep_under_way_when_ticked_then_no_second_one, setup,
