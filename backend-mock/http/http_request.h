@@ -20,6 +20,9 @@ const char *http_request_method(const struct http_request *r);
 /* Decoded, without the query. */
 const char *http_request_path(const struct http_request *r);
 struct slice http_request_body(const struct http_request *r);
+size_t http_request_body_max(const struct http_request *r);
+/* Takes the buffer's memory (and empties it): the body after decompression. */
+void http_request_replace_body(struct http_request *r, struct buffer *body);
 /* NULL data when absent. Header names in any case. */
 struct slice http_request_header(const struct http_request *r, const char *name);
 struct slice http_request_query(const struct http_request *r, const char *name);

@@ -80,6 +80,23 @@ struct slice http_request_body(const struct http_request *r)
     return r->body.data ? marline__buffer_slice(&r->body) : SLICE("");
 }
 
+size_t http_request_body_max(const struct http_request *r)
+{
+    return r->server->options.body_max;
+}
+
+void http_request_replace_body(struct http_request *r, struct buffer *body)
+{
+    struct http_server *s = r->server;
+    (void)pthread_mutex_lock(&s->shared.lock);
+    s->shared.body_bytes += body->capacity;
+    s->shared.body_bytes -= r->body.capacity;
+    (void)pthread_mutex_unlock(&s->shared.lock);
+    marline__buffer_deinit(&r->body);
+    r->body = *body;
+    *body = BUFFER_INIT;
+}
+
 static struct slice lookup(const struct http_request *r, enum MHD_ValueKind kind, const char *name)
 {
     struct slice value = SLICE_EMPTY;

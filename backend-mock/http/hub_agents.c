@@ -398,9 +398,8 @@ static void take_result(struct hub *hub, struct hub_session *s,
 {
     void *user = NULL;
     struct hub_call *call;
-    struct hub_answer answer = {.result = result,
-                                .failure = "a test result came instead",
-                                .session = s->number};
+    struct hub_answer answer = {
+        .result = result, .failure = "a test result came instead", .session = s->number};
     switch (router_complete(hub->loop.router, result->invocation_id, s->number, &user)) {
     case ROUTER_ACCEPTED:
         call = user;
@@ -426,9 +425,8 @@ static void take_metric_result(struct hub *hub, struct hub_session *s,
                                const struct message_metric_result *metric)
 {
     void *user = NULL;
-    struct hub_answer answer = {.metric = metric,
-                                .failure = "a metric result came instead",
-                                .session = s->number};
+    struct hub_answer answer = {
+        .metric = metric, .failure = "a metric result came instead", .session = s->number};
     if (router_complete(hub->loop.router, metric->metric_run_id, s->number, &user) ==
         ROUTER_ACCEPTED) {
         struct hub_call *call = user;

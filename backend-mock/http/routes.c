@@ -6,8 +6,9 @@
 #include "base/time_text.h"
 #include "core/alloc.h"
 
-static const struct route *const groups[] = {routes_ingest,      routes_connector, routes_mock,
-                                             routes_metric_call, routes_health,    routes_basic};
+static const struct route *const groups[] = {routes_ingest, routes_connector,   routes_traces,
+                                             routes_mock,   routes_metric_call, routes_health,
+                                             routes_basic};
 
 /* Takes the next segment off a path that begins with '/'. */
 static struct slice next_segment(struct slice *path)
@@ -115,21 +116,18 @@ void routes_answer_store_error(struct http_request *r, const struct store_error 
     }
 }
 
-/* FastAPI's answer to a query parameter out of its range. */
-static void answer_bad_query(struct http_request *r, const char *name, uint32_t minimum,
-                             uint32_t maximum)
+/* FastAPI's 422 form for one query parameter. */
+static void answer_query_fault(struct http_request *r, const char *name, const char *type,
+                               const char *message)
 {
     struct buffer body = BUFFER_INIT;
     struct json_writer w;
-    char message[96];
-    (void)snprintf(message, sizeof(message), "Input should be a whole number from %u to %u",
-                   minimum, maximum);
     marline__json_writer_init(&w, &body);
     marline__json_begin_object(&w);
     marline__json_key(&w, "detail");
     marline__json_begin_array(&w);
     marline__json_begin_object(&w);
-    marline__json_member_text(&w, "type", "int_parsing");
+    marline__json_member_text(&w, "type", type);
     marline__json_key(&w, "loc");
     marline__json_begin_array(&w);
     marline__json_text(&w, "query");
@@ -140,6 +138,11 @@ static void answer_bad_query(struct http_request *r, const char *name, uint32_t 
     marline__json_end_array(&w);
     marline__json_end_object(&w);
     http_answer_json(r, 422, &body);
+}
+
+void routes_answer_missing_query(struct http_request *r, const char *name)
+{
+    answer_query_fault(r, name, "missing", "Field required");
 }
 
 bool routes_query_unsigned(struct http_request *r, const char *name, uint32_t minimum,
@@ -156,7 +159,10 @@ bool routes_query_unsigned(struct http_request *r, const char *name, uint32_t mi
         number = number * 10 + (uint64_t)(text.data[i] - '0');
     }
     if (!ok || number < minimum || number > maximum) {
-        answer_bad_query(r, name, minimum, maximum);
+        char message[96];
+        (void)snprintf(message, sizeof(message), "Input should be a whole number from %u to %u",
+                       minimum, maximum);
+        answer_query_fault(r, name, "int_parsing", message);
         return false;
     }
     *value = (uint32_t)number;

@@ -29,6 +29,7 @@ extern const struct route routes_ingest[];
 extern const struct route routes_health[];
 extern const struct route routes_metric_call[];
 extern const struct route routes_mock[];
+extern const struct route routes_traces[];
 
 /* ---- for handlers ---- */
 
@@ -39,6 +40,8 @@ struct store_scope routes_scope(const struct http_request *request);
 /* Answers for a store that failed: 404 with `not_found` for STORE_NOT_FOUND, else a masked 5xx. */
 void routes_answer_store_error(struct http_request *request, const struct store_error *error,
                                const char *not_found);
+/* FastAPI's 422 for a required parameter that is not there. */
+void routes_answer_missing_query(struct http_request *request, const char *name);
 /* Reads a whole number of the query, which keeps its value when absent; false when it has answered
  * 422. */
 bool routes_query_unsigned(struct http_request *request, const char *name, uint32_t minimum,

@@ -33,9 +33,10 @@ static bool start_parts(struct server *s, const struct server_options *options)
                               .agent_limits = options->agent_limits,
                               .linker = options->linker};
     s->hub = hub_start(&hub);
+    s->enricher = enricher_start(options->store, s->queue);
     struct http_server_options http = {
         .server = s, .workers = s->workers, .handle = routes_handle, .body_max = options->body_max};
-    s->http = s->hub ? http_server_start(&http) : NULL;
+    s->http = s->hub && s->enricher ? http_server_start(&http) : NULL;
     struct listener_targets targets = {give_to_hub, give_to_http, s};
     return s->http && listener_start(s->listener, &targets);
 }
@@ -62,6 +63,7 @@ void server_stop(struct server *s)
     if (s->http && !http_server_drain(s->http, SERVER_DRAIN_TIMEOUT_MS)) {
         marline__log(LOG_WARN, "some requests did not end in time");
     }
+    enricher_stop(s->enricher);
     if (s->hub) {
         hub_stop(s->hub, SERVER_DRAIN_TIMEOUT_MS);
     }

@@ -4,6 +4,7 @@
 
 #include "core/agent_session.h"
 #include "core/linker.h"
+#include "http/enricher.h"
 #include "http/http_server.h"
 #include "http/hub.h"
 #include "http/listener.h"
@@ -31,6 +32,7 @@ struct server {
     struct worker_pool *workers;
     struct commit_queue *queue;
     struct hub *hub;
+    struct enricher *enricher;
     struct http_server *http;
     struct ingest_counters ingest;
 };

@@ -595,6 +595,206 @@ static void given_agent_when_the_backend_stops_then_close_1001(void **state)
     marline__buffer_deinit(&text);
 }
 
+/* ---- reading traces ---- */
+
+static const char llm_trace[] =
+    "{\"spans\":[{\"trace_id\":\"000000000000000000000000000000aa\",\"span_id\":"
+    "\"00000000000000a1\",\"span_name\":\"function.ask\",\"environment\":\"staging\","
+    "\"start_time\":\"2026-01-01T00:00:00Z\",\"end_time\":\"2026-01-01T00:00:12.3Z\"},"
+    "{\"trace_id\":\"000000000000000000000000000000aa\",\"span_id\":\"00000000000000a2\","
+    "\"parent_span_id\":\"00000000000000a1\",\"span_name\":\"ai.llm.invoke\","
+    "\"start_time\":\"2026-01-01T00:00:01Z\",\"end_time\":\"2026-01-01T00:00:02Z\","
+    "\"status_code\":\"ERROR\",\"status_message\":\"boom\",\"links\":[{\"trace_id\":"
+    "\"0123456789abcdef0123456789abcdef\",\"span_id\":\"0123456789abcdef\"}],"
+    "\"attributes\":{\"ai.operation.type\":\"llm.invoke\",\"ai.model.name\":\"gpt-4o\","
+    "\"ai.llm.tokens.input\":100,\"ai.llm.tokens.output\":50}}]}";
+
+static void given_trace_when_read_then_list_detail_and_metrics_show_it(void **state)
+{
+    struct backend_process *b = *state;
+    struct backend_answer answer;
+    expect(b, "POST", "/telemetry/traces", one_span, 200, "received");
+    expect(b, "POST", "/telemetry/traces", llm_trace, 200, "\"span_count\":2");
+    expect(b, "GET", "/telemetry/traces", NULL, 200, "\"total\":2,\"limit\":100,\"offset\":0}");
+    expect(b, "GET", "/telemetry/traces?environment=staging&limit=1", NULL, 200,
+           "\"root_operation\":\"function.ask\"");
+    expect(b, "GET", "/telemetry/traces?search=BOOM", NULL, 200, "\"total\":1");
+    expect(b, "GET", "/telemetry/traces?search=%27%20OR%201%3D1%20--", NULL, 200, "\"total\":0");
+    backend_request(b, "GET",
+                    "/telemetry/traces/000000000000000000000000000000aa?project_id=" PROJECT, NULL,
+                    NULL, &answer);
+    assert_int_equal(answer.status, 200);
+    assert_non_null(strstr(answer.body.data, "\"type\":\"slow_span\""));
+    assert_non_null(strstr(answer.body.data, "\"models_used\":[\"gpt-4o\"]"));
+    assert_non_null(strstr(answer.body.data, "\"total_cost_usd\":0.00075"));
+    assert_non_null(strstr(answer.body.data, "\"cut_by_window\":false"));
+    backend_answer_deinit(&answer);
+    expect(b, "GET", "/telemetry/traces/0123456789abcdef0123456789abcdef?project_id=" PROJECT, NULL,
+           200, "\"linked_from\":[{\"trace_id\":\"000000000000000000000000000000aa\"");
+    expect(b, "GET", "/telemetry/metrics?project_id=" PROJECT, NULL, 200, "\"total_spans\":3");
+    expect(b, "GET", "/mock/links/0123456789abcdef0123456789abcdef", NULL, 200,
+           "\"verdict\":\"no_context\"");
+}
+
+static void given_bad_trace_queries_when_sent_then_the_documented_answers(void **state)
+{
+    struct backend_process *b = *state;
+    static const char trace[] = "/telemetry/traces/0123456789abcdef0123456789abcdef";
+    char path[160];
+    expect(b, "GET", "/telemetry/traces?limit=0", NULL, 422, "\"loc\":[\"query\",\"limit\"]");
+    expect(b, "GET", "/telemetry/traces?limit=1001", NULL, 422, "limit");
+    expect(b, "GET", "/telemetry/traces?offset=x", NULL, 422, "offset");
+    expect(b, "GET", "/telemetry/traces?test_run_id=x", NULL, 500, "An unexpected error occurred.");
+    expect(b, "GET", "/telemetry/traces?project_id=x", NULL, 400, "Invalid project_id format");
+    expect(b, "GET", "/telemetry/traces?project_id=" UNKNOWN, NULL, 403, "not a member");
+    expect(b, "GET", "/telemetry/traces?status_code=BAD", NULL, 422, "status_code");
+    expect(b, "GET", trace, NULL, 422, "Field required");
+    (void)snprintf(path, sizeof(path), "%s?project_id=%s", trace, PROJECT);
+    expect(b, "GET", path, NULL, 404,
+           "{\"detail\":\"Trace 0123456789abcdef0123456789abcdef not found\"}");
+    expect(b, "GET", "/mock/links/zz", NULL, 404, "Trace zz not found");
+}
+
+/* gzip of {"spans":[]} and of nothing that is gzip, over a raw socket. */
+static void post_encoded(const struct backend_process *b, const char *encoding, const void *data,
+                         size_t size, const char *expected)
+{
+    struct buffer request = BUFFER_INIT;
+    struct buffer answer = BUFFER_INIT;
+    marline__buffer_append_format(&request,
+                                  "POST /telemetry/traces HTTP/1.1\r\nHost: h\r\n"
+                                  "Authorization: Bearer %s\r\nContent-Encoding: %s\r\n"
+                                  "Connection: close\r\nContent-Length: %zu\r\n\r\n",
+                                  b->api_key, encoding, size);
+    marline__buffer_append(&request, data, size);
+    int socket = tcp_connect(b->port);
+    tcp_send(socket, request.data, request.size);
+    tcp_read_all(socket, &answer);
+    if (!strstr(answer.data, expected)) {
+        fail_msg("%s: %s", encoding, answer.data);
+    }
+    (void)close(socket);
+    marline__buffer_deinit(&request);
+    marline__buffer_deinit(&answer);
+}
+
+static void given_compressed_bodies_when_posted_then_decoded_or_refused(void **state)
+{
+    struct backend_process *b = *state;
+    static const uint8_t empty_list[] = {0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00,
+                                         0x02, 0x03, 0xab, 0x56, 0x2a, 0x2e, 0x48, 0xcc,
+                                         0x2b, 0x56, 0xb2, 0x8a, 0x8e, 0xad, 0x05, 0x00,
+                                         0x57, 0x4b, 0x81, 0x32, 0x0c, 0x00, 0x00, 0x00};
+    post_encoded(b, "GZIP", empty_list, sizeof(empty_list), "too_short");
+    post_encoded(b, "gzip", empty_list, sizeof(empty_list) - 9, "HTTP/1.1 400");
+    post_encoded(b, "gzip", "{\"spans\":[]}", 12, "The body is no valid gzip");
+    post_encoded(b, "identity", "{\"spans\":[]}", 12, "too_short");
+    post_encoded(b, "br", "x", 1, "HTTP/1.1 415");
+}
+
+/* ---- control ---- */
+
+static void given_run_when_waited_for_then_told_at_its_end(void **state)
+{
+    struct backend_process *b = *state;
+    struct ws_peer agent;
+    struct buffer text = BUFFER_INIT;
+    char run[64];
+    char path[128];
+    connect_agent(b, &agent, &text);
+    register_agent(&agent, &text);
+    start_run(b, &agent, run, &text);
+    (void)snprintf(path, sizeof(path), "/mock/runs/%s/wait?timeout_ms=1", run);
+    expect(b, "GET", path, NULL, 200, "\"finished\":false");
+    send_result(&agent, text.data, success);
+    (void)snprintf(path, sizeof(path), "/mock/runs/%s/wait?timeout_ms=20000", run);
+    expect(b, "GET", path, NULL, 200, "\"finished\":true");
+    (void)snprintf(path, sizeof(path), "/mock/runs/%s", run);
+    expect(b, "GET", path, NULL, 200, "\"status\":\"completed\"");
+    (void)snprintf(path, sizeof(path), "/mock/runs/%s/cancel", run);
+    expect(b, "POST", path, "", 409, "not under way");
+    ws_peer_deinit(&agent);
+    marline__buffer_deinit(&text);
+}
+
+static void given_run_when_cancelled_then_its_test_is_an_error(void **state)
+{
+    struct backend_process *b = *state;
+    struct ws_peer agent;
+    struct buffer text = BUFFER_INIT;
+    struct backend_answer answer;
+    char run[64];
+    char path[128];
+    connect_agent(b, &agent, &text);
+    register_agent(&agent, &text);
+    start_run(b, &agent, run, &text);
+    (void)snprintf(path, sizeof(path), "/mock/runs/%s/cancel", run);
+    expect(b, "POST", path, "", 202, "\"status\":\"cancelled\"");
+    wait_for_run(b, run, "", "\"status\":\"cancelled\"", &answer);
+    assert_non_null(strstr(answer.body.data, "\"status\":\"Error\""));
+    backend_answer_deinit(&answer);
+    ws_peer_deinit(&agent);
+    marline__buffer_deinit(&text);
+}
+
+static void given_metric_when_asked_for_then_the_agent_answers(void **state)
+{
+    struct backend_process *b = *state;
+    struct ws_peer agent;
+    struct buffer text = BUFFER_INIT;
+    expect(b, "POST", "/mock/metrics", "{\"metric_name\":\"brevity\"}", 404, "brevity");
+    expect(b, "POST", "/mock/metrics", "{}", 400, "metric_name is required");
+    connect_agent(b, &agent, &text);
+    ws_peer_send_text(&agent, "{\"type\":\"register\",\"project_id\":null,\"environment\":null,"
+                              "\"sdk_version\":\"0.4.2\",\"functions\":[],\"metrics\":[{\"name\":"
+                              "\"brevity\",\"parameters\":[\"input\",\"output\"],\"return_type\":"
+                              "\"MetricResult\",\"metadata\":{}}]}");
+    ws_peer_expect(&agent, "\"metric_sync\":{\"created\":1", &text);
+    assert_non_null(strstr(text.data, "\"connection_id\""));
+    /* The answer waits for the agent, so the request is a socket of its own. */
+    static const char body[] = "{\"metric_name\":\"brevity\",\"inputs\":{\"input\":\"a\"}}";
+    struct buffer request = BUFFER_INIT;
+    struct buffer answer = BUFFER_INIT;
+    marline__buffer_append_format(&request,
+                                  "POST /mock/metrics HTTP/1.1\r\nHost: h\r\nAuthorization: "
+                                  "Bearer %s\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s",
+                                  b->api_key, sizeof(body) - 1, body);
+    int socket = tcp_connect(b->port);
+    tcp_send(socket, request.data, request.size);
+    ws_peer_expect(&agent, "\"type\":\"execute_metric\"", &text);
+    assert_non_null(strstr(text.data, "\"inputs\":{\"input\":\"a\"}"));
+    char id[64];
+    char result[256];
+    copy_member(text.data, "metric_run_id", id, sizeof(id));
+    (void)snprintf(result, sizeof(result),
+                   "{\"type\":\"metric_result\",\"metric_run_id\":\"%s\",\"status\":\"success\","
+                   "\"score\":0.50,\"details\":{\"why\":1},\"error\":null,\"duration_ms\":2}",
+                   id);
+    ws_peer_send_text(&agent, result);
+    tcp_read_all(socket, &answer);
+    assert_non_null(strstr(answer.data, "\"score\":0.50,\"details\":{\"why\":1},\"error\":null"));
+    (void)close(socket);
+    ws_peer_deinit(&agent);
+    marline__buffer_deinit(&request);
+    marline__buffer_deinit(&answer);
+    marline__buffer_deinit(&text);
+}
+
+static void given_operator_when_asking_then_health_and_counters_without_a_key(void **state)
+{
+    struct backend_process *b = *state;
+    static const char *const paths[] = {"/healthz", "/readyz", "/metrics"};
+    static const char *const texts[] = {"ok\n", "ready\n",
+                                        "marline_links_total{source=\"sweep\"} 0"};
+    for (size_t i = 0; i < 3; i++) {
+        struct backend_answer answer;
+        backend_request(b, "GET", paths[i], "", NULL, &answer);
+        assert_int_equal(answer.status, 200);
+        assert_non_null(strstr(answer.body.data, texts[i]));
+        backend_answer_deinit(&answer);
+    }
+}
+
 /* ---- start ---- */
 
 static void expect_failure(const char *const *arguments, int code, const char *text)
@@ -695,6 +895,13 @@ int main(void)
         BACKEND_TEST(given_agent_that_reconnects_in_mid_call_then_its_result_is_taken_once),
         BACKEND_TEST(given_agent_that_acknowledges_when_the_result_is_stored_then_it_is_told),
         BACKEND_TEST(given_link_point_off_when_run_then_only_the_other_links),
+        BACKEND_TEST(given_trace_when_read_then_list_detail_and_metrics_show_it),
+        BACKEND_TEST(given_bad_trace_queries_when_sent_then_the_documented_answers),
+        BACKEND_TEST(given_compressed_bodies_when_posted_then_decoded_or_refused),
+        BACKEND_TEST(given_run_when_waited_for_then_told_at_its_end),
+        BACKEND_TEST(given_run_when_cancelled_then_its_test_is_an_error),
+        BACKEND_TEST(given_metric_when_asked_for_then_the_agent_answers),
+        BACKEND_TEST(given_operator_when_asking_then_health_and_counters_without_a_key),
         cmocka_unit_test(given_agent_when_the_backend_stops_then_close_1001),
         cmocka_unit_test(given_wrong_command_line_when_started_then_exit_2_and_a_hint),
         BACKEND_TEST(given_taken_port_when_started_then_exit_3_names_it),

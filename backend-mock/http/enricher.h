@@ -1,0 +1,34 @@
+/* Keeps the enrichment of traces and the full-text index up to date, off the path on which spans
+ * are acknowledged (wire-protocol §7). One thread: it looks for traces whose enrichment is missing
+ * or not current when it is woken, and every few seconds, so that a lost wake-up or a restart loses
+ * nothing. A span that cannot be read is skipped, the rest of its trace is enriched. */
+#ifndef HTTP_ENRICHER_H
+#define HTTP_ENRICHER_H
+
+#include "base/buffer.h"
+#include "core/price_table.h"
+#include "store/commit_queue.h"
+#include "store/store.h"
+
+struct enricher;
+
+/* Borrows both until stop. NULL when the thread cannot be started. */
+struct enricher *enricher_start(struct store *store, struct commit_queue *queue);
+/* Joins, frees. Accepts NULL. */
+void enricher_stop(struct enricher *e);
+/* Any thread: spans have been stored. */
+void enricher_wake(struct enricher *e);
+
+/* What is computed from a trace. */
+struct enriched {
+    struct buffer data; /* JSON object; the caller's to free */
+    size_t spans;       /* it was computed from */
+    double cost_usd;
+    double cost_eur;
+};
+/* Any thread: computes it at once, for a reader who finds none. Reads the store; writes nothing. */
+enum store_status enricher_compute(struct enricher *e, const struct uuid *organization_id,
+                                   const uint8_t trace_id[16], struct enriched *out,
+                                   struct store_error *error);
+
+#endif
