@@ -17,6 +17,8 @@ enum {
     HANDLER_HANGS = 60, /* in a thousand: longer than any timeout */
     REQUEST_TIMEOUT_MS = 4000,
     BACKGROUND_SPAN_MS_MAX = 6000,
+    DRAIN_MS_MAX = 15000,
+    SKEW_NOTABLE_S = 60,
 };
 
 static void drive(struct agent *a);
@@ -28,6 +30,11 @@ static uint64_t random_of(struct agent *a)
 }
 
 /* ---- spans ---- */
+
+static uint64_t wall_ns(const struct agent *a)
+{
+    return world_wall_ns(&a->sim->world) + (uint64_t)a->skew_ns;
+}
 
 static void queue_span(struct agent *a, struct span *span)
 {
@@ -62,8 +69,9 @@ static struct span make_span(struct agent *a, const struct span *root)
 static void child_ends(struct world *w, void *user, bool dead)
 {
     struct child *child = user;
+    (void)w;
     if (!dead) {
-        child->span.end_unix_ns = world_wall_ns(w);
+        child->span.end_unix_ns = wall_ns(child->agent);
         queue_span(child->agent, &child->span);
         drive(child->agent);
     }
@@ -76,7 +84,7 @@ static void job_ends(struct world *w, void *user, bool dead)
     struct agent *a = job->agent;
     if (!dead) {
         char trace[33];
-        job->root.end_unix_ns = world_wall_ns(w);
+        job->root.end_unix_ns = wall_ns(a);
         queue_span(a, &job->root);
         marline__hex_encode(job->root.trace_id, sizeof job->root.trace_id, trace);
         const struct message_test_result result = {
@@ -139,7 +147,7 @@ static void invoke(struct agent *a, const struct session_action *action)
     (void)snprintf(job->id, sizeof job->id, "%.*s", SLICE_ARG(action->id));
     marline__random_fill(&w->random, job->root.trace_id, sizeof job->root.trace_id);
     job->root = make_span(a, &job->root);
-    job->root.start_unix_ns = world_wall_ns(w);
+    job->root.start_unix_ns = wall_ns(a);
     identify(a, &action->job->test.test, &job->root);
     uint64_t duration_ns = choose_duration(a);
     start_children(a, job, duration_ns);
@@ -156,7 +164,7 @@ static void background(struct world *w, void *user, bool dead)
     if (dead || w->calm) {
         return;
     }
-    struct span span = {.start_unix_ns = world_wall_ns(w), .end_unix_ns = world_wall_ns(w)};
+    struct span span = {.start_unix_ns = wall_ns(a), .end_unix_ns = wall_ns(a)};
     marline__random_fill(&w->random, span.trace_id, sizeof span.trace_id);
     span = make_span(a, &span);
     queue_span(a, &span);
@@ -330,6 +338,19 @@ static void write_registration(void *user, struct buffer *functions, struct buff
     marline__buffer_append_text(metrics, "[]");
 }
 
+static void end_process(struct world *w, void *user, bool dead);
+
+/* The process ends when its session has. */
+static void note_stop(struct agent *a, const struct session_action *action)
+{
+    if (action->state == SESSION_STOPPED) {
+        if (action->status != MARLINE_OK) {
+            world_visit(&a->sim->world, SITUATION_STOP_CUT_SHORT);
+        }
+        world_after(&a->sim->world, 0, end_process, a, &a->life);
+    }
+}
+
 static void act(struct agent *a, const struct session_action *action)
 {
     switch (action->type) {
@@ -349,6 +370,7 @@ static void act(struct agent *a, const struct session_action *action)
         break;
     case SESSION_CHANGED:
         world_log(&a->sim->world, "agent %d: %s", a->index, action->text);
+        note_stop(a, action);
         break;
     }
 }
@@ -454,6 +476,11 @@ void agent_init(struct simulation *s, int index)
     a->index = index;
     a->project = marline__uuid_random(&s->world.random);
     (void)snprintf(a->agent_id, sizeof a->agent_id, "agent-%d", index);
+    uint64_t skew_s = world_between(&s->world, 0, s->world.faults.skew_s_max);
+    a->skew_ns = (int64_t)(skew_s * NS_PER_S) * (random_of(a) % 2 ? 1 : -1);
+    if (skew_s > SKEW_NOTABLE_S) {
+        world_visit(&s->world, SITUATION_CLOCK_SKEWED);
+    }
     a->host = (struct session_host){.find_endpoint = find_endpoint,
                                     .write_registration = write_registration,
                                     .stored = on_stored,
@@ -498,6 +525,26 @@ static void restart(struct world *w, void *user, bool dead)
     }
 }
 
+/* What is in memory is gone: spans that wait, handlers that run. The disk stays. */
+static void forget_process(struct agent *a)
+{
+    struct world *w = &a->sim->world;
+    a->life++;
+    a->up = a->stopping = false;
+    marline__session_destroy(a->session);
+    a->session = NULL;
+    world_after(w, world_between(w, 10, 3000) * NS_PER_MS, restart, a, &a->life);
+}
+
+static void end_process(struct world *w, void *user, bool dead)
+{
+    struct agent *a = user;
+    if (!dead) {
+        world_log(w, "agent %d ends", a->index);
+        forget_process(a);
+    }
+}
+
 void agent_crash(struct agent *a)
 {
     struct world *w = &a->sim->world;
@@ -511,16 +558,28 @@ void agent_crash(struct agent *a)
             network_cut(a->sim, i);
         }
     }
-    a->life++;
-    a->up = false;
-    marline__session_destroy(a->session);
-    a->session = NULL;
-    world_after(w, world_between(w, 10, 3000) * NS_PER_MS, restart, a, &a->life);
+    forget_process(a);
+}
+
+void agent_stop(struct agent *a)
+{
+    struct world *w = &a->sim->world;
+    if (!a->up || a->stopping) {
+        return;
+    }
+    uint64_t within_ns = world_between(w, 0, DRAIN_MS_MAX) * NS_PER_MS;
+    world_log(w, "agent %d is told to stop within %.3f s", a->index,
+              (double)within_ns / (double)NS_PER_S);
+    world_visit(w, SITUATION_AGENT_STOP);
+    a->stopping = true;
+    (void)marline__batch_schedule_flush(&a->batch);
+    marline__session_stop(a->session, w->now_ns, within_ns);
+    drive(a);
 }
 
 bool agent_is_at_rest(const struct agent *a)
 {
-    return a->up && a->queued == 0 && a->exporting == 0;
+    return a->up && !a->stopping && a->queued == 0 && a->exporting == 0;
 }
 
 void agent_deinit(struct agent *a)

@@ -160,9 +160,6 @@ static void link_done(struct backend *b, struct commit *c, bool ok)
     }
     if (ok && link->linked > 0 && link->point == LINK_POINT_SWEEP) {
         world_visit(w, SITUATION_SWEPT);
-        if (b->sim->quiet) {
-            world_violate(w, "the sweeper linked %zu spans in a run without faults", link->linked);
-        }
     }
     linker_attempt_done(b->linker, w->now_ns, &c->link, ok);
 }

@@ -25,16 +25,18 @@ void faults_mix(struct world *w, struct faults *out)
         .store_failure = (unsigned)world_between(w, 0, 1) * (unsigned)world_between(w, 10, 200),
         .slow_store = (unsigned)world_between(w, 0, 1) * (unsigned)world_between(w, 10, 200),
         .agent_crash = (unsigned)world_between(w, 0, 1) * (unsigned)world_between(w, 5, 60),
+        .agent_stop = (unsigned)world_between(w, 0, 1) * (unsigned)world_between(w, 5, 60),
         .backend_crash = (unsigned)world_between(w, 0, 1) * (unsigned)world_between(w, 5, 60),
         .second_result = (unsigned)world_between(w, 0, 1) * (unsigned)world_between(w, 50, 500),
         .network_ms_max = (unsigned)world_between(w, 1, 10) * (unsigned)world_between(w, 1, 200),
+        .skew_s_max = (unsigned)world_between(w, 0, 1) * (unsigned)world_between(w, 1, 600),
     };
 }
 
 static bool is_quiet(const struct faults *f)
 {
     return !f->post_loss && !f->post_repeat && !f->cuts && !f->store_failure && !f->slow_store &&
-           !f->agent_crash && !f->backend_crash && !f->second_result;
+           !f->agent_crash && !f->agent_stop && !f->backend_crash && !f->second_result;
 }
 
 /* ---- what happens by itself ---- */
@@ -74,6 +76,14 @@ static void crash_agent(struct world *w, void *user, bool dead)
     }
 }
 
+static void stop_agent(struct world *w, void *user, bool dead)
+{
+    (void)w;
+    if (!dead) {
+        agent_stop(user);
+    }
+}
+
 static void crash_backend(struct world *w, void *user, bool dead)
 {
     (void)w;
@@ -91,6 +101,9 @@ static void chaos(struct world *w, void *user, bool dead)
     for (int i = 0; i < s->agent_count; i++) {
         if (world_fault(w, w->faults.agent_crash)) {
             world_after(w, world_between(w, 0, NS_PER_S), crash_agent, &s->agents[i], NULL);
+        }
+        if (world_fault(w, w->faults.agent_stop)) {
+            world_after(w, world_between(w, 0, NS_PER_S), stop_agent, &s->agents[i], NULL);
         }
     }
     if (world_fault(w, w->faults.backend_crash)) {
@@ -186,7 +199,8 @@ void simulation_run(const struct simulation_options *options, struct store *stor
                                        .steps = s->world.steps,
                                        .virtual_ms = s->world.now_ns / NS_PER_MS,
                                        .orphaned = s->orphaned,
-                                       .undeliverable = s->undeliverable};
+                                       .undeliverable = s->undeliverable,
+                                       .credited = s->credited};
     memcpy(out->violation, s->world.violation, sizeof out->violation);
     backend_deinit(&s->backend);
     for (int i = 0; i < s->agent_count; i++) {

@@ -102,6 +102,8 @@ struct agent {
     uint64_t timer_at;
     struct uuid project;
     char agent_id[16];
+    int64_t skew_ns; /* of its wall clock */
+    bool stopping;
     /* the disk: outlives a crash */
     struct outbox_entry outbox[OUTBOX_MAX];
     size_t outbox_count;
@@ -110,6 +112,8 @@ struct agent {
 void agent_init(struct simulation *s, int index);
 void agent_start(struct agent *a);
 void agent_crash(struct agent *a);
+/* As SIGTERM does: drains, within a time, and starts again a little later. */
+void agent_stop(struct agent *a);
 void agent_deinit(struct agent *a);
 void agent_on_opened(struct agent *a, int connection);
 void agent_on_refused(struct agent *a, int connection);
@@ -193,6 +197,7 @@ struct known_span {
     struct uuid expected; /* the id of its result */
     bool has_expected;
     uint64_t pass; /* the last check that met it */
+    uint64_t stored_ns;
     enum link_point source;
 };
 
@@ -238,6 +243,7 @@ struct simulation {
     struct oracle oracle;
     int orphaned;
     int undeliverable;
+    int credited;
     bool quiet; /* a run without any fault: the sweeper must find nothing */
 };
 
@@ -257,6 +263,7 @@ struct simulation_outcome {
     /* What a crash of the backend costs, for it takes up no run again: see docs/races.md. */
     int orphaned;      /* invocations left without a result */
     int undeliverable; /* results that the agent keeps sending, and nobody takes */
+    int credited;      /* links that a point was about to make, and the sweeper made */
 };
 
 /* The store must be empty, or hold other organizations only. */

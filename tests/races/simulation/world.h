@@ -31,6 +31,9 @@
     X(HALF_OPEN, "a stale connection ended after the next one registered")                         \
     X(AGENT_CRASH, "the agent crashed")                                                            \
     X(OUTBOX_RESTORED, "a result restored from the outbox")                                        \
+    X(AGENT_STOP, "the agent was told to stop, and drained")                                       \
+    X(STOP_CUT_SHORT, "the time to drain was over before the work was")                            \
+    X(CLOCK_SKEWED, "an agent's clock was wrong by more than a minute")                            \
     X(BACKEND_CRASH, "the backend crashed")                                                        \
     X(CRASH_AFTER_COMMIT, "the backend crashed between commit and link")                           \
     X(STORE_FAILED, "the store failed a transaction")                                              \
@@ -52,10 +55,12 @@ struct faults {
     unsigned cuts; /* per message */
     unsigned store_failure;
     unsigned slow_store;
-    unsigned agent_crash; /* per second */
+    unsigned agent_crash; /* per second; so for the next two */
+    unsigned agent_stop;
     unsigned backend_crash;
     unsigned second_result;
     unsigned network_ms_max; /* the longest delay of a message */
+    unsigned skew_s_max;     /* of an agent's clock, ahead or behind */
 };
 
 /* Deliberate bugs, for the proof that a run would find them. All off in every other run. */
