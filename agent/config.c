@@ -205,6 +205,36 @@ static bool read_timeout(struct yaml_file *y, const char *key, yaml_node_t *valu
     return yaml_read_whole(y, key, value, 1, CONFIG_TIMEOUT_MAX_MS, &e->timeout_ms);
 }
 
+static bool read_concurrency(struct yaml_file *y, const char *key, yaml_node_t *value, void *target)
+{
+    struct endpoint_config *e = target;
+    return yaml_read_whole(y, key, value, 1, CONFIG_CONCURRENCY_MAX, &e->concurrency);
+}
+
+static bool read_trace_mode(struct yaml_file *y, const char *key, yaml_node_t *value, void *target)
+{
+    static const char *const names[] = {"default", "continue", "link"};
+    struct endpoint_config *e = target;
+    size_t index;
+    if (!yaml_read_choice(y, key, value, names, COUNT(names), &index)) {
+        return false;
+    }
+    e->trace_mode = (marline_trace_mode)index;
+    return true;
+}
+
+static bool read_flush(struct yaml_file *y, const char *key, yaml_node_t *value, void *target)
+{
+    static const char *const names[] = {"default", "batch", "prompt"};
+    struct endpoint_config *e = target;
+    size_t index;
+    if (!yaml_read_choice(y, key, value, names, COUNT(names), &index)) {
+        return false;
+    }
+    e->flush = (marline_flush_mode)index;
+    return true;
+}
+
 static bool read_output_max(struct yaml_file *y, const char *key, yaml_node_t *value, void *target)
 {
     struct endpoint_config *e = target;
@@ -465,6 +495,9 @@ static bool read_endpoint(struct yaml_file *y, const char *key, yaml_node_t *val
         {"environment", read_variables},
         {"pass_environment", read_pass},
         {"timeout_ms", read_timeout},
+        {"concurrency", read_concurrency},
+        {"trace_mode", read_trace_mode},
+        {"flush", read_flush},
         {"output_max_bytes", read_output_max},
         {"parameters", read_parameters},
         {"return_type", read_return_type},

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <marline/endpoint.h>
+
 #include "agent/exec_target.h"
 #include "agent/failure.h"
 #include "agent/http_target.h"
@@ -17,6 +19,7 @@ enum {
     CONFIG_OUTPUT_DEFAULT = 900 * 1024, /* a result message may have 1 MiB (wire-protocol §1.6) */
     CONFIG_TIMEOUT_MAX_MS = 24 * 3600 * 1000, /* longer is a mistake of units */
     CONFIG_OUTPUT_MAX = 64 * 1024 * 1024,
+    CONFIG_CONCURRENCY_MAX = 256,
     CONFIG_NAME_MAX = 200, /* bytes, as the SDK allows */
 };
 
@@ -37,6 +40,9 @@ struct endpoint_config {
     size_t parameter_count;
     size_t parameter_capacity;
     uint64_t timeout_ms;
+    uint64_t concurrency; /* 0 = as the agent's */
+    marline_trace_mode trace_mode;
+    marline_flush_mode flush;
     uint64_t output_max;     /* bytes that it may answer */
     struct exec_target exec; /* one of the two is set */
     struct http_target http;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/logger.h"
 #include "agent/must.h"
@@ -12,20 +13,12 @@
 
 enum { KEY_MAX = 4096 }; /* a token is about 50 characters; JSON web tokens are longer */
 
-static bool start_log(const struct options *o, struct failure *f)
+static void start_log(const struct options *o)
 {
-    enum log_level level;
-    const char *text = options_text(o, "log-level");
-    if (!logger_parse_level(text, &level)) {
-        return failure_set(f, EXIT_CODE_USAGE, "log level '%s' is not error, warn, info or debug",
-                           text);
-    }
-    const char *format = options_text(o, "log-format");
-    if (strcmp(format, "text") != 0 && strcmp(format, "json") != 0) {
-        return failure_set(f, EXIT_CODE_USAGE, "log format '%s' is neither text nor json", format);
-    }
-    logger_start(level, strcmp(format, "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT);
-    return true;
+    enum log_level level = LOG_INFO;
+    (void)logger_parse_level(options_text(o, "log-level"), &level);
+    logger_start(level, strcmp(options_text(o, "log-format"), "json") == 0 ? LOG_FORMAT_JSON
+                                                                           : LOG_FORMAT_TEXT);
 }
 
 static bool read_key_file(const char *path, char **out, struct failure *f)
@@ -106,16 +99,27 @@ static bool check_environment(const char *name, struct failure *f)
                        "environment '%s' is not production, staging, development or local", name);
 }
 
+static bool check_readable(const char *path, struct failure *f)
+{
+    return !path || access(path, R_OK) == 0 ||
+           failure_set(f, EXIT_CODE_CONFIGURATION, "%s: %s", path, strerror(errno));
+}
+
 bool connection_resolve(struct connection *c, const struct options *o, struct failure *f)
 {
     *c = (struct connection){.base_url = options_text(o, "base-url"),
                              .project_id = options_text(o, "project-id"),
+                             .ca_file = options_text(o, "ca-file"),
+                             .certificate_file = options_text(o, "client-certificate-file"),
+                             .key_file = options_text(o, "client-key-file"),
                              .environment = must_text(options_text(o, "environment"))};
     for (char *letter = c->environment; *letter; letter++) {
         *letter = (char)tolower((unsigned char)*letter);
     }
-    bool ok = start_log(o, f) && check_url(c->base_url, f) && read_key(c, o, f) &&
-              check_project(c->project_id, f) && check_environment(c->environment, f);
+    start_log(o);
+    bool ok = check_url(c->base_url, f) && read_key(c, o, f) && check_project(c->project_id, f) &&
+              check_environment(c->environment, f) && check_readable(c->ca_file, f) &&
+              check_readable(c->certificate_file, f) && check_readable(c->key_file, f);
     if (!ok) {
         connection_deinit(c);
     }

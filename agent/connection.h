@@ -28,6 +28,24 @@
          .environment = "RHESIS_API_KEY_FILE",                                                     \
          .in_file = true,                                                                          \
          .help = "file whose first line is the key"},                                              \
+        {.name = "ca-file",                                                                        \
+         .kind = OPTION_TEXT,                                                                      \
+         .value_name = "FILE",                                                                     \
+         .environment = "MARLINE_CA_FILE",                                                         \
+         .in_file = true,                                                                          \
+         .help = "PEM file of the CAs to trust, instead of the system's"},                         \
+        {.name = "client-certificate-file",                                                        \
+         .kind = OPTION_TEXT,                                                                      \
+         .value_name = "FILE",                                                                     \
+         .environment = "MARLINE_CLIENT_CERTIFICATE_FILE",                                         \
+         .in_file = true,                                                                          \
+         .help = "PEM file of the client's certificate"},                                          \
+        {.name = "client-key-file",                                                                \
+         .kind = OPTION_TEXT,                                                                      \
+         .value_name = "FILE",                                                                     \
+         .environment = "MARLINE_CLIENT_KEY_FILE",                                                 \
+         .in_file = true,                                                                          \
+         .help = "PEM file of its key"},                                                           \
         {.name = "project-id",                                                                     \
          .kind = OPTION_TEXT,                                                                      \
          .value_name = "UUID",                                                                     \
@@ -43,21 +61,34 @@
 /* And for every command that logs; its usual level differs. */
 #define LOG_OPTIONS(default_level)                                                                 \
     {.name = "log-level",                                                                          \
-     .kind = OPTION_TEXT,                                                                          \
+     .kind = OPTION_CHOICE,                                                                        \
      .value_name = "LEVEL",                                                                        \
      .environment = "MARLINE_LOG_LEVEL",                                                           \
      .default_text = (default_level),                                                              \
+     .choices = "error|warn|info|debug",                                                           \
      .in_file = true,                                                                              \
      .help = "error, warn, info or debug"},                                                        \
     {                                                                                              \
-        .name = "log-format", .kind = OPTION_TEXT, .value_name = "FORMAT",                         \
-        .environment = "MARLINE_LOG_FORMAT", .default_text = "text", .in_file = true,              \
-        .help = "text or json"                                                                     \
+        .name = "log-format", .kind = OPTION_CHOICE, .value_name = "FORMAT",                       \
+        .environment = "MARLINE_LOG_FORMAT", .default_text = "text", .choices = "text|json",       \
+        .in_file = true, .help = "text or json"                                                    \
+    }
+
+/* How spans leave, for commands that serve. */
+#define FLUSH_OPTION                                                                               \
+    {                                                                                              \
+        .name = "flush", .kind = OPTION_CHOICE, .value_name = "MODE",                              \
+        .environment = "MARLINE_FLUSH", .default_text = "batch", .choices = "batch|prompt",        \
+        .in_file = true,                                                                           \
+        .help = "batch: with the next export; prompt: at once, and the result after them"          \
     }
 
 struct connection {
     const char *base_url; /* borrowed from the options, as all but the key */
     const char *project_id;
+    const char *ca_file; /* NULL = none, as the next two */
+    const char *certificate_file;
+    const char *key_file;
     char *environment; /* owned, lower case */
     char *api_key;     /* owned */
 };

@@ -67,7 +67,7 @@ static bool examine_endpoints(const struct settings *s, struct failure *f, bool 
     struct endpoints endpoints = {0};
     char well[64] = "none yet";
     if (s->config.plugin_count + s->config.endpoint_count > 0 &&
-        endpoints_init(&endpoints, &s->config, &s->connection, f)) {
+        endpoints_init(&endpoints, &s->config, NULL, &s->connection, f)) {
         (void)snprintf(well, sizeof well, "%zu of plugins, %zu of the configuration",
                        endpoints.declared_count, endpoints.count);
     }

@@ -1,16 +1,36 @@
 /* Everything that the agent serves, handed to the client. */
 #include "agent/endpoints.h"
 
+#include <string.h>
+
 #include "agent/must.h"
 #include "agent/plugin.h"
 #include "agent/service.h"
 
-bool endpoints_init(struct endpoints *e, const struct config *config,
+static bool has_plugin(const struct config *config, const char *path)
+{
+    for (size_t i = 0; config && i < config->plugin_count; i++) {
+        if (strcmp(config->plugins[i].path, path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void endpoints_remove(const struct config *config, marline_client *client)
+{
+    for (size_t i = 0; i < config->endpoint_count; i++) {
+        (void)marline_client_remove_endpoint(client, config->endpoints[i]->name);
+    }
+}
+
+bool endpoints_init(struct endpoints *e, const struct config *config, const struct config *previous,
                     const struct connection *connection, struct failure *f)
 {
     *e = (struct endpoints){0};
     for (size_t i = 0; i < config->plugin_count; i++) {
-        if (!plugin_load(config->plugins[i].path, config->plugins[i].where, f)) {
+        if (!has_plugin(previous, config->plugins[i].path) &&
+            !plugin_load(config->plugins[i].path, config->plugins[i].where, f)) {
             return false;
         }
     }
@@ -73,7 +93,10 @@ static bool add_one(const struct endpoints *e, const struct config *config, size
                                  .parameter_count = c->parameter_count ? c->parameter_count : 1,
                                  .return_type = c->return_type,
                                  .request_mapping = c->request_mapping,
-                                 .response_mapping = c->response_mapping};
+                                 .response_mapping = c->response_mapping,
+                                 .concurrency = (uint32_t)c->concurrency,
+                                 .trace_mode = c->trace_mode,
+                                 .flush = c->flush};
     marline_error error = {0};
     marline_status status = marline_client_add_endpoint(client, &endpoint, &error);
     marline__memory_free(parameters);

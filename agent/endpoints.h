@@ -19,9 +19,12 @@ struct endpoints {
 };
 
 /* Loads the plugins and prepares the rest. Borrows both until deinit. An agent with nothing to
- * serve is a failure. */
-bool endpoints_init(struct endpoints *e, const struct config *config,
+ * serve is a failure. `previous` (may be NULL) is what was loaded before: its plugins are not
+ * loaded again. */
+bool endpoints_init(struct endpoints *e, const struct config *config, const struct config *previous,
                     const struct connection *connection, struct failure *f);
+/* Takes those of the configuration back; plugins stay. */
+void endpoints_remove(const struct config *config, marline_client *client);
 bool endpoints_add(const struct endpoints *e, const struct config *config, marline_client *client,
                    struct failure *f);
 /* After the client is gone. */

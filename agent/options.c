@@ -82,6 +82,18 @@ static bool read_number(const char *text, enum option_kind kind, double *out)
     return errno == 0 && end != text && *end == '\0' && isfinite(*out);
 }
 
+static bool is_choice(const char *choices, const char *text)
+{
+    size_t size = strlen(text);
+    for (const char *c = choices; c; c = strchr(c, '|')) {
+        c += *c == '|';
+        if (strcspn(c, "|") == size && memcmp(c, text, size) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool is_acceptable(const struct option_spec *spec, const char *text)
 {
     double number = 0;
@@ -92,6 +104,8 @@ static bool is_acceptable(const struct option_spec *spec, const char *text)
     case OPTION_REAL:
         return read_number(text, spec->kind, &number) && number >= spec->minimum &&
                number <= spec->maximum;
+    case OPTION_CHOICE:
+        return is_choice(spec->choices, text);
     case OPTION_TEXT:
     case OPTION_LIST:
         break;
@@ -129,6 +143,8 @@ static bool refuse_value(const struct option_spec *spec, const char *text,
     } else if (spec->kind == OPTION_WHOLE || spec->kind == OPTION_REAL) {
         failure_set(f, code, "%s: '%s' is not a %snumber from %.10g to %.10g", place.data, text,
                     spec->kind == OPTION_WHOLE ? "whole " : "", spec->minimum, spec->maximum);
+    } else if (spec->kind == OPTION_CHOICE) {
+        failure_set(f, code, "%s: '%s' is none of %s", place.data, text, spec->choices);
     } else {
         failure_set(f, code, "%s must not be empty", place.data);
     }

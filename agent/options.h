@@ -13,7 +13,8 @@
 enum option_kind {
     OPTION_FLAG,
     OPTION_TEXT,
-    OPTION_LIST, /* may be given several times */
+    OPTION_LIST,   /* may be given several times */
+    OPTION_CHOICE, /* one of `choices` */
     OPTION_WHOLE,
     OPTION_REAL,
 };
@@ -31,6 +32,7 @@ struct option_spec {
     const char *default_text; /* NULL = none */
     double minimum;           /* of numbers, in the option's unit */
     double maximum;
+    const char *choices; /* "one|two|three" */
     const char *help;
 };
 

@@ -6,8 +6,6 @@
 #include "agent/logger.h"
 #include "base/clock.h"
 
-enum { FLUSH_MIN_MS = 1000 }; /* a drain that used all its time still gets this to post its spans */
-
 enum exit_code service_exit_code(marline_status status)
 {
     switch (status) {
@@ -70,6 +68,10 @@ static marline_status open_client(struct service *s, const struct service_option
     client.provider = s->provider;
     client.on_event = o->on_event;
     client.user = o->user;
+    client.flush = o->flush;
+    client.tls_ca_file = c->ca_file;
+    client.tls_cert_file = c->certificate_file;
+    client.tls_key_file = c->key_file;
     return marline_client_create(&client, &s->client, error);
 }
 
@@ -102,22 +104,18 @@ static void log_losses(const marline_provider *provider)
                  d.exported, lost);
 }
 
+void service_drain(struct service *s, uint64_t timeout_ms)
+{
+    if (s->client && marline_client_stop(s->client, timeout_ms) == MARLINE_ETIMEDOUT) {
+        logger_write(LOG_WARN, "not all invocations were finished in time: the rest is canceled");
+    }
+}
+
 void service_close(struct service *s, uint64_t timeout_ms)
 {
-    uint64_t start = marline__clock_monotonic_ns(marline__clock_system());
-    if (s->client) {
-        if (marline_client_stop(s->client, timeout_ms) == MARLINE_ETIMEDOUT) {
-            logger_write(LOG_WARN, "not all invocations were finished in %" PRIu64 " ms: canceled",
-                         timeout_ms);
-        }
-        marline_client_destroy(s->client);
-    }
+    marline_client_destroy(s->client);
     if (s->provider) {
-        uint64_t used_ms =
-            (marline__clock_monotonic_ns(marline__clock_system()) - start) / NS_PER_MS;
-        uint64_t left_ms = timeout_ms > used_ms ? timeout_ms - used_ms : 0;
-        (void)marline_provider_shutdown(s->provider,
-                                        left_ms > FLUSH_MIN_MS ? left_ms : FLUSH_MIN_MS);
+        (void)marline_provider_shutdown(s->provider, timeout_ms);
         log_losses(s->provider);
         marline_provider_set_global(NULL);
         marline_provider_destroy(s->provider);

@@ -16,6 +16,7 @@ struct service_options {
     const struct connection *connection;
     uint32_t export_interval_ms; /* 0 = OTEL_BSP_SCHEDULE_DELAY, else 5000 */
     uint32_t worker_count;
+    marline_flush_mode flush;
     marline_client_event_fn on_event; /* may be NULL */
     void *user;
 };
@@ -28,8 +29,11 @@ struct service {
 
 /* Creates both, and makes the provider the process's; connects nothing yet. */
 bool service_open(struct service *s, const struct service_options *options, struct failure *f);
-/* Drains the client, then flushes the spans, within the time; logs what could not be delivered.
- * Fits a service that failed to open. */
+/* Ends the client: nothing new is accepted, what runs may finish within the time. Once. Another
+ * thread may shorten the time with marline_client_stop until this returns. */
+void service_drain(struct service *s, uint64_t timeout_ms);
+/* Posts the spans that are left, within the time; logs what could not be delivered; frees. Fits a
+ * service that failed to open; ends the client at once where that was not done. */
 void service_close(struct service *s, uint64_t timeout_ms);
 
 /* The exit code for a refusal of the SDK. */

@@ -48,6 +48,7 @@ static const struct option_spec common[] = {
      .maximum = 3600000,
      .in_file = true,
      .help = "time to finish and deliver after SIGTERM"},
+    FLUSH_OPTION,
     CONNECTION_OPTIONS,
     LOG_OPTIONS("info"),
 };

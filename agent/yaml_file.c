@@ -295,6 +295,29 @@ bool yaml_read_whole(struct yaml_file *y, const char *key, const yaml_node_t *no
     return true;
 }
 
+bool yaml_read_choice(struct yaml_file *y, const char *key, const yaml_node_t *node,
+                      const char *const *names, size_t count, size_t *out_index)
+{
+    const char *text = yaml_read_text(y, key, node);
+    for (size_t i = 0; text && i < count; i++) {
+        if (strcmp(names[i], text) == 0) {
+            *out_index = i;
+            return true;
+        }
+    }
+    if (!text) {
+        return false;
+    }
+    struct buffer all = BUFFER_INIT;
+    for (size_t i = 0; i < count; i++) {
+        marline__buffer_append_format(&all, i ? ", %s" : "%s", names[i]);
+    }
+    must_buffer(&all);
+    yaml_complain(y, node, "%s: '%s' is none of %s", key, text, all.data);
+    marline__buffer_deinit(&all);
+    return false;
+}
+
 /* ---- JSON ---- */
 
 static bool is_plain(const yaml_node_t *node)

@@ -61,6 +61,9 @@ bool yaml_each_item(struct yaml_file *y, const char *key, yaml_node_t *node,
 const char *yaml_read_text(struct yaml_file *y, const char *key, const yaml_node_t *node);
 bool yaml_read_whole(struct yaml_file *y, const char *key, const yaml_node_t *node,
                      uint64_t minimum, uint64_t maximum, uint64_t *out);
+/* One of the names; its index. */
+bool yaml_read_choice(struct yaml_file *y, const char *key, const yaml_node_t *node,
+                      const char *const *names, size_t count, size_t *out_index);
 /* Appends the value as JSON; plain scalars are null, booleans, numbers or else strings. */
 bool yaml_read_json(struct yaml_file *y, const char *key, yaml_node_t *node, struct buffer *out);
 

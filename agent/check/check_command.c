@@ -170,6 +170,7 @@ static void disconnect_agent(struct session *s)
     if (s->probes) {
         pace_stop(&s->pace);
     }
+    service_drain(&s->service, CLOSE_TIMEOUT_MS);
     service_close(&s->service, CLOSE_TIMEOUT_MS);
     if (s->probes) {
         probes_destroy(s->probes);
