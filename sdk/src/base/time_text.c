@@ -1,7 +1,6 @@
 /* ISO-8601 timestamps; the calendar is the proleptic Gregorian one, without leap seconds. */
 #include "base/time_text.h"
 
-#include <stdio.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -106,18 +105,64 @@ static bool read_zone(struct cursor *c, int64_t *out_offset_s, enum time_zone_ki
     return true;
 }
 
+static char *put_digits(char *at, unsigned value, int count)
+{
+    for (int i = count - 1; i >= 0; i--) {
+        at[i] = (char)('0' + value % 10);
+        value /= 10;
+    }
+    return at + count;
+}
+
+struct date {
+    unsigned year;
+    unsigned month;
+    unsigned day;
+};
+
+/* Days since 1970 to a date. Years start in March here, so that the leap day comes last, and the
+ * lengths of the months follow one linear rule: (153 * month + 2) / 5 days before each. */
+static struct date date_of(uint64_t days)
+{
+    enum { DAYS_TO_1970 = 719468, DAYS_IN_400_YEARS = 146097 }; /* from 0000-03-01 */
+    uint64_t since = days + DAYS_TO_1970;
+    unsigned era = (unsigned)(since / DAYS_IN_400_YEARS);
+    unsigned day = (unsigned)(since % DAYS_IN_400_YEARS);
+    unsigned year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+    day -= 365 * year + year / 4 - year / 100;
+    unsigned month = (5 * day + 2) / 153;
+    struct date d = {era * 400 + year, month + 3, day - (153 * month + 2) / 5 + 1};
+    if (d.month > 12) {
+        d.month -= 12;
+        d.year++;
+    }
+    return d;
+}
+
 void marline__time_format(uint64_t unix_ns, char out[TIME_TEXT_SIZE])
 {
-    time_t seconds = (time_t)(unix_ns / NS_PER_S);
+    enum { SECONDS_IN_DAY = 86400 };
+    uint64_t seconds = unix_ns / NS_PER_S;
     unsigned micros = (unsigned)(unix_ns % NS_PER_S / 1000);
-    struct tm t;
-    (void)gmtime_r(&seconds, &t);
-    size_t n = strftime(out, TIME_TEXT_SIZE, "%Y-%m-%dT%H:%M:%S", &t);
+    unsigned second = (unsigned)(seconds % SECONDS_IN_DAY);
+    struct date date = date_of(seconds / SECONDS_IN_DAY);
+    char *at = put_digits(out, date.year, 4);
+    *at++ = '-';
+    at = put_digits(at, date.month, 2);
+    *at++ = '-';
+    at = put_digits(at, date.day, 2);
+    *at++ = 'T';
+    at = put_digits(at, second / 3600, 2);
+    *at++ = ':';
+    at = put_digits(at, second / 60 % 60, 2);
+    *at++ = ':';
+    at = put_digits(at, second % 60, 2);
     if (micros > 0) {
-        (void)snprintf(out + n, TIME_TEXT_SIZE - n, ".%06uZ", micros % 1000000u);
-    } else {
-        (void)snprintf(out + n, TIME_TEXT_SIZE - n, "Z");
+        *at++ = '.';
+        at = put_digits(at, micros, 6);
     }
+    *at++ = 'Z';
+    *at = '\0';
 }
 
 bool marline__time_parse(struct slice text, uint64_t *out_unix_ns, enum time_zone_kind *out_kind)

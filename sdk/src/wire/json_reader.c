@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #include "base/hex.h"
-#include "base/utf8.h"
+#include "wire/json_scan.h"
 
 /* ---- text ---- */
 
@@ -178,7 +178,11 @@ static bool scan_string(struct json_reader *r, struct slice *out_raw)
         return fail(r, "expected a string");
     }
     size_t start = r->at;
-    while (r->at < r->text.size) {
+    for (;;) {
+        r->at += json_plain_run((struct slice){r->text.data + r->at, r->text.size - r->at});
+        if (r->at == r->text.size) {
+            return fail(r, "unterminated string");
+        }
         unsigned char c = (unsigned char)r->text.data[r->at];
         if (c == '"') {
             *out_raw = (struct slice){r->text.data + start, r->at - start};
@@ -188,21 +192,14 @@ static bool scan_string(struct json_reader *r, struct slice *out_raw)
         if (c < 0x20) {
             return fail(r, "control character in a string");
         }
-        if (c == '\\') {
-            char decoded[4];
-            if (decode_escape(r->text, &r->at, decoded) == 0) {
-                return fail(r, "invalid escape in a string");
-            }
-            continue;
-        }
-        size_t size =
-            marline__utf8_sequence((struct slice){r->text.data + r->at, r->text.size - r->at});
-        if (size == 0) {
+        if (c >= 0x80) {
             return fail(r, "invalid UTF-8 in a string");
         }
-        r->at += size;
+        char decoded[4];
+        if (decode_escape(r->text, &r->at, decoded) == 0) {
+            return fail(r, "invalid escape in a string");
+        }
     }
-    return fail(r, "unterminated string");
 }
 
 static size_t scan_digits(struct json_reader *r)

@@ -10,7 +10,7 @@
 
 #include "base/buffer.h"
 
-enum { JSON_WRITER_DEPTH_MAX = 128 }; /* a value of JSON_DEPTH_MAX levels, and what is around it */
+enum { JSON_WRITER_DEPTH_MAX = 64 };
 
 struct json_writer {
     struct buffer *out;

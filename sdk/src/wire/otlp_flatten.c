@@ -3,11 +3,8 @@
 
 #include "base/hex.h"
 #include "base/memory.h"
-#include "wire/json_writer.h"
-
-/* Repeated keys are looked for by comparing all pairs; in a longer list they stay, and a reader
- * takes the last one. */
-enum { UNIQUE_KEYS_MAX = 128 };
+#include "wire/output.h"
+#include "wire/span_json.h"
 
 static struct slice slice_of(marline_string s)
 {
@@ -19,74 +16,55 @@ static bool is_key(const marline_attribute *attribute, const char *key)
     return marline__slice_is(slice_of(attribute->key), key);
 }
 
-/* True when the same key comes again. */
-static bool is_superseded(const marline_attribute *attributes, size_t count, size_t index)
+static void write_byte(struct output *o, char byte)
 {
-    if (count > UNIQUE_KEYS_MAX) {
-        return false;
-    }
-    for (size_t i = index + 1; i < count; i++) {
-        if (marline__slice_equal(slice_of(attributes[i].key), slice_of(attributes[index].key))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void write_members(struct json_writer *w, const marline_attribute *attributes, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (!is_superseded(attributes, count, i)) {
-            marline__json_key_slice(w, slice_of(attributes[i].key));
-            marline__platform_write_value(w, &attributes[i].value);
-        }
+    if (output_need(o, 1)) {
+        output_byte(o, byte);
     }
 }
 
-static void write_text_member(struct json_writer *w, const char *key, marline_string value)
+/* A member of our own, unless it has nothing to say. */
+static void write_extra(struct output *o, const char *key, const marline_value *value, bool *any)
 {
-    if (value.size > 0) {
-        marline__json_member_string(w, key, slice_of(value));
+    marline_attribute extra = {{key, strlen(key)}, *value};
+    if (value->type == MARLINE_VALUE_STRING ? value->as.string.size > 0 : value->as.integer > 0) {
+        marline__span_json_members(o, &extra, 1, false, any);
     }
 }
 
-static void write_count_member(struct json_writer *w, const char *key, uint32_t count)
+static void write_text_extra(struct output *o, const char *key, marline_string text, bool *any)
 {
-    if (count > 0) {
-        marline__json_member_int(w, key, count);
-    }
+    marline_value value = {MARLINE_VALUE_STRING, {.string = text}};
+    write_extra(o, key, &value, any);
 }
 
-static void write_attributes(const marline_span_data *span, struct buffer *out)
+static void write_count_extra(struct output *o, const char *key, uint32_t count, bool *any)
 {
-    struct json_writer w;
-    marline__json_writer_init(&w, out);
-    marline__json_begin_object(&w);
-    write_members(&w, span->attributes, span->attribute_count);
-    write_text_member(&w, "otel.scope.name", span->scope->name);
-    write_text_member(&w, "otel.scope.version", span->scope->version);
-    write_count_member(&w, "otel.dropped_attributes_count", span->dropped_attributes);
-    write_count_member(&w, "otel.dropped_events_count", span->dropped_events);
-    write_count_member(&w, "otel.dropped_links_count", span->dropped_links);
-    write_text_member(&w, "w3c.tracestate", span->trace_state);
-    marline__json_end_object(&w);
+    marline_value value = {MARLINE_VALUE_INT, {.integer = count}};
+    write_extra(o, key, &value, any);
 }
 
-static void write_resource(const marline_span_data *span, struct buffer *out)
+static void write_attributes(const marline_span_data *span, struct output *o)
 {
-    struct json_writer w;
-    marline__json_writer_init(&w, out);
-    marline__json_begin_object(&w);
-    write_members(&w, span->resource->attributes, span->resource->attribute_count);
-    marline__json_end_object(&w);
+    bool any = false;
+    write_byte(o, '{');
+    marline__span_json_members(o, span->attributes, span->attribute_count, true, &any);
+    write_text_extra(o, "otel.scope.name", span->scope->name, &any);
+    write_text_extra(o, "otel.scope.version", span->scope->version, &any);
+    write_count_extra(o, "otel.dropped_attributes_count", span->dropped_attributes, &any);
+    write_count_extra(o, "otel.dropped_events_count", span->dropped_events, &any);
+    write_count_extra(o, "otel.dropped_links_count", span->dropped_links, &any);
+    write_text_extra(o, "w3c.tracestate", span->trace_state, &any);
+    write_byte(o, '}');
 }
 
-static void write_list(const marline_span_data *span, struct buffer *out,
-                       void (*write)(struct json_writer *w, const marline_span_data *span))
+static void write_resource(const marline_span_data *span, struct output *o)
 {
-    struct json_writer w;
-    marline__json_writer_init(&w, out);
-    write(&w, span);
+    bool any = false;
+    write_byte(o, '{');
+    marline__span_json_members(o, span->resource->attributes, span->resource->attribute_count, true,
+                               &any);
+    write_byte(o, '}');
 }
 
 /* Where the JSON of a span stands in the scratch buffer, which moves while it grows. */
@@ -102,22 +80,24 @@ struct offsets {
 static void write_span(const marline_span_data *spans, size_t index, struct offsets *offsets,
                        struct buffer *out)
 {
-    struct offsets *o = &offsets[index];
+    struct offsets *at = &offsets[index];
+    struct output o = output_begin(out);
     if (index > 0 && spans[index].resource == spans[index - 1].resource) {
-        o->resource = offsets[index - 1].resource;
-        o->resource_end = offsets[index - 1].resource_end;
+        at->resource = offsets[index - 1].resource;
+        at->resource_end = offsets[index - 1].resource_end;
     } else {
-        o->resource = out->size;
-        write_resource(&spans[index], out);
-        o->resource_end = out->size;
+        at->resource = output_size(&o);
+        write_resource(&spans[index], &o);
+        at->resource_end = output_size(&o);
     }
-    o->attributes = out->size;
-    write_attributes(&spans[index], out);
-    o->events = out->size;
-    write_list(&spans[index], out, marline__platform_write_events);
-    o->links = out->size;
-    write_list(&spans[index], out, marline__platform_write_links);
-    o->end = out->size;
+    at->attributes = output_size(&o);
+    write_attributes(&spans[index], &o);
+    at->events = output_size(&o);
+    marline__span_json_events(&o, &spans[index]);
+    at->links = output_size(&o);
+    marline__span_json_links(&o, &spans[index]);
+    at->end = output_size(&o);
+    output_end(&o);
 }
 
 static void take_string(const marline_attribute *attribute, const char *key, struct slice *out)

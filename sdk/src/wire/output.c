@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/utf8.h"
+#include "wire/json_scan.h"
 
 bool marline__output_grow(struct output *o, size_t more)
 {
@@ -30,45 +31,6 @@ void marline__output_unsigned(struct output *o, uint64_t value)
 }
 
 /* ---- strings ---- */
-
-/* True when one of eight bytes is not plain ASCII: a control character, a quote, a backslash, or
- * above 0x7f. The borrow of a subtraction can only spoil bytes behind one that is special itself.
- */
-static bool any_special(const char *at)
-{
-    const uint64_t ones = 0x0101010101010101u;
-    const uint64_t tops = 0x8080808080808080u;
-    uint64_t word;
-    memcpy(&word, at, sizeof word);
-    uint64_t quote = word ^ (ones * '"');
-    uint64_t backslash = word ^ (ones * '\\');
-    uint64_t special = (word - ones * 0x20) | (quote - ones) | (backslash - ones) | word;
-    return (special & tops) != 0;
-}
-
-/* Size of the run at the start that needs no escape: whole, well-formed characters. */
-static size_t plain_run(struct slice text)
-{
-    size_t at = 0;
-    while (at < text.size) {
-        while (text.size - at >= 8 && !any_special(text.data + at)) {
-            at += 8;
-        }
-        if (at == text.size) {
-            break;
-        }
-        unsigned char c = (unsigned char)text.data[at];
-        if (c < 0x20 || c == '"' || c == '\\') {
-            break;
-        }
-        size_t size = marline__utf8_sequence((struct slice){text.data + at, text.size - at});
-        if (size == 0) {
-            break;
-        }
-        at += size;
-    }
-    return at;
-}
 
 enum { ESCAPE_MAX = 6 };
 
@@ -100,7 +62,7 @@ void marline__output_json_string(struct output *o, struct slice text)
     }
     output_byte(o, '"');
     while (text.size > 0) {
-        size_t run = plain_run(text);
+        size_t run = json_plain_run(text);
         output_bytes(o, text.data, run);
         text = (struct slice){text.data + run, text.size - run};
         if (text.size > 0) {

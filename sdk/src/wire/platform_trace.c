@@ -2,10 +2,9 @@
 #include "wire/platform_trace.h"
 
 #include "base/hex.h"
-#include "base/time_text.h"
 #include "base/utf8.h"
-#include "wire/base64.h"
-#include "wire/json_writer.h"
+#include "wire/output.h"
+#include "wire/span_json.h"
 
 /* Stands for the parent of a conversation's later turns; never sent (§4.4). */
 static const uint8_t synthetic_parent[8] = {0, 0, 0, 0, 0xca, 0xfe, 0xca, 0xfe};
@@ -57,120 +56,41 @@ bool marline__platform_span_name_is_valid(struct slice name)
 
 /* ---- encoding ---- */
 
+/* Names and fixed parts of a span, its ids and times: with room to spare. */
+enum { SPAN_FIXED_MAX = 512 };
+
 static struct slice slice_of(marline_string s)
 {
     return (struct slice){s.data, s.size};
 }
 
-static void member_hex(struct json_writer *w, const char *key, const uint8_t *bytes, size_t size)
+static void put_hex(struct output *o, const uint8_t *bytes, size_t size)
 {
-    char text[32];
-    marline__hex_encode(bytes, size, text);
-    marline__json_member_string(w, key, (struct slice){text, 2 * size});
+    output_byte(o, '"');
+    marline__hex_encode(bytes, size, o->at);
+    o->at += 2 * size;
+    output_byte(o, '"');
 }
 
-static void member_time(struct json_writer *w, const char *key, uint64_t unix_ns)
+/* The name with what stands around it, then the text, or null when it is empty. */
+static void write_text(struct output *o, struct slice name, struct slice text)
 {
-    char text[TIME_TEXT_SIZE];
-    marline__time_format(unix_ns, text);
-    marline__json_member_text(w, key, text);
-}
-
-static void member_nullable(struct json_writer *w, const char *key, struct slice value)
-{
-    if (value.size > 0) {
-        marline__json_member_string(w, key, value);
-    } else {
-        marline__json_member_null(w, key);
-    }
-}
-
-static void encode_bytes(struct json_writer *w, marline_string bytes)
-{
-    struct buffer text = BUFFER_INIT;
-    marline__base64_encode(slice_of(bytes), &text);
-    w->out->failed = w->out->failed || text.failed;
-    marline__json_string(w, marline__buffer_slice(&text));
-    marline__buffer_deinit(&text);
-}
-
-void marline__platform_write_value(struct json_writer *w, const marline_value *value)
-{
-    if (w->depth + 2 >= JSON_WRITER_DEPTH_MAX) {
-        marline__json_null(w);
+    if (!output_need(o, name.size + 4)) {
         return;
     }
-    switch (value->type) {
-    case MARLINE_VALUE_EMPTY:
-        marline__json_null(w);
-        break;
-    case MARLINE_VALUE_STRING:
-        marline__json_string(w, slice_of(value->as.string));
-        break;
-    case MARLINE_VALUE_BOOL:
-        marline__json_bool(w, value->as.boolean);
-        break;
-    case MARLINE_VALUE_INT:
-        marline__json_int(w, value->as.integer);
-        break;
-    case MARLINE_VALUE_DOUBLE:
-        marline__json_double(w, value->as.real);
-        break;
-    case MARLINE_VALUE_BYTES:
-        encode_bytes(w, value->as.string);
-        break;
-    case MARLINE_VALUE_ARRAY:
-        marline__json_begin_array(w);
-        for (size_t i = 0; i < value->as.array.count; i++) {
-            marline__platform_write_value(w, &value->as.array.items[i]);
-        }
-        marline__json_end_array(w);
-        break;
-    case MARLINE_VALUE_MAP:
-        marline__platform_write_attributes(w, value->as.map.items, value->as.map.count);
-        break;
+    output_bytes(o, name.data, name.size);
+    if (text.size > 0) {
+        marline__output_json_string(o, text);
+    } else {
+        OUTPUT_LITERAL(o, "null");
     }
 }
 
-void marline__platform_write_attributes(struct json_writer *w, const marline_attribute *attributes,
-                                        size_t count)
+static void write_name(struct output *o, struct slice name)
 {
-    marline__json_begin_object(w);
-    for (size_t i = 0; i < count; i++) {
-        marline__json_key_slice(w, slice_of(attributes[i].key));
-        marline__platform_write_value(w, &attributes[i].value);
+    if (output_need(o, name.size)) {
+        output_bytes(o, name.data, name.size);
     }
-    marline__json_end_object(w);
-}
-
-void marline__platform_write_events(struct json_writer *w, const marline_span_data *span)
-{
-    marline__json_begin_array(w);
-    for (size_t i = 0; i < span->event_count; i++) {
-        const marline_event_data *event = &span->events[i];
-        marline__json_begin_object(w);
-        marline__json_member_string(w, "name", slice_of(event->name));
-        member_time(w, "timestamp", event->time_unix_ns);
-        marline__json_key(w, "attributes");
-        marline__platform_write_attributes(w, event->attributes, event->attribute_count);
-        marline__json_end_object(w);
-    }
-    marline__json_end_array(w);
-}
-
-void marline__platform_write_links(struct json_writer *w, const marline_span_data *span)
-{
-    marline__json_begin_array(w);
-    for (size_t i = 0; i < span->link_count; i++) {
-        const marline_link_data *link = &span->links[i];
-        marline__json_begin_object(w);
-        member_hex(w, "trace_id", link->trace_id, sizeof link->trace_id);
-        member_hex(w, "span_id", link->span_id, sizeof link->span_id);
-        marline__json_key(w, "attributes");
-        marline__platform_write_attributes(w, link->attributes, link->attribute_count);
-        marline__json_end_object(w);
-    }
-    marline__json_end_array(w);
 }
 
 static bool is_parentless(const marline_span_data *span)
@@ -214,46 +134,66 @@ static const char *status_text(marline_span_status status)
     return texts[status];
 }
 
-static void encode_identity(struct json_writer *w, const marline_span_data *span,
-                            const struct platform_identity *identity)
+static void write_identity(struct output *o, const marline_span_data *span,
+                           const struct platform_identity *identity)
 {
     struct slice environment =
         identity->environment.size > 0 ? identity->environment : SLICE("development");
-    member_hex(w, "trace_id", span->trace_id, sizeof span->trace_id);
-    member_hex(w, "span_id", span->span_id, sizeof span->span_id);
-    if (is_parentless(span)) {
-        marline__json_member_null(w, "parent_span_id");
-    } else {
-        member_hex(w, "parent_span_id", span->parent_span_id, sizeof span->parent_span_id);
+    if (!output_need(o, SPAN_FIXED_MAX)) {
+        return;
     }
-    member_nullable(w, "project_id", identity->project_id);
-    marline__json_member_string(w, "environment", environment);
-    member_nullable(w, "conversation_id", conversation_of(span, identity->conversation_id));
+    OUTPUT_LITERAL(o, "{\"trace_id\":");
+    put_hex(o, span->trace_id, sizeof span->trace_id);
+    OUTPUT_LITERAL(o, ",\"span_id\":");
+    put_hex(o, span->span_id, sizeof span->span_id);
+    OUTPUT_LITERAL(o, ",\"parent_span_id\":");
+    if (is_parentless(span)) {
+        OUTPUT_LITERAL(o, "null");
+    } else {
+        put_hex(o, span->parent_span_id, sizeof span->parent_span_id);
+    }
+    write_text(o, SLICE(",\"project_id\":"), identity->project_id);
+    write_text(o, SLICE(",\"environment\":"), environment);
+    write_text(o, SLICE(",\"conversation_id\":"), conversation_of(span, identity->conversation_id));
+}
+
+static void write_fields(struct output *o, const marline_span_data *span)
+{
+    const char *kind = kind_text(span->kind);
+    const char *status = status_text(span->status);
+    write_name(o, SLICE(",\"span_name\":"));
+    marline__output_json_string(o, slice_of(span->name));
+    if (!output_need(o, SPAN_FIXED_MAX)) {
+        return;
+    }
+    OUTPUT_LITERAL(o, ",\"span_kind\":\"");
+    output_bytes(o, kind, strlen(kind));
+    OUTPUT_LITERAL(o, "\",\"start_time\":");
+    marline__span_json_time(o, span->start_unix_ns);
+    OUTPUT_LITERAL(o, ",\"end_time\":");
+    marline__span_json_time(o, span->end_unix_ns);
+    OUTPUT_LITERAL(o, ",\"status_code\":\"");
+    output_bytes(o, status, strlen(status));
+    output_byte(o, '"');
+    write_text(o, SLICE(",\"status_message\":"), slice_of(span->status_message));
 }
 
 void marline__platform_encode_span(const marline_span_data *span,
                                    const struct platform_identity *identity, struct buffer *out)
 {
-    struct json_writer w;
-    marline__json_writer_init(&w, out);
-    marline__json_begin_object(&w);
-    encode_identity(&w, span, identity);
-    marline__json_member_string(&w, "span_name", slice_of(span->name));
-    marline__json_member_text(&w, "span_kind", kind_text(span->kind));
-    member_time(&w, "start_time", span->start_unix_ns);
-    member_time(&w, "end_time", span->end_unix_ns);
-    marline__json_member_text(&w, "status_code", status_text(span->status));
-    member_nullable(&w, "status_message", slice_of(span->status_message));
-    marline__json_key(&w, "attributes");
-    marline__platform_write_attributes(&w, span->attributes, span->attribute_count);
-    marline__json_key(&w, "events");
-    marline__platform_write_events(&w, span);
-    marline__json_key(&w, "links");
-    marline__platform_write_links(&w, span);
-    marline__json_key(&w, "resource");
-    marline__platform_write_attributes(&w, span->resource->attributes,
-                                       span->resource->attribute_count);
-    marline__json_end_object(&w);
+    struct output o = output_begin(out);
+    write_identity(&o, span, identity);
+    write_fields(&o, span);
+    write_name(&o, SLICE(",\"attributes\":"));
+    marline__span_json_attributes(&o, span->attributes, span->attribute_count);
+    write_name(&o, SLICE(",\"events\":"));
+    marline__span_json_events(&o, span);
+    write_name(&o, SLICE(",\"links\":"));
+    marline__span_json_links(&o, span);
+    write_name(&o, SLICE(",\"resource\":"));
+    marline__span_json_attributes(&o, span->resource->attributes, span->resource->attribute_count);
+    write_name(&o, SLICE("}"));
+    output_end(&o);
 }
 
 size_t marline__platform_plan_chunks(const marline_span_data *spans, size_t count, uint32_t *order)

@@ -38,16 +38,6 @@ enum platform_name marline__platform_check_name(struct slice name, struct slice 
 void marline__platform_encode_span(const marline_span_data *span,
                                    const struct platform_identity *identity, struct buffer *out);
 
-struct json_writer;
-
-/* The pieces that the platform's form shares with other writers: an object of attributes, an array
- * of events, an array of links. Values nested beyond the writer's depth are written as null. */
-void marline__platform_write_attributes(struct json_writer *w, const marline_attribute *attributes,
-                                        size_t count);
-void marline__platform_write_value(struct json_writer *w, const marline_value *value);
-void marline__platform_write_events(struct json_writer *w, const marline_span_data *span);
-void marline__platform_write_links(struct json_writer *w, const marline_span_data *span);
-
 /* Sorts spans for posting: parentless ones first, otherwise in the order given (§4.8). `order`
  * receives count indices. Returns the size of the first chunk: PLATFORM_SPANS_PER_POST, or all
  * roots when there are more of them; later chunks have PLATFORM_SPANS_PER_POST. */

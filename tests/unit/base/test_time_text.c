@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include <time.h>
+
 #include "base/clock.h"
 #include "base/time_text.h"
 
@@ -23,6 +25,25 @@ static void given_nanoseconds_when_formatted_then_cut_to_six_digits(void **state
     char text[TIME_TEXT_SIZE];
     marline__time_format(1767225600 * NS_PER_S + 1999, text);
     assert_string_equal(text, "2026-01-01T00:00:00.000001Z");
+}
+
+/* Every day to 2553, and the last moment there is, against the C library's calendar. */
+static void given_every_day_when_formatted_then_as_the_c_library(void **state)
+{
+    (void)state;
+    for (uint64_t day = 0; day < 213503; day++) {
+        time_t seconds = (time_t)(day * 86400 + day % 86400);
+        struct tm t;
+        char expected[TIME_TEXT_SIZE];
+        char text[TIME_TEXT_SIZE];
+        assert_non_null(gmtime_r(&seconds, &t));
+        assert_true(strftime(expected, sizeof expected, "%Y-%m-%dT%H:%M:%SZ", &t) > 0);
+        marline__time_format((uint64_t)seconds * NS_PER_S, text);
+        assert_string_equal(text, expected);
+    }
+    char text[TIME_TEXT_SIZE];
+    marline__time_format(UINT64_MAX, text);
+    assert_string_equal(text, "2554-07-21T23:34:33.709551Z");
 }
 
 static void given_offset_when_parsed_then_utc(void **state)
@@ -70,6 +91,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(given_whole_second_when_formatted_then_no_fraction),
         cmocka_unit_test(given_nanoseconds_when_formatted_then_cut_to_six_digits),
+        cmocka_unit_test(given_every_day_when_formatted_then_as_the_c_library),
         cmocka_unit_test(given_offset_when_parsed_then_utc),
         cmocka_unit_test(given_no_zone_when_parsed_then_naive_utc),
         cmocka_unit_test(given_malformed_text_when_parsed_then_refused),
