@@ -24,7 +24,6 @@ static void add(struct simulate_tally *t, const struct simulation_outcome *run)
     t->virtual_ms += run->virtual_ms;
     t->orphaned += (uint64_t)run->orphaned;
     t->undeliverable += (uint64_t)run->undeliverable;
-    t->credited += (uint64_t)run->credited;
     for (int i = 0; i < SITUATION_COUNT; i++) {
         t->visits[i] += run->visited >> i & 1;
     }
@@ -146,12 +145,6 @@ static void print_counts(FILE *out, const struct simulate_options *options,
                        (unsigned long long)t->orphaned, (unsigned long long)t->undeliverable);
         print_fact(out, "known gap", text);
         print_fact(out, "", "(a restarted backend takes up no run again: docs/races.md)");
-    }
-    if (t->credited) {
-        (void)snprintf(text, sizeof text,
-                       "%llu links by the sweeper that a point was about to make",
-                       (unsigned long long)t->credited);
-        print_fact(out, "known gap", text);
     }
 }
 

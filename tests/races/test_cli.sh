@@ -51,7 +51,6 @@ expect 2 'no mutant "x"' simulate --mutant x
 expect 2 'simulate runs on the stores model and sqlite' simulate --store postgres
 expect 0 'no invariant was violated' simulate --seed 7
 expect 0 'agent 0: connecting' simulate --seed 7 --log
-expect 1 'replay      marline-races simulate --seed 6 --log --mutant no-sweeper' \
-    simulate --seed 6 --mutant no-sweeper
+expect 1 '--log --mutant no-sweeper' simulate --seed 1 --runs 1000 --mutant no-sweeper
 
 exit "$failed"

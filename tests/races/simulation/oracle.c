@@ -83,20 +83,6 @@ static const struct uuid *expected_result(struct known_span *k)
     return &k->expected;
 }
 
-/* Less than the shortest sweep interval: nobody can have missed the span yet. */
-enum { MISSED_AFTER_MS = 900 };
-
-/* Without faults both points link everything. A span that has only just been stored is another
- * matter: its own point is about to link it, and the sweeper came first (see docs/races.md). */
-static void check_sweep(struct simulation *s, const struct known_span *k)
-{
-    if (s->world.now_ns - k->stored_ns < MISSED_AFTER_MS * NS_PER_MS) {
-        s->credited++;
-    } else {
-        world_violate(&s->world, "the sweeper linked what both points missed, without any fault");
-    }
-}
-
 static void check_link(struct simulation *s, struct known_span *k, const struct store_span_row *row)
 {
     if (k->linked && !row->has_result) {
@@ -107,7 +93,7 @@ static void check_link(struct simulation *s, struct known_span *k, const struct 
                                            : "I2: a span carries the result of another key");
     }
     if (s->quiet && row->has_result && !k->linked && row->link_source == LINK_POINT_SWEEP) {
-        check_sweep(s, k);
+        world_violate(&s->world, "the sweeper linked a span in a run without faults");
     }
     k->linked = row->has_result;
     k->source = row->link_source;
@@ -125,7 +111,6 @@ static void check_span(void *user, const struct store_span_row *row)
         world_violate(&s->world, "I4: a span is stored twice");
     }
     k->pass = s->oracle.pass;
-    k->stored_ns = k->stored ? k->stored_ns : s->world.now_ns;
     k->stored = true;
     check_link(s, k, row);
 }

@@ -197,7 +197,6 @@ struct known_span {
     struct uuid expected; /* the id of its result */
     bool has_expected;
     uint64_t pass; /* the last check that met it */
-    uint64_t stored_ns;
     enum link_point source;
 };
 
@@ -243,7 +242,6 @@ struct simulation {
     struct oracle oracle;
     int orphaned;
     int undeliverable;
-    int credited;
     bool quiet; /* a run without any fault: the sweeper must find nothing */
 };
 
@@ -263,7 +261,6 @@ struct simulation_outcome {
     /* What a crash of the backend costs, for it takes up no run again: see docs/races.md. */
     int orphaned;      /* invocations left without a result */
     int undeliverable; /* results that the agent keeps sending, and nobody takes */
-    int credited;      /* links that a point was about to make, and the sweeper made */
 };
 
 /* The store must be empty, or hold other organizations only. */
