@@ -8,6 +8,7 @@ pkg_check_modules(UUID REQUIRED IMPORTED_TARGET uuid)
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET openssl)
+pkg_check_modules(LIBPQ IMPORTED_TARGET libpq) # optional: the PostgreSQL store
 if(MARLINE_PROGRAMS)
     pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
     pkg_check_modules(MHD REQUIRED IMPORTED_TARGET libmicrohttpd)

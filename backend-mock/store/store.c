@@ -51,8 +51,13 @@ struct store *store_open(const char *location, struct store_error *error)
     if (marline__slice_starts(text, sqlite) && text.size > sizeof sqlite - 1) {
         return store_open_sqlite(location + sizeof sqlite - 1, error);
     }
+    if (marline__slice_starts(text, "postgresql://") ||
+        marline__slice_starts(text, "postgres://")) {
+        return store_open_postgres(location, error);
+    }
     error->status = STORE_INVALID;
     (void)snprintf(error->text, sizeof error->text,
-                   "\"%.100s\" names no store; use sqlite:PATH or sqlite::memory:", location);
+                   "\"%.100s\" names no store; use sqlite:PATH, sqlite::memory: or postgresql://…",
+                   location);
     return NULL;
 }

@@ -226,7 +226,9 @@ static enum store_status explain(struct sql_connection *c, const struct store_sc
         " JOIN spans s ON s.trace_ref = t.ref JOIN sources src ON src.ref = s.source_ref"
         " LEFT JOIN contexts c ON c.ref = s.context_ref"
         " WHERE o.id = ?1 AND t.trace_id = ?4 AND (?2 IS NULL OR src.project_id = ?2)"
-        " AND (?3 = 0 OR src.project_id IS NULL) GROUP BY s.context_ref ORDER BY s.context_ref";
+        " AND (?3 = 0 OR src.project_id IS NULL) GROUP BY s.context_ref, c.organization_id, "
+        "c.run_id,"
+        " c.test_id, c.configuration_id, c.attempt ORDER BY s.context_ref NULLS FIRST";
     struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
