@@ -48,6 +48,7 @@ static const struct option_spec specs[] = {
      .help = "shrinks the default tick of 5000 ms, and so every duration, by this factor"},
     {.name = "json", .kind = OPTION_FLAG, .help = "print one JSON object instead of the timelines"},
     {.name = "junit", .kind = OPTION_TEXT, .value_name = "FILE", .help = "also write JUnit XML"},
+    FLUSH_OPTION,
     CONNECTION_OPTIONS,
     LOG_OPTIONS("warn"),
 };
@@ -72,6 +73,7 @@ static void print_help(void)
         "\n"
         "  marline-agent check                                # all, at the real 5 s: ~16 s\n"
         "  marline-agent check --scenario fast --time-scale 0.2\n"
+        "  marline-agent check --flush prompt                 # spans first: point 1 links all\n"
         "  marline-agent check --json --junit check.xml\n"
         "\n"
         "Options:");
@@ -145,14 +147,17 @@ static bool read_settings(struct session *s, int argc, char **argv)
 
 static bool connect_agent(struct session *s)
 {
+    bool is_prompt = strcmp(options_text(&s->options, "flush"), "prompt") == 0;
     struct service_options options = {.connection = &s->connection,
+                                      .flush =
+                                          is_prompt ? MARLINE_FLUSH_PROMPT : MARLINE_FLUSH_BATCH,
                                       .export_interval_ms = interval_ms(&s->options),
                                       .worker_count = WORKER_COUNT};
     if (!service_open(&s->service, &options, s->failure)) {
         return false;
     }
     pace_init(&s->pace, s->service.ticks_start_ns, (uint64_t)interval_ms(&s->options) * NS_PER_MS);
-    s->probes = probes_create(&s->pace);
+    s->probes = probes_create(&s->pace, is_prompt);
     if (!probes_register(s->probes, s->service.client, s->failure)) {
         return false;
     }
@@ -221,6 +226,7 @@ static bool perform(struct session *s)
     s->check.probes = s->probes;
     s->check.api = s->api;
     s->check.client = s->service.client;
+    s->check.is_prompt = strcmp(options_text(&s->options, "flush"), "prompt") == 0;
     s->check.shows_progress = isatty(STDERR_FILENO) && console_has_colour(stderr);
     return check_run_all(&s->check, s->failure);
 }

@@ -50,6 +50,7 @@ struct check {
     const marline_client *client;
     struct check_run runs[CHECK_SCENARIOS_MAX];
     size_t run_count;
+    bool is_prompt; /* spans are posted before the result */
     bool shows_progress;
 };
 

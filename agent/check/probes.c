@@ -26,6 +26,7 @@ struct binding {
 
 struct probes {
     struct pace *pace;
+    bool is_prompt;
     struct binding *bindings;
     struct {
         pthread_mutex_t mutex;
@@ -43,7 +44,7 @@ static void copy_id(char out[FACT_ID_SIZE], const char *id)
 static void record(struct probes *p, const marline_call *call, const marline_span *span,
                    const char *name, enum link_point expected)
 {
-    struct made_span made = {.expected = expected};
+    struct made_span made = {.expected = p->is_prompt ? LINK_NONE : expected};
     const marline_test_context *test = marline_call_test(call);
     copy_id(made.run_id, test->test_run_id);
     copy_id(made.test_id, test->test_id);
@@ -92,10 +93,11 @@ static marline_status handle(marline_call *call, void *user)
     return marline_output_text(call, "done");
 }
 
-struct probes *probes_create(struct pace *pace)
+struct probes *probes_create(struct pace *pace, bool is_prompt)
 {
     struct probes *p = must_zeroed(sizeof *p);
     p->pace = pace;
+    p->is_prompt = is_prompt;
     p->bindings = must(marline__memory_array(probe_count(), sizeof *p->bindings));
     (void)pthread_mutex_init(&p->shared.mutex, NULL);
     return p;

@@ -15,8 +15,10 @@
 
 struct probes;
 
-/* Borrows the pace until destroy. */
-struct probes *probes_create(struct pace *pace);
+/* Borrows the pace until destroy. `is_prompt`: spans are posted right before the result, so close
+ * that either point may be the one that sees both. No point is expected then, but a span that
+ * neither has linked is a failure as ever. */
+struct probes *probes_create(struct pace *pace, bool is_prompt);
 /* After the client is gone. */
 void probes_destroy(struct probes *p);
 bool probes_register(struct probes *p, marline_client *client, struct failure *f);

@@ -145,9 +145,11 @@ void report_text(const struct check *c, const char *base_url, bool has_colour, F
     size_t linked = 0;
     (void)fprintf(
         out,
-        "Spans leave every %.3g s. The backend tries to link them to their test's result at two "
-        "points:\n  1  when a result has been stored    2  when spans have been stored\n",
-        (double)c->pace->interval_ns / (double)NS_PER_S);
+        "Spans leave every %.3g s%s. The backend tries to link them to their test's result "
+        "at two points:\n  1  when a result has been stored    2  when spans have been "
+        "stored\n",
+        (double)c->pace->interval_ns / (double)NS_PER_S,
+        c->is_prompt ? ", and at once when a test ends, before its result" : "");
     for (size_t i = 0; i < c->run_count; i++) {
         print_run(&c->runs[i], has_colour, out);
         spans += c->runs[i].verdict.spans;

@@ -125,6 +125,23 @@ static void given_point_2_off_when_checked_then_fast_fails(void **state)
     switch_points(*state, "{\"ingest\":true}");
 }
 
+static void given_prompt_flush_when_checked_then_all_linked_at_once(void **state)
+{
+    const char *arguments[] = {"check", "--json", INTERVAL, "--flush=prompt", NULL};
+    cJSON *json = check_json(*state, arguments, EXIT_CODE_OK);
+    assert_int_equal(number(scenario(json, "mixed"), "linked"), 14);
+    assert_int_equal(linked_by(json, "mixed", "sweep"), 0);
+    cJSON_Delete(json);
+}
+
+static void given_point_1_off_when_checked_with_prompt_flush_then_it_fails(void **state)
+{
+    switch_points(*state, "{\"result\":false}");
+    const char *arguments[] = {"check", "--json", INTERVAL, "--flush=prompt", NULL};
+    assert_fails(*state, arguments, "slow: span ", "point 1 (result stored) is at fault");
+    switch_points(*state, "{\"result\":true}");
+}
+
 static void given_all_points_off_when_checked_then_every_span_is_named_unlinked(void **state)
 {
     switch_points(*state, "{\"result\":false,\"ingest\":false,\"sweep\":false}");
@@ -197,6 +214,8 @@ int main(void)
         cmocka_unit_test(given_working_backend_when_checked_then_every_point_does_its_work),
         cmocka_unit_test(given_point_1_off_when_checked_then_slow_fails),
         cmocka_unit_test(given_point_2_off_when_checked_then_fast_fails),
+        cmocka_unit_test(given_prompt_flush_when_checked_then_all_linked_at_once),
+        cmocka_unit_test(given_point_1_off_when_checked_with_prompt_flush_then_it_fails),
         cmocka_unit_test(given_all_points_off_when_checked_then_every_span_is_named_unlinked),
         cmocka_unit_test(given_junit_asked_for_when_checked_then_one_case_per_scenario),
         cmocka_unit_test(given_bad_input_when_checked_then_cause_named_and_exit_code_documented),
