@@ -42,7 +42,7 @@ bool marline__output_grow(struct output *o, size_t more);
 /* Makes room for `more` bytes; false, and buffer->failed, when out of memory. */
 static inline bool output_need(struct output *o, size_t more)
 {
-    return (size_t)(o->limit - o->at) >= more || marline__output_grow(o, more);
+    return (o->at && (size_t)(o->limit - o->at) >= more) || marline__output_grow(o, more);
 }
 
 /* The following write what output_need made room for. */
