@@ -29,15 +29,52 @@ static void format_base_url(const char *listen, uint16_t port, char out[READY_UR
     (void)snprintf(out, READY_URL_SIZE, "http://%.*s:%u", SLICE_ARG(host), port);
 }
 
+static void note_project(void *user, const struct store_project *row)
+{
+    (void)row;
+    *(bool *)user = true;
+}
+
+/* Spans without a key belong to a project of the ready-made organization. */
+static bool allow_anonymous(struct store *store, const struct options *options,
+                            const struct ready *ready, struct server_options *out)
+{
+    struct auth_identity *identity = &out->otlp_anonymous;
+    struct store_error error;
+    if (!options->otlp_anonymous) {
+        return true;
+    }
+    (void)marline__uuid_parse(marline__slice_text(ready->organization_id),
+                              &identity->organization_id);
+    struct store_scope scope = {.organization_id = identity->organization_id};
+    if (marline__uuid_parse(marline__slice_text(options->otlp_anonymous), &scope.project_id) &&
+        store_list_projects(store, &scope, note_project, &out->has_otlp_anonymous, &error) ==
+            STORE_OK &&
+        out->has_otlp_anonymous) {
+        identity->project_id = scope.project_id;
+        return true;
+    }
+    (void)fprintf(stderr,
+                  "marline-backend-mock: --otlp-anonymous '%s' is no project of this store\n",
+                  options->otlp_anonymous);
+    return false;
+}
+
 static enum exit_code serve_until_signal(struct store *store, struct listener *listener,
                                          const struct options *options, struct ready *ready,
                                          const sigset_t *signals)
 {
     struct server_options server_options = {.store = store,
                                             .listener = listener,
-                                            .agent_limits = agent_limits_default(),
+                                            .agent_limits = {options->message_size_max,
+                                                             options->rate_per_second,
+                                                             options->idle_timeout_ms},
                                             .linker = linker_options_default()};
     char error[256];
+    if (!allow_anonymous(store, options, ready, &server_options)) {
+        listener_close(listener);
+        return EXIT_CODE_USAGE;
+    }
     struct server *server = server_start(&server_options, error);
     if (!server) {
         (void)fprintf(stderr, "marline-backend-mock: %s\n", error);

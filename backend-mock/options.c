@@ -4,9 +4,10 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { FLAG_COUNT = 5 };
+enum { FLAG_COUNT = 9 };
 
 static const char help_text[] =
     "marline-backend-mock: a small, real backend for tests and traces, on one port\n"
@@ -20,15 +21,22 @@ static const char help_text[] =
     "                                                                      [sqlite:marline.db]\n"
     "  --api-key KEY         the ready-made key; also from RHESIS_API_KEY  [made once, see below]\n"
     "  --ready-file FILE     write base URL, ids and key as JSON once connections are accepted\n"
+    "  --otlp-anonymous PROJECT\n"
+    "                        take spans at /v1/traces without a key, for this project\n"
+    "  --max-message-size N  characters of one message of an agent         [1048576]\n"
+    "  --rate-limit N        messages a second of one agent, 0 = any       [50]\n"
+    "  --idle-timeout-ms N   silence before an agent is closed, 0 = never  [300000]\n"
     "  --log-level LEVEL     error, warn, info or debug                    [info]\n"
     "\n"
     "what it serves\n"
     "  agents                WebSocket /connector/ws\n"
-    "  spans                 POST /telemetry/traces\n"
+    "  spans                 POST /telemetry/traces (the platform's JSON), POST /v1/traces (OTLP)\n"
+    "  traces                GET /telemetry/traces, …/{trace_id}, /telemetry/metrics\n"
     "  calls                 POST /connector/trigger, GET /connector/status/{project_id}\n"
-    "  runs                  POST /mock/runs, GET /mock/runs/{id}, …/timeline, …/spans\n"
-    "  linking               GET /mock/ledger, PUT /mock/link-points\n"
-    "  health                GET /health\n"
+    "  runs                  POST /mock/runs, GET /mock/runs/{id}, …/timeline, …/spans, …/wait,\n"
+    "                        POST …/cancel; POST /mock/metrics\n"
+    "  linking               GET /mock/ledger, /mock/links/{trace_id}, PUT /mock/link-points\n"
+    "  health                GET /health, /healthz, /readyz, /metrics\n"
     "\n"
     "the key\n"
     "  A project and a key exist from the first start. The store keeps only a hash of the key; "
@@ -78,6 +86,19 @@ static bool read_level(const char *text, enum log_level *out)
         }
     }
     return wrong("--log-level '%s' is none of error, warn, info, debug", text);
+}
+
+static bool read_number(const char *name, const char *text, uint32_t minimum, uint32_t maximum,
+                        uint32_t *out)
+{
+    char *end = NULL;
+    unsigned long value = strtoul(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end || strlen(text) > 9 || value < minimum ||
+        value > maximum) {
+        return wrong("--%s '%s' is no whole number from %u to %u", name, text, minimum, maximum);
+    }
+    *out = (uint32_t)value;
+    return true;
 }
 
 /* How many leading characters two words share: enough to guess a misspelt flag. */
@@ -144,10 +165,17 @@ static bool is_help(const char *argument)
 static enum options_outcome read_serve(int argc, char **argv, struct options *out)
 {
     const char *level = "info";
+    const char *size = "1048576";
+    const char *rate = "50";
+    const char *idle = "300000";
     const struct flag flags[FLAG_COUNT] = {{"listen", &out->listen},
                                            {"store", &out->store},
                                            {"api-key", &out->api_key},
                                            {"ready-file", &out->ready_file},
+                                           {"otlp-anonymous", &out->otlp_anonymous},
+                                           {"max-message-size", &size},
+                                           {"rate-limit", &rate},
+                                           {"idle-timeout-ms", &idle},
                                            {"log-level", &level}};
     for (int i = 2; i < argc; i++) {
         if (is_help(argv[i])) {
@@ -161,7 +189,11 @@ static enum options_outcome read_serve(int argc, char **argv, struct options *ou
     if (out->api_key && out->api_key[0] == '\0') {
         out->api_key = NULL; /* an empty variable counts as unset */
     }
-    return read_level(level, &out->log_level) ? OPTIONS_SERVE : OPTIONS_WRONG;
+    bool ok = read_level(level, &out->log_level) &&
+              read_number("max-message-size", size, 1, 16 * 1024 * 1024, &out->message_size_max) &&
+              read_number("rate-limit", rate, 0, 10000, &out->rate_per_second) &&
+              read_number("idle-timeout-ms", idle, 0, 86400000, &out->idle_timeout_ms);
+    return ok ? OPTIONS_SERVE : OPTIONS_WRONG;
 }
 
 enum options_outcome options_read(int argc, char **argv, struct options *out)

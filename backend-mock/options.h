@@ -2,6 +2,8 @@
 #ifndef BACKEND_OPTIONS_H
 #define BACKEND_OPTIONS_H
 
+#include <stdint.h>
+
 #include "base/log.h"
 
 enum exit_code {
@@ -16,8 +18,12 @@ enum exit_code {
 struct options {
     const char *listen;
     const char *store;
-    const char *api_key;    /* NULL = made at the first start */
-    const char *ready_file; /* NULL = none */
+    const char *api_key;        /* NULL = made at the first start */
+    const char *ready_file;     /* NULL = none */
+    const char *otlp_anonymous; /* a project; NULL = a key is needed */
+    uint32_t message_size_max;  /* of agents' messages, characters */
+    uint32_t rate_per_second;   /* of agents' messages; 0 = any */
+    uint32_t idle_timeout_ms;   /* 0 = never */
     enum log_level log_level;
 };
 

@@ -243,8 +243,8 @@ static enum MHD_Result queue_answer(struct http_request *r)
 static void refuse(struct http_request *r, unsigned status, const char *detail)
 {
     struct buffer body = BUFFER_INIT;
-    write_detail(&body, detail);
-    set_answer(r, status, "application/json", &body);
+    const char *type = r->server->options.write_refusal(r, status, detail, &body);
+    set_answer(r, status, type, &body);
     if (status == 503) {
         http_answer_header(r, "Retry-After", "1");
     }
@@ -331,8 +331,10 @@ static void take_body(struct http_request *r, const char *data, size_t size)
 
 static void answer_overloaded(struct http_request *r)
 {
+    struct buffer body = BUFFER_INIT;
+    const char *type = r->server->options.write_refusal(r, 503, overloaded, &body);
     http_answer_header(r, "Retry-After", "1");
-    http_answer_detail(r, 503, "%s", overloaded);
+    http_answer(r, 503, type, &body);
 }
 
 static void handle_on_worker(struct worker_job *job, bool canceled)

@@ -25,6 +25,10 @@ struct http_server_options {
     struct worker_pool *workers;
     /* Called on a worker once per request. */
     void (*handle)(struct http_request *request);
+    /* Appends the body of an answer that this server gives by itself (too large, too many, shutting
+     * down); returns its content type, a literal. */
+    const char *(*write_refusal)(const struct http_request *request, unsigned status,
+                                 const char *text, struct buffer *out);
     size_t body_max; /* 0 = HTTP_BODY_MAX */
 };
 

@@ -5,10 +5,11 @@
 
 #include "base/time_text.h"
 #include "core/alloc.h"
+#include "http/routes_otlp.h"
 
-static const struct route *const groups[] = {routes_ingest, routes_connector,   routes_traces,
-                                             routes_mock,   routes_metric_call, routes_health,
-                                             routes_basic};
+static const struct route *const groups[] = {routes_ingest, routes_otlp, routes_connector,
+                                             routes_traces, routes_mock, routes_metric_call,
+                                             routes_health, routes_basic};
 
 /* Takes the next segment off a path that begins with '/'. */
 static struct slice next_segment(struct slice *path)
@@ -40,17 +41,23 @@ static bool match(const char *pattern, struct slice path,
     return expected.size == 0 && path.size == 0;
 }
 
-/* NULL when no route serves it; *out_known tells whether another method would be served. */
-static const struct route *find_route(struct http_request *r, struct slice path, bool *out_known)
+enum { ALLOW_SIZE = 64 };
+
+/* NULL when no route serves it; then out_allow names the methods that would be served. */
+static const struct route *find_route(struct http_request *r, struct slice path,
+                                      char out_allow[ALLOW_SIZE])
 {
-    *out_known = false;
+    size_t used = 0;
+    out_allow[0] = '\0';
     for (size_t g = 0; g < sizeof(groups) / sizeof(groups[0]); g++) {
         for (const struct route *route = groups[g]; route->method; route++) {
             struct slice parameters[HTTP_PATH_PARAMETERS_MAX] = {SLICE_EMPTY};
             if (!match(route->pattern, path, parameters)) {
                 continue;
             }
-            *out_known = true;
+            int n = snprintf(out_allow + used, ALLOW_SIZE - used, "%s%s", used ? ", " : "",
+                             route->method);
+            used += n > 0 && used + (size_t)n < ALLOW_SIZE ? (size_t)n : 0;
             if (strcmp(route->method, http_request_method(r)) == 0) {
                 for (size_t i = 0; i < HTTP_PATH_PARAMETERS_MAX; i++) {
                     http_request_set_parameter(r, i, parameters[i]);
@@ -62,17 +69,43 @@ static const struct route *find_route(struct http_request *r, struct slice path,
     return NULL;
 }
 
+const char *routes_write_refusal(const struct http_request *r, unsigned status, const char *text,
+                                 struct buffer *out)
+{
+    if (routes_otlp_is_path(http_request_path(r))) {
+        return routes_otlp_write_error(r, status, text, out);
+    }
+    struct json_writer w;
+    marline__json_writer_init(&w, out);
+    marline__json_begin_object(&w);
+    marline__json_member_text(&w, "detail", text);
+    marline__json_end_object(&w);
+    return "application/json";
+}
+
+static void answer_no_route(struct http_request *r, const char *allow)
+{
+    struct buffer body = BUFFER_INIT;
+    unsigned status = allow[0] ? 405 : 404;
+    if (allow[0]) {
+        http_answer_header(r, "Allow", allow);
+    }
+    const char *type =
+        routes_write_refusal(r, status, allow[0] ? "Method Not Allowed" : "Not Found", &body);
+    http_answer(r, status, type, &body);
+}
+
 void routes_handle(struct http_request *r)
 {
     struct slice path = marline__slice_text(http_request_path(r));
     if (path.size > 1 && path.data[path.size - 1] == '/') {
         path.size--;
     }
-    bool known = false;
+    char allow[ALLOW_SIZE] = "";
     const struct route *route =
-        path.size && path.data[0] == '/' ? find_route(r, path, &known) : NULL;
+        path.size && path.data[0] == '/' ? find_route(r, path, allow) : NULL;
     if (!route) {
-        http_answer_detail(r, known ? 405 : 404, known ? "Method Not Allowed" : "Not Found");
+        answer_no_route(r, allow);
         return;
     }
     if (route->auth == ROUTE_KEY) {

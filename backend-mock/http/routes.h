@@ -22,6 +22,10 @@ struct route {
 /* Finds the route and calls its handler, or answers 404, 405 or 401. On a worker. */
 void routes_handle(struct http_request *request);
 
+/* The body of a refusal of the HTTP server itself; returns its content type. */
+const char *routes_write_refusal(const struct http_request *request, unsigned status,
+                                 const char *text, struct buffer *out);
+
 /* The groups, each ended by an entry without method. */
 extern const struct route routes_basic[];
 extern const struct route routes_connector[];
@@ -29,6 +33,7 @@ extern const struct route routes_ingest[];
 extern const struct route routes_health[];
 extern const struct route routes_metric_call[];
 extern const struct route routes_mock[];
+extern const struct route routes_otlp[];
 extern const struct route routes_traces[];
 
 /* ---- for handlers ---- */

@@ -4,7 +4,7 @@
 
 #include "core/alloc.h"
 #include "http/ingest.h"
-#include "http/routes.h"
+#include "http/routes_otlp.h"
 #include "wire/json_reader.h"
 
 static void release(struct ingest *in)
@@ -136,7 +136,7 @@ static void post_traces(struct http_request *r)
         http_answer_detail(r, refused, "%s", reason);
     } else if (auth != AUTH_OK && marline__json_is_valid(http_request_body(r), JSON_STRICT)) {
         routes_answer_unauthenticated(r, auth);
-    } else {
+    } else if (auth != AUTH_OK || !routes_otlp_take(r, &identity)) {
         ingest_platform(r, auth, &identity);
     }
 }

@@ -34,8 +34,11 @@ static bool start_parts(struct server *s, const struct server_options *options)
                               .linker = options->linker};
     s->hub = hub_start(&hub);
     s->enricher = enricher_start(options->store, s->queue);
-    struct http_server_options http = {
-        .server = s, .workers = s->workers, .handle = routes_handle, .body_max = options->body_max};
+    struct http_server_options http = {.server = s,
+                                       .workers = s->workers,
+                                       .handle = routes_handle,
+                                       .write_refusal = routes_write_refusal,
+                                       .body_max = options->body_max};
     s->http = s->hub && s->enricher ? http_server_start(&http) : NULL;
     struct listener_targets targets = {give_to_hub, give_to_http, s};
     return s->http && listener_start(s->listener, &targets);
@@ -46,6 +49,8 @@ struct server *server_start(const struct server_options *options, char error[256
     struct server *s = alloc_zeroed(sizeof(*s));
     s->store = options->store;
     s->listener = options->listener;
+    s->has_otlp_anonymous = options->has_otlp_anonymous;
+    s->otlp_anonymous = options->otlp_anonymous;
     if (!start_parts(s, options)) {
         (void)snprintf(error, 256, "cannot start threads: raise 'ulimit -u' and 'ulimit -n'");
         server_stop(s);

@@ -35,6 +35,8 @@ struct server {
     struct enricher *enricher;
     struct http_server *http;
     struct ingest_counters ingest;
+    bool has_otlp_anonymous;
+    struct auth_identity otlp_anonymous;
 };
 
 struct server_options {
@@ -43,6 +45,9 @@ struct server_options {
     struct agent_limits agent_limits;
     struct linker_options linker;
     size_t body_max; /* 0 = HTTP_BODY_MAX */
+    /* Whose the spans of /v1/traces are that come without a key; false = nobody's, 401. */
+    bool has_otlp_anonymous;
+    struct auth_identity otlp_anonymous;
 };
 
 /* Connections are accepted when it returns. NULL and a sentence in `error` otherwise. */
