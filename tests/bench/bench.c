@@ -1,4 +1,4 @@
-/* marline-bench: `marline-bench trace` measures, prints JSON lines, and exits 0 when its own checks
+/* marline-bench: `marline-bench NAME` measures, prints JSON lines, and exits 0 when its own checks
  * passed; a target that is missed is printed, not failed, because it depends on the machine. */
 #include "bench.h"
 
@@ -53,12 +53,19 @@ bool bench_is_sound(void)
     return sound;
 }
 
+static const struct {
+    const char *name;
+    void (*run)(void);
+} benches[] = {{"trace", bench_trace}, {"agent", bench_agent}};
+
 int main(int argc, char **argv)
 {
-    if (argc != 2 || strcmp(argv[1], "trace") != 0) {
-        (void)fprintf(stderr, "usage: marline-bench trace\n");
-        return 2;
+    for (size_t i = 0; argc == 2 && i < sizeof benches / sizeof benches[0]; i++) {
+        if (strcmp(argv[1], benches[i].name) == 0) {
+            benches[i].run();
+            return bench_is_sound() ? 0 : 1;
+        }
     }
-    bench_trace();
-    return bench_is_sound() ? 0 : 1;
+    (void)fprintf(stderr, "usage: marline-bench trace|agent\n");
+    return 2;
 }

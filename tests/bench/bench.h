@@ -20,5 +20,6 @@ void bench_check(bool condition, const char *what);
 bool bench_is_sound(void);
 
 void bench_trace(void);
+void bench_agent(void);
 
 #endif

@@ -16,30 +16,31 @@ static uint64_t wall_ns(void)
 
 /* ---- what the session reports ---- */
 
-static void accepted(void *user, const struct ledger_record *record, struct slice request)
+static uint64_t accepted(void *user, const struct ledger_record *record, struct slice request)
 {
     const marline_client *client = user;
-    if (client->loop.outbox) {
-        marline__outbox_accepted(client->loop.outbox, record->id, record->is_metric, request,
-                                 wall_ns());
-    }
+    return client->loop.outbox ? marline__outbox_accepted(client->loop.outbox, record->id,
+                                                          record->is_metric, request, wall_ns())
+                               : 0;
 }
 
-static void stored(void *user, const struct ledger_record *record)
+static uint64_t stored(void *user, const struct ledger_record *record)
 {
     const marline_client *client = user;
-    if (client->loop.outbox) {
-        marline__outbox_stored(client->loop.outbox, record->id, record->is_metric,
-                               (struct slice){record->result, record->result_size},
-                               record->span_count, wall_ns());
-    }
+    const struct outbox_record out = {.row = record->journal,
+                                      .id = record->id,
+                                      .is_metric = record->is_metric,
+                                      .accepted_unix_ns = wall_ns(),
+                                      .result = {record->result, record->result_size},
+                                      .span_count = record->span_count};
+    return client->loop.outbox ? marline__outbox_stored(client->loop.outbox, &out) : 0;
 }
 
 static void settled(void *user, const struct ledger_record *record)
 {
     const marline_client *client = user;
     if (client->loop.outbox) {
-        marline__outbox_settled(client->loop.outbox, record->id, record->is_metric);
+        marline__outbox_settled(client->loop.outbox, record->journal);
     }
 }
 
@@ -93,6 +94,7 @@ struct lost {
     struct list node;
     struct session_job *request;
     uint64_t accepted_unix_ns;
+    uint64_t row;
 };
 
 struct restoration {
@@ -108,6 +110,7 @@ static bool remember_lost(struct restoration *r, const struct outbox_record *rec
     if (lost) {
         lost->request = marline__session_job_create(record->request);
         lost->accepted_unix_ns = record->accepted_unix_ns;
+        lost->row = record->row;
         marline__list_push_back(&r->lost, &lost->node);
     }
     return lost && lost->request;
@@ -117,20 +120,22 @@ static bool visit(void *user, const struct outbox_record *record)
 {
     struct restoration *r = user;
     struct session *session = r->client->loop.session;
+    const struct session_restored from = {.id = record->id,
+                                          .is_metric = record->is_metric,
+                                          .journal = record->row,
+                                          .result = record->result,
+                                          .span_count = record->span_count};
     bool restored = true;
     switch (record->state) {
     case OUTBOX_ACCEPTED:
         restored = remember_lost(r, record);
         break;
     case OUTBOX_STORED:
-        restored = marline__session_restore(session, record->id, record->is_metric, record->result,
-                                            record->span_count) == MARLINE_OK;
+        restored = marline__session_restore(session, &from) == MARLINE_OK;
         r->results++;
         break;
     case OUTBOX_SETTLED:
-        restored =
-            marline__session_restore_settled(session, record->id, record->is_metric, record->result,
-                                             record->span_count) == MARLINE_OK;
+        restored = marline__session_restore_settled(session, &from) == MARLINE_OK;
         break;
     }
     r->failed |= !restored;
@@ -157,9 +162,10 @@ static void report_lost(struct restoration *r, struct lost *lost)
     } else {
         marline__session_job_free(request);
     }
+    const struct session_restored from = {.id = id, .is_metric = is_metric, .journal = lost->row};
     r->failed |=
         !id_copy || marline__session_restore_lost(r->client->loop.session, marline__client_now(),
-                                                  id, is_metric, &trace, lost_text) != MARLINE_OK;
+                                                  &from, &trace, lost_text) != MARLINE_OK;
     marline__memory_free(id_copy);
 }
 

@@ -54,8 +54,9 @@ marline_status marline_dead_letters_list(const char *outbox_path, marline_dead_l
     sqlite3_stmt *s;
     marline_status status = open_existing(
         outbox_path,
-        "SELECT seq,at_ns,scope,id,reason,request,result FROM dead_letter ORDER BY seq", &db, &s,
-        error);
+        "SELECT d.row,d.at_ns,s.name,d.id,d.reason,d.request,d.result FROM dead_letter d"
+        " JOIN scope s ON s.id=d.scope ORDER BY d.row",
+        &db, &s, error);
     if (status != MARLINE_OK) {
         return status;
     }
@@ -86,7 +87,7 @@ marline_status marline_dead_letters_drop(const char *outbox_path, int64_t number
     sqlite3 *db;
     sqlite3_stmt *s;
     marline_status status =
-        open_existing(outbox_path, "DELETE FROM dead_letter WHERE seq=?1 OR ?1=0", &db, &s, error);
+        open_existing(outbox_path, "DELETE FROM dead_letter WHERE row=?1 OR ?1=0", &db, &s, error);
     if (status != MARLINE_OK) {
         return status;
     }

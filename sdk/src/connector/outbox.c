@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,21 +17,28 @@
 #include "base/random.h"
 #include "base/uuid.h"
 
-enum { SCHEMA_VERSION = 1, BUSY_WAIT_MS = 2000, PRUNE_EVERY = 512 };
+enum {
+    SCHEMA_VERSION = 1,
+    BUSY_WAIT_MS = 2000,
+    PRUNE_EVERY = 512,
+    CHECKPOINT_PAGES = 1000,     /* 4 MB of log, as SQLite's own default */
+    CHECKPOINT_RETRY_PAGES = 16, /* commits differ in size: asked within so many pages above */
+};
 
-static const char schema[] = "CREATE TABLE invocation("
-                             " seq INTEGER PRIMARY KEY,"
-                             " scope TEXT NOT NULL, id BLOB NOT NULL, is_metric INTEGER NOT NULL,"
-                             " state INTEGER NOT NULL, accepted_ns INTEGER NOT NULL,"
-                             " request BLOB, result BLOB, span_count INTEGER NOT NULL DEFAULT 0,"
-                             " UNIQUE(scope, is_metric, id));"
-                             "CREATE INDEX invocation_state ON invocation(scope, state, seq);"
-                             "CREATE TABLE dead_letter("
-                             " seq INTEGER PRIMARY KEY AUTOINCREMENT,"
-                             " scope TEXT NOT NULL, id BLOB NOT NULL, at_ns INTEGER NOT NULL,"
-                             " reason TEXT NOT NULL, request BLOB, result BLOB);"
-                             "CREATE TABLE agent(id TEXT NOT NULL);"
-                             "PRAGMA user_version=1;";
+static const char schema[] =
+    "CREATE TABLE scope(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);"
+    /* Rows count up: the newest is never deleted. AUTOINCREMENT would write one more page a time. */
+    "CREATE TABLE invocation("
+    " row INTEGER PRIMARY KEY," /* in the order they were accepted */
+    " scope INTEGER NOT NULL, id BLOB NOT NULL, is_metric INTEGER NOT NULL,"
+    " state INTEGER NOT NULL, accepted_ns INTEGER NOT NULL,"
+    " request BLOB, result BLOB, span_count INTEGER NOT NULL DEFAULT 0);"
+    "CREATE TABLE dead_letter("
+    " row INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " scope INTEGER NOT NULL, id BLOB NOT NULL, at_ns INTEGER NOT NULL,"
+    " reason TEXT NOT NULL, request BLOB, result BLOB);"
+    "CREATE TABLE agent(id TEXT NOT NULL);"
+    "PRAGMA user_version=1;";
 
 enum statement {
     BEGIN,
@@ -37,6 +46,7 @@ enum statement {
     ROLLBACK,
     ACCEPT,
     STORE,
+    REPLACE,
     SETTLE,
     PRUNE,
     LOAD,
@@ -50,32 +60,38 @@ static const char *const texts[STATEMENTS] = {
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
     [ACCEPT] = "INSERT INTO invocation(scope,is_metric,id,state,accepted_ns,request)"
-               " VALUES(?1,?2,?3,1,?4,?5) ON CONFLICT DO NOTHING",
+               " VALUES(?1,?2,?3,1,?4,?5)",
     [STORE] = "INSERT INTO invocation(scope,is_metric,id,state,accepted_ns,result,span_count)"
-              " VALUES(?1,?2,?3,2,?4,?5,?6) ON CONFLICT(scope,is_metric,id) DO UPDATE"
-              " SET state=2,result=?5,span_count=?6,request=NULL",
-    [SETTLE] = "UPDATE invocation SET state=3 WHERE scope=?1 AND is_metric=?2 AND id=?3",
-    [PRUNE] = "DELETE FROM invocation WHERE scope=?1 AND state=3 AND seq<=("
-              "SELECT seq FROM invocation WHERE scope=?1 AND state=3"
-              " ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
-    [LOAD] = "SELECT id,is_metric,state,accepted_ns,request,result,span_count FROM invocation"
-             " WHERE scope=?1 ORDER BY seq",
+              " VALUES(?1,?2,?3,2,?4,?5,?6)",
+    [REPLACE] = "UPDATE invocation SET state=2,result=?2,span_count=?3,request=NULL WHERE row=?1",
+    [SETTLE] = "UPDATE invocation SET state=3 WHERE row=?1",
+    [PRUNE] = "DELETE FROM invocation WHERE row<=?1 AND state=3",
+    [LOAD] = "SELECT row,id,is_metric,state,accepted_ns,request,result,span_count FROM invocation"
+             " WHERE scope=?1 ORDER BY row",
     [BURY] = "INSERT INTO dead_letter(scope,id,at_ns,reason,request,result)"
              " VALUES(?1,?2,?3,?4,?5,?6)",
-    [PRUNE_DEAD] = "DELETE FROM dead_letter WHERE seq<=("
-                   "SELECT seq FROM dead_letter ORDER BY seq DESC LIMIT 1 OFFSET ?1)",
+    [PRUNE_DEAD] = "DELETE FROM dead_letter WHERE row<=?1",
 };
 
 struct outbox {
     sqlite3 *db;
     sqlite3_stmt *statements[STATEMENTS];
     int lock; /* of the lock file, -1 = none */
-    char *scope;
+    sqlite3_int64 scope;
     char agent_id[UUID_TEXT_SIZE];
     bool in_transaction;
     bool urgent;
     uint32_t settled; /* since the last pruning */
     uint64_t failures;
+    struct {
+        char *path;
+        pthread_t thread;
+        bool started;
+        pthread_mutex_t lock;
+        pthread_cond_t changed;
+        bool wanted;
+        bool stop;
+    } checkpoint;
 };
 
 __attribute__((format(printf, 3, 4))) static marline_status
@@ -104,7 +120,7 @@ static void bind_slice(sqlite3_stmt *s, int at, struct slice value)
 
 static void bind_key(const struct outbox *o, sqlite3_stmt *s, struct slice id, bool is_metric)
 {
-    sqlite3_bind_text(s, 1, o->scope, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(s, 1, o->scope);
     sqlite3_bind_int(s, 2, is_metric);
     bind_slice(s, 3, id);
 }
@@ -210,6 +226,24 @@ static bool read_agent_id(struct outbox *o)
     return made;
 }
 
+static bool find_scope(struct outbox *o, const char *name)
+{
+    static const char *const steps[] = {"INSERT INTO scope(name) VALUES(?1) ON CONFLICT DO NOTHING",
+                                        "SELECT id FROM scope WHERE name=?1"};
+    for (size_t i = 0; i < 2; i++) {
+        sqlite3_stmt *s = NULL;
+        if (sqlite3_prepare_v2(o->db, steps[i], -1, &s, NULL) != SQLITE_OK) {
+            return false;
+        }
+        sqlite3_bind_text(s, 1, name, -1, SQLITE_STATIC);
+        if (sqlite3_step(s) == SQLITE_ROW) {
+            o->scope = sqlite3_column_int64(s, 0);
+        }
+        sqlite3_finalize(s);
+    }
+    return o->scope > 0;
+}
+
 static bool prepare(struct outbox *o)
 {
     for (int i = 0; i < STATEMENTS; i++) {
@@ -240,11 +274,86 @@ static marline_status open_database(struct outbox *o, const struct outbox_option
         }
         good = version == SCHEMA_VERSION || make_schema(o->db);
     }
-    if (!good || !prepare(o) || !read_agent_id(o)) {
+    if (!good || !prepare(o) || !read_agent_id(o) || !find_scope(o, options->scope)) {
         return refuse(error, MARLINE_EIO, "outbox %s cannot be opened: %s", options->path,
                       o->db ? sqlite3_errmsg(o->db) : "out of memory");
     }
     return MARLINE_OK;
+}
+
+/* ---- checkpoints ----
+ * They wait for the disk, so they have a thread and a connection of their own; a passive one blocks
+ * no writer. */
+
+static void run_checkpoint(const char *path)
+{
+    sqlite3 *db = NULL;
+    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK ||
+        sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) != SQLITE_OK) {
+        marline__log(LOG_WARN, "outbox %s: its log could not be moved into it: %s", path,
+                     db ? sqlite3_errmsg(db) : "out of memory");
+    }
+    sqlite3_close(db);
+}
+
+static void *serve_checkpoints(void *user)
+{
+    struct outbox *o = user;
+    pthread_mutex_lock(&o->checkpoint.lock);
+    while (!o->checkpoint.stop) {
+        if (o->checkpoint.wanted) {
+            o->checkpoint.wanted = false;
+            pthread_mutex_unlock(&o->checkpoint.lock);
+            run_checkpoint(o->checkpoint.path);
+            pthread_mutex_lock(&o->checkpoint.lock);
+        } else {
+            pthread_cond_wait(&o->checkpoint.changed, &o->checkpoint.lock);
+        }
+    }
+    pthread_mutex_unlock(&o->checkpoint.lock);
+    return NULL;
+}
+
+static int note_log_size(void *user, sqlite3 *db, const char *name, int pages)
+{
+    struct outbox *o = user;
+    (void)db;
+    (void)name;
+    if (pages >= CHECKPOINT_PAGES && pages % CHECKPOINT_PAGES < CHECKPOINT_RETRY_PAGES) {
+        pthread_mutex_lock(&o->checkpoint.lock);
+        o->checkpoint.wanted = true;
+        pthread_cond_signal(&o->checkpoint.changed);
+        pthread_mutex_unlock(&o->checkpoint.lock);
+    }
+    return SQLITE_OK;
+}
+
+static bool start_checkpoints(struct outbox *o, const char *path)
+{
+    sigset_t all;
+    sigset_t before;
+    o->checkpoint.path = marline__memory_text(path);
+    if (!o->checkpoint.path) {
+        return false;
+    }
+    sigfillset(&all); /* signals belong to the program's own threads */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    o->checkpoint.started = pthread_create(&o->checkpoint.thread, NULL, serve_checkpoints, o) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    sqlite3_wal_hook(o->db, note_log_size, o);
+    return o->checkpoint.started;
+}
+
+static void stop_checkpoints(struct outbox *o)
+{
+    if (o->checkpoint.started) {
+        pthread_mutex_lock(&o->checkpoint.lock);
+        o->checkpoint.stop = true;
+        pthread_cond_signal(&o->checkpoint.changed);
+        pthread_mutex_unlock(&o->checkpoint.lock);
+        pthread_join(o->checkpoint.thread, NULL);
+    }
+    marline__memory_free(o->checkpoint.path);
 }
 
 marline_status marline__outbox_open(const struct outbox_options *options, struct outbox **out,
@@ -255,11 +364,15 @@ marline_status marline__outbox_open(const struct outbox_options *options, struct
         return refuse(error, MARLINE_ENOMEM, "out of memory");
     }
     o->lock = -1;
-    o->scope = marline__memory_text(options->scope);
-    marline_status status = o->scope ? take_lock(o, options->path, error)
-                                     : refuse(error, MARLINE_ENOMEM, "out of memory");
+    pthread_mutex_init(&o->checkpoint.lock, NULL);
+    pthread_cond_init(&o->checkpoint.changed, NULL);
+    marline_status status = take_lock(o, options->path, error);
     if (status == MARLINE_OK) {
         status = open_database(o, options, error);
+    }
+    if (status == MARLINE_OK && !start_checkpoints(o, options->path)) {
+        status =
+            refuse(error, MARLINE_ENOMEM, "outbox %s: its thread cannot be started", options->path);
     }
     if (status != MARLINE_OK) {
         marline__outbox_close(o);
@@ -275,6 +388,7 @@ void marline__outbox_close(struct outbox *o)
         return;
     }
     (void)marline__outbox_commit(o);
+    stop_checkpoints(o);
     for (int i = 0; i < STATEMENTS; i++) {
         sqlite3_finalize(o->statements[i]);
     }
@@ -282,7 +396,8 @@ void marline__outbox_close(struct outbox *o)
     if (o->lock >= 0) {
         close(o->lock);
     }
-    marline__memory_free(o->scope);
+    pthread_cond_destroy(&o->checkpoint.changed);
+    pthread_mutex_destroy(&o->checkpoint.lock);
     marline__memory_free(o);
 }
 
@@ -301,17 +416,18 @@ static struct slice column(sqlite3_stmt *s, int at)
 marline_status marline__outbox_load(struct outbox *o, outbox_visit_fn visit, void *user)
 {
     sqlite3_stmt *s = o->statements[LOAD];
-    sqlite3_bind_text(s, 1, o->scope, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(s, 1, o->scope);
     int code;
     while ((code = sqlite3_step(s)) == SQLITE_ROW) {
         const struct outbox_record record = {
-            .id = column(s, 0),
-            .is_metric = sqlite3_column_int(s, 1) != 0,
-            .state = (enum outbox_state)sqlite3_column_int(s, 2),
-            .accepted_unix_ns = (uint64_t)sqlite3_column_int64(s, 3),
-            .request = column(s, 4),
-            .result = column(s, 5),
-            .span_count = (uint32_t)sqlite3_column_int64(s, 6),
+            .row = (uint64_t)sqlite3_column_int64(s, 0),
+            .id = column(s, 1),
+            .is_metric = sqlite3_column_int(s, 2) != 0,
+            .state = (enum outbox_state)sqlite3_column_int(s, 3),
+            .accepted_unix_ns = (uint64_t)sqlite3_column_int64(s, 4),
+            .request = column(s, 5),
+            .result = column(s, 6),
+            .span_count = (uint32_t)sqlite3_column_int64(s, 7),
         };
         if (!visit(user, &record)) {
             code = SQLITE_DONE;
@@ -324,49 +440,71 @@ marline_status marline__outbox_load(struct outbox *o, outbox_visit_fn visit, voi
 
 /* ---- writing ---- */
 
-void marline__outbox_accepted(struct outbox *o, struct slice id, bool is_metric,
-                              struct slice request, uint64_t now_unix_ns)
+/* The row of an insert that was made. */
+static uint64_t inserted(struct outbox *o, enum statement which)
 {
+    bool done = step(o, which);
+    o->urgent |= done;
+    return done ? (uint64_t)sqlite3_last_insert_rowid(o->db) : 0;
+}
+
+uint64_t marline__outbox_accepted(struct outbox *o, struct slice id, bool is_metric,
+                                  struct slice request, uint64_t now_unix_ns)
+{
+    uint64_t row = 0;
     if (begin(o)) {
         sqlite3_stmt *s = o->statements[ACCEPT];
         bind_key(o, s, id, is_metric);
         sqlite3_bind_int64(s, 4, (sqlite3_int64)now_unix_ns);
         bind_slice(s, 5, request);
-        o->urgent |= step(o, ACCEPT);
+        row = inserted(o, ACCEPT);
     }
     note_transaction(o);
+    return row;
 }
 
-void marline__outbox_stored(struct outbox *o, struct slice id, bool is_metric, struct slice result,
-                            uint32_t span_count, uint64_t now_unix_ns)
+static uint64_t store(struct outbox *o, const struct outbox_record *record)
 {
+    sqlite3_stmt *s = o->statements[STORE];
+    bind_key(o, s, record->id, record->is_metric);
+    sqlite3_bind_int64(s, 4, (sqlite3_int64)record->accepted_unix_ns);
+    bind_slice(s, 5, record->result);
+    sqlite3_bind_int64(s, 6, record->span_count);
+    return inserted(o, STORE);
+}
+
+static uint64_t replace(struct outbox *o, const struct outbox_record *record)
+{
+    sqlite3_stmt *s = o->statements[REPLACE];
+    sqlite3_bind_int64(s, 1, (sqlite3_int64)record->row);
+    bind_slice(s, 2, record->result);
+    sqlite3_bind_int64(s, 3, record->span_count);
+    o->urgent |= step(o, REPLACE);
+    return record->row;
+}
+
+uint64_t marline__outbox_stored(struct outbox *o, const struct outbox_record *record)
+{
+    uint64_t row = record->row;
     if (begin(o)) {
-        sqlite3_stmt *s = o->statements[STORE];
-        bind_key(o, s, id, is_metric);
-        sqlite3_bind_int64(s, 4, (sqlite3_int64)now_unix_ns);
-        bind_slice(s, 5, result);
-        sqlite3_bind_int64(s, 6, span_count);
-        o->urgent |= step(o, STORE);
+        row = record->row != 0 ? replace(o, record) : store(o, record);
     }
     note_transaction(o);
+    return row;
 }
 
-static void prune(struct outbox *o)
+void marline__outbox_settled(struct outbox *o, uint64_t row)
 {
-    sqlite3_stmt *s = o->statements[PRUNE];
-    o->settled = 0;
-    sqlite3_bind_text(s, 1, o->scope, -1, SQLITE_STATIC);
-    sqlite3_bind_int(s, 2, OUTBOX_SETTLED_MAX);
-    (void)step(o, PRUNE);
-}
-
-void marline__outbox_settled(struct outbox *o, struct slice id, bool is_metric)
-{
+    if (row == 0) {
+        return;
+    }
     if (begin(o)) {
-        bind_key(o, o->statements[SETTLE], id, is_metric);
+        sqlite3_bind_int64(o->statements[SETTLE], 1, (sqlite3_int64)row);
         (void)step(o, SETTLE);
         if (++o->settled >= PRUNE_EVERY) {
-            prune(o);
+            o->settled = 0;
+            sqlite3_bind_int64(o->statements[PRUNE], 1, (sqlite3_int64)row - OUTBOX_SETTLED_MAX);
+            (void)step(o, PRUNE);
         }
     }
     note_transaction(o);
@@ -377,14 +515,15 @@ void marline__outbox_bury(struct outbox *o, struct slice id, struct slice reques
 {
     if (begin(o)) {
         sqlite3_stmt *s = o->statements[BURY];
-        sqlite3_bind_text(s, 1, o->scope, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(s, 1, o->scope);
         bind_slice(s, 2, id);
         sqlite3_bind_int64(s, 3, (sqlite3_int64)now_unix_ns);
         sqlite3_bind_text(s, 4, reason, -1, SQLITE_STATIC);
         bind_slice(s, 5, request);
         bind_slice(s, 6, result);
-        o->urgent |= step(o, BURY);
-        sqlite3_bind_int(o->statements[PRUNE_DEAD], 1, OUTBOX_DEAD_LETTERS_MAX);
+        uint64_t row = inserted(o, BURY);
+        sqlite3_bind_int64(o->statements[PRUNE_DEAD], 1,
+                           (sqlite3_int64)row - OUTBOX_DEAD_LETTERS_MAX);
         (void)step(o, PRUNE_DEAD);
     }
     note_transaction(o);

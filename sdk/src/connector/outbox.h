@@ -3,7 +3,8 @@
  * power cut too. What it is told takes effect with the next commit, so that one commit carries
  * many.
  *
- * One process at a time owns a file (a lock file beside it). Used by one thread. */
+ * One process at a time owns a file (a lock file beside it). Used by one thread; a thread of its
+ * own moves the write-ahead log into the database now and then, for that waits for the disk. */
 #ifndef MARLINE_CONNECTOR_OUTBOX_H
 #define MARLINE_CONNECTOR_OUTBOX_H
 
@@ -21,6 +22,7 @@ enum {
 enum outbox_state { OUTBOX_ACCEPTED = 1, OUTBOX_STORED = 2, OUTBOX_SETTLED = 3 };
 
 struct outbox_record {
+    uint64_t row; /* its name here; 0 = not written yet */
     struct slice id;
     bool is_metric;
     enum outbox_state state;
@@ -50,13 +52,14 @@ typedef bool (*outbox_visit_fn)(void *user, const struct outbox_record *record);
 /* All records of the scope in the order they were accepted; ends early when visit returns false. */
 marline_status marline__outbox_load(struct outbox *o, outbox_visit_fn visit, void *user);
 
-/* A failure (disk full) is logged and counted; the record is then only in memory. */
-void marline__outbox_accepted(struct outbox *o, struct slice id, bool is_metric,
-                              struct slice request, uint64_t now_unix_ns);
-void marline__outbox_stored(struct outbox *o, struct slice id, bool is_metric, struct slice result,
-                            uint32_t span_count, uint64_t now_unix_ns);
+/* The ids are the caller's to keep apart: it knows them all. A failure (disk full) is logged and
+ * counted, and gives the row 0: the record is then only in memory. */
+uint64_t marline__outbox_accepted(struct outbox *o, struct slice id, bool is_metric,
+                                  struct slice request, uint64_t now_unix_ns);
+/* Of an accepted record (its row), or of one that was refused (row 0). Returns the row. */
+uint64_t marline__outbox_stored(struct outbox *o, const struct outbox_record *record);
 /* Not urgent: may be lost in a crash, then the result is sent once more. */
-void marline__outbox_settled(struct outbox *o, struct slice id, bool is_metric);
+void marline__outbox_settled(struct outbox *o, uint64_t row);
 /* Keeps an invocation that was not executed, or a result that cannot be delivered. */
 void marline__outbox_bury(struct outbox *o, struct slice id, struct slice request,
                           struct slice result, const char *reason, uint64_t now_unix_ns);

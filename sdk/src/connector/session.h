@@ -79,8 +79,9 @@ struct session_host {
     void (*describe)(void *user, const struct ledger_record *record, struct session_trace *out);
     /* The journal, for results that survive a restart. Calls come in the order of events; what they
      * are told must be durable before the next action or text is taken. */
-    void (*accepted)(void *user, const struct ledger_record *record, struct slice request);
-    void (*stored)(void *user, const struct ledger_record *record);
+    /* accepted and stored return what becomes the record's `journal`. */
+    uint64_t (*accepted)(void *user, const struct ledger_record *record, struct slice request);
+    uint64_t (*stored)(void *user, const struct ledger_record *record);
     void (*settled)(void *user, const struct ledger_record *record);
     /* An invocation that was refused, with its request; or a result that the backend cannot take.
      */
@@ -140,17 +141,23 @@ void marline__session_destroy(struct session *s);
 
 /* ---- before start: what an earlier life left behind ---- */
 
-/* A result that was stored and not settled; it is sent once registered. Copies. */
-marline_status marline__session_restore(struct session *s, struct slice id, bool is_metric,
-                                        struct slice result, uint32_t span_count);
-/* An invocation known to be done; the result (may be empty) answers a repeat. Copies. */
-marline_status marline__session_restore_settled(struct session *s, struct slice id, bool is_metric,
-                                                struct slice result, uint32_t span_count);
+struct session_restored {
+    struct slice id; /* texts are copied */
+    bool is_metric;
+    uint64_t journal;
+    struct slice result;
+    uint32_t span_count;
+};
 
+/* A result that was stored and not settled; it is sent once registered. */
+marline_status marline__session_restore(struct session *s, const struct session_restored *from);
+/* An invocation known to be done; the result (may be empty) answers a repeat. */
+marline_status marline__session_restore_settled(struct session *s,
+                                                const struct session_restored *from);
 /* An invocation that was accepted and has no result: it gets an error. */
-marline_status marline__session_restore_lost(struct session *s, uint64_t now, struct slice id,
-                                             bool is_metric, const struct session_trace *trace,
-                                             const char *error);
+marline_status marline__session_restore_lost(struct session *s, uint64_t now,
+                                             const struct session_restored *from,
+                                             const struct session_trace *trace, const char *error);
 
 /* ---- inputs ---- */
 

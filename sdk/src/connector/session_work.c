@@ -45,7 +45,7 @@ static bool store(struct session *s, struct ledger_record *r, struct buffer *enc
     r->job = NULL;
     marline__ledger_move(&s->ledger, r, LEDGER_READY);
     if (s->host->stored) {
-        s->host->stored(s->host->user, r);
+        r->journal = s->host->stored(s->host->user, r);
     }
     return true;
 }
@@ -244,7 +244,7 @@ static void enqueue(struct session *s, uint64_t now, struct ledger_record *r, st
     r->concurrency = endpoint->concurrency;
     r->timeout_ms = endpoint->timeout_ms;
     if (s->host->accepted) {
-        s->host->accepted(s->host->user, r, text);
+        r->journal = s->host->accepted(s->host->user, r, text);
     }
 }
 
@@ -477,39 +477,52 @@ void marline__session_write_in_flight(const struct session *s, struct buffer *ou
 
 /* ---- an earlier life ---- */
 
-marline_status marline__session_restore(struct session *s, struct slice id, bool is_metric,
-                                        struct slice result, uint32_t span_count)
+static struct ledger_record *restore(struct session *s, const struct session_restored *from)
 {
-    struct ledger_record *r = marline__ledger_add(&s->ledger, id, is_metric);
-    char *copy = marline__memory_slice(result);
-    if (!r || !copy || !marline__ledger_set_result(&s->ledger, r, copy, result.size)) {
+    struct ledger_record *r = marline__ledger_add(&s->ledger, from->id, from->is_metric);
+    if (r) {
+        r->journal = from->journal;
+        r->span_count = from->span_count;
+    }
+    return r;
+}
+
+marline_status marline__session_restore(struct session *s, const struct session_restored *from)
+{
+    char *copy = marline__memory_slice(from->result);
+    struct ledger_record *r = copy ? restore(s, from) : NULL;
+    if (!r) {
+        marline__memory_free(copy);
         return MARLINE_ENOMEM;
     }
-    r->span_count = span_count;
+    if (!marline__ledger_set_result(&s->ledger, r, copy, from->result.size)) {
+        marline__ledger_drop(&s->ledger, r);
+        return MARLINE_EFULL;
+    }
     marline__ledger_move(&s->ledger, r, LEDGER_READY);
     return MARLINE_OK;
 }
 
-marline_status marline__session_restore_settled(struct session *s, struct slice id, bool is_metric,
-                                                struct slice result, uint32_t span_count)
+marline_status marline__session_restore_settled(struct session *s,
+                                                const struct session_restored *from)
 {
-    struct ledger_record *r = marline__ledger_add(&s->ledger, id, is_metric);
+    struct ledger_record *r = restore(s, from);
     if (!r) {
         return MARLINE_ENOMEM;
     }
-    char *copy = result.size > 0 ? marline__memory_slice(result) : NULL;
-    if (copy && marline__ledger_set_result(&s->ledger, r, copy, result.size)) {
-        r->span_count = span_count;
+    char *copy = from->result.size > 0 ? marline__memory_slice(from->result) : NULL;
+    if (copy) { /* without a copy a repeat is told that the result is gone */
+        (void)marline__ledger_set_result(&s->ledger, r, copy, from->result.size);
     }
     marline__ledger_move(&s->ledger, r, LEDGER_SETTLED);
     return MARLINE_OK;
 }
 
-marline_status marline__session_restore_lost(struct session *s, uint64_t now, struct slice id,
-                                             bool is_metric, const struct session_trace *trace,
-                                             const char *error)
+marline_status marline__session_restore_lost(struct session *s, uint64_t now,
+                                             const struct session_restored *from,
+                                             const struct session_trace *trace, const char *error)
 {
-    struct ledger_record *r = marline__ledger_add(&s->ledger, id, is_metric);
+    struct ledger_record *r = restore(s, from);
     if (!r) {
         return MARLINE_ENOMEM;
     }

@@ -41,16 +41,18 @@ static void note(struct rig *rig, const char *event, const struct ledger_record 
                    record->id_text);
 }
 
-static void accepted(void *user, const struct ledger_record *record, struct slice request)
+static uint64_t accepted(void *user, const struct ledger_record *record, struct slice request)
 {
     assert_true(request.size > 0);
     note(user, "accepted", record);
+    return 0;
 }
 
-static void stored(void *user, const struct ledger_record *record)
+static uint64_t stored(void *user, const struct ledger_record *record)
 {
     assert_non_null(record->result);
     note(user, "stored", record);
+    return 0;
 }
 
 static void settled(void *user, const struct ledger_record *record)

@@ -56,6 +56,16 @@ static struct outbox *open_box(const struct folder *folder, const char *scope)
     return box;
 }
 
+static uint64_t store(struct outbox *box, uint64_t row, struct slice id, struct slice result,
+                      uint32_t span_count)
+{
+    return marline__outbox_stored(box, &(struct outbox_record){.row = row,
+                                                               .id = id,
+                                                               .result = result,
+                                                               .span_count = span_count,
+                                                               .accepted_unix_ns = 8});
+}
+
 static bool describe(void *user, const struct outbox_record *record)
 {
     marline__buffer_append_format(user, "%.*s:%d:%d:%.*s:%.*s:%u;", SLICE_ARG(record->id),
@@ -76,11 +86,10 @@ static void given_records_when_reopened_then_in_order_with_their_states(void **s
 {
     struct outbox *box = open_box(*state, "s");
     marline__outbox_accepted(box, SLICE("a"), false, SLICE("{\"r\":1}"), 5);
-    marline__outbox_accepted(box, SLICE("b"), false, SLICE("{\"r\":2}"), 6);
+    uint64_t b = marline__outbox_accepted(box, SLICE("b"), false, SLICE("{\"r\":2}"), 6);
     marline__outbox_accepted(box, SLICE("a"), true, SLICE("{\"m\":1}"), 7);
-    marline__outbox_stored(box, SLICE("b"), false, SLICE("{}"), 3, 8);
-    marline__outbox_stored(box, SLICE("c"), false, SLICE("[]"), 0, 9); /* never accepted: refused */
-    marline__outbox_settled(box, SLICE("c"), false);
+    assert_int_equal(store(box, b, SLICE("b"), SLICE("{}"), 3), b);
+    marline__outbox_settled(box, store(box, 0, SLICE("c"), SLICE("[]"), 0)); /* was refused */
     marline__outbox_close(box);
     box = open_box(*state, "s");
     assert_holds(box, "a:0:1:{\"r\":1}::0;b:0:2::{}:3;a:1:1:{\"m\":1}::0;c:0:3::[]:0;");
@@ -90,11 +99,10 @@ static void given_records_when_reopened_then_in_order_with_their_states(void **s
 static void given_another_scope_when_loaded_then_nothing_of_it(void **state)
 {
     struct outbox *box = open_box(*state, "one");
-    marline__outbox_stored(box, SLICE("a"), false, SLICE("{}"), 0, 1);
+    (void)store(box, 0, SLICE("a"), SLICE("{}"), 0);
     marline__outbox_close(box);
     box = open_box(*state, "two");
     assert_holds(box, "");
-    marline__outbox_settled(box, SLICE("a"), false);
     marline__outbox_close(box);
     box = open_box(*state, "one");
     assert_holds(box, "a:0:2::{}:0;");
@@ -106,12 +114,12 @@ static void given_changes_when_not_committed_then_pending(void **state)
     struct outbox *box = open_box(*state, "s");
     bool urgent = true;
     assert_false(marline__outbox_is_pending(box, &urgent));
-    marline__outbox_accepted(box, SLICE("a"), false, SLICE("{}"), 1);
+    uint64_t a = marline__outbox_accepted(box, SLICE("a"), false, SLICE("{}"), 1);
     assert_true(marline__outbox_is_pending(box, &urgent));
     assert_true(urgent);
     assert_int_equal(marline__outbox_commit(box), MARLINE_OK);
     assert_false(marline__outbox_is_pending(box, &urgent));
-    marline__outbox_settled(box, SLICE("a"), false);
+    marline__outbox_settled(box, a);
     assert_true(marline__outbox_is_pending(box, &urgent));
     assert_false(urgent);
     marline__outbox_close(box);
@@ -120,12 +128,11 @@ static void given_changes_when_not_committed_then_pending(void **state)
 static void given_many_settled_when_more_come_then_the_oldest_are_forgotten(void **state)
 {
     struct outbox *box = open_box(*state, "s");
-    marline__outbox_stored(box, SLICE("kept"), false, SLICE("{}"), 0, 1); /* never settled */
+    (void)store(box, 0, SLICE("kept"), SLICE("{}"), 0); /* never settled */
     for (int i = 0; i < OUTBOX_SETTLED_MAX + 240; i++) {
         char id[16];
         (void)snprintf(id, sizeof id, "i%d", i);
-        marline__outbox_stored(box, marline__slice_text(id), false, SLICE("{}"), 0, 1);
-        marline__outbox_settled(box, marline__slice_text(id), false);
+        marline__outbox_settled(box, store(box, 0, marline__slice_text(id), SLICE("{}"), 0));
     }
     struct buffer text = BUFFER_INIT;
     assert_int_equal(marline__outbox_load(box, describe, &text), MARLINE_OK);

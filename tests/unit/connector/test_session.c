@@ -366,9 +366,10 @@ static void given_many_done_when_oldest_repeated_then_never_executed_again(void 
     for (int i = 0; i < 1000; i++) {
         char id[16];
         (void)snprintf(id, sizeof id, "old_%d", i);
-        assert_int_equal(
-            marline__session_restore_settled(rig->session, marline__slice_text(id), false, big, 0),
-            MARLINE_OK);
+        assert_int_equal(marline__session_restore_settled(
+                             rig->session, &(struct session_restored){.id = marline__slice_text(id),
+                                                                      .result = big}),
+                         MARLINE_OK);
     }
     free(text);
     rig_receive(rig, "{\"type\":\"execute_test\",\"test_run_id\":\"old_0\",\"function_name\":\"f\","
@@ -483,9 +484,10 @@ static void make_results(struct rig *rig, int count)
     for (int i = 0; i < count; i++) {
         char id[16];
         (void)snprintf(id, sizeof id, "r_%d", i);
-        assert_int_equal(
-            marline__session_restore(rig->session, marline__slice_text(id), false, SLICE("{}"), 0),
-            MARLINE_OK);
+        assert_int_equal(marline__session_restore(
+                             rig->session, &(struct session_restored){.id = marline__slice_text(id),
+                                                                      .result = SLICE("{}")}),
+                         MARLINE_OK);
     }
 }
 

@@ -1,0 +1,32 @@
+/* The least that an agent needs of a backend, over libwebsockets, in this process; and a bare echo
+ * to compare with, measured by the same code. */
+#ifndef TESTS_BENCH_BENCH_BACKEND_H
+#define TESTS_BENCH_BENCH_BACKEND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct bench_load {
+    bool echo;         /* the peer sends back what it gets; else it is an agent */
+    uint32_t messages; /* to send, or, with `silent`, results to wait for */
+    uint32_t at_once;
+    bool silent; /* invokes nothing: counts the results that come by themselves */
+};
+
+struct bench_figures {
+    double p50_us; /* from a message sent to its answer, or since `registered` when silent */
+    double p99_us;
+    double per_second;
+    uint32_t answers;
+};
+
+struct bench_backend;
+
+struct bench_backend *bench_backend_start(void);
+void bench_backend_stop(struct bench_backend *b);
+uint16_t bench_backend_port(const struct bench_backend *b);
+/* Waits for a connection, puts the load on it, and waits for all answers, 60 s at most. */
+struct bench_figures bench_backend_measure(struct bench_backend *b, const struct bench_load *load);
+
+#endif
