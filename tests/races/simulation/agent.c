@@ -278,12 +278,12 @@ static struct outbox_entry *find_entry(struct agent *a, struct slice id)
     return NULL;
 }
 
-static void on_stored(void *user, const struct ledger_record *record)
+static uint64_t on_stored(void *user, const struct ledger_record *record)
 {
     struct agent *a = user;
     oracle_result_made(a->sim, record->id);
     if (find_entry(a, record->id) || a->outbox_count == OUTBOX_MAX) {
-        return;
+        return 0;
     }
     struct outbox_entry *entry = &a->outbox[a->outbox_count++];
     *entry = (struct outbox_entry){
@@ -291,6 +291,7 @@ static void on_stored(void *user, const struct ledger_record *record)
         .result_size = record->result_size,
         .span_count = record->span_count};
     (void)snprintf(entry->id, sizeof entry->id, "%.*s", SLICE_ARG(record->id));
+    return 0;
 }
 
 static void settle(struct agent *a, struct slice id)
@@ -312,12 +313,14 @@ static void restore(struct agent *a)
         const struct outbox_entry *e = &a->outbox[i];
         struct slice id = marline__slice_text(e->id);
         struct slice result = {e->result, e->result_size};
+        const struct session_restored from = {
+            .id = id, .result = result, .span_count = e->span_count};
         if (e->settled) {
-            (void)marline__session_restore_settled(a->session, id, false, result, e->span_count);
+            (void)marline__session_restore_settled(a->session, &from);
             continue;
         }
         world_visit(&a->sim->world, SITUATION_OUTBOX_RESTORED);
-        (void)marline__session_restore(a->session, id, false, result, e->span_count);
+        (void)marline__session_restore(a->session, &from);
     }
 }
 
