@@ -5,9 +5,9 @@
 
 enum { FIRST_CAPACITY = 8 };
 
-marline_string marline__string_copy(struct arena *arena, marline_string text)
+marline_string marline__string_copy(struct span_memory *arena, marline_string text)
 {
-    char *copy = marline__arena_take(arena, text.size, 1);
+    char *copy = marline__span_memory_take(arena, text.size, 1);
     if (copy && text.size > 0) {
         memcpy(copy, text.data, text.size);
     }
@@ -16,16 +16,16 @@ marline_string marline__string_copy(struct arena *arena, marline_string text)
 
 /* A kept text is preceded by its capacity, so that overwriting it again and again with texts of
  * changing length does not use up the arena. */
-static bool keep_bytes(struct arena *arena, marline_string text, uint32_t capacity,
+static bool keep_bytes(struct span_memory *arena, marline_string text, uint32_t capacity,
                        marline_string *out)
 {
-    if (text.size > ARENA_BYTES_MAX) {
+    if (text.size > SPAN_BYTES_MAX) {
         return false;
     }
     if (capacity < text.size) {
         capacity = (uint32_t)text.size;
     }
-    char *block = marline__arena_take(arena, sizeof capacity + capacity, 1);
+    char *block = marline__span_memory_take(arena, sizeof capacity + capacity, 1);
     if (!block) {
         return false;
     }
@@ -38,7 +38,7 @@ static bool keep_bytes(struct arena *arena, marline_string text, uint32_t capaci
     return true;
 }
 
-static bool replace_bytes(struct arena *arena, marline_string text, marline_string *kept)
+static bool replace_bytes(struct span_memory *arena, marline_string text, marline_string *kept)
 {
     uint32_t capacity;
     memcpy(&capacity, kept->data - sizeof capacity, sizeof capacity);
@@ -96,16 +96,16 @@ static marline_attribute *find(const struct attribute_list *list, marline_string
     return NULL;
 }
 
-static bool copy_value(struct arena *arena, const marline_span_limits *limits, uint32_t depth,
+static bool copy_value(struct span_memory *arena, const marline_span_limits *limits, uint32_t depth,
                        const marline_value *in, marline_value *out);
 
-static bool copy_array(struct arena *arena, const marline_span_limits *limits, uint32_t depth,
+static bool copy_array(struct span_memory *arena, const marline_span_limits *limits, uint32_t depth,
                        const marline_value *in, marline_value *out)
 {
     size_t count = in->as.array.items ? in->as.array.count : 0;
     marline_value *items =
-        count <= ARENA_BYTES_MAX / sizeof *items
-            ? marline__arena_take(arena, count * sizeof *items, _Alignof(marline_value))
+        count <= SPAN_BYTES_MAX / sizeof *items
+            ? marline__span_memory_take(arena, count * sizeof *items, _Alignof(marline_value))
             : NULL;
     if (!items) {
         return false;
@@ -121,13 +121,13 @@ static bool copy_array(struct arena *arena, const marline_span_limits *limits, u
 }
 
 /* Keys of a map are unique (SPN-04): a later one replaces an earlier one. */
-static bool copy_map(struct arena *arena, const marline_span_limits *limits, uint32_t depth,
+static bool copy_map(struct span_memory *arena, const marline_span_limits *limits, uint32_t depth,
                      const marline_value *in, marline_value *out)
 {
     size_t count = in->as.map.items ? in->as.map.count : 0;
     marline_attribute *items =
-        count <= ARENA_BYTES_MAX / sizeof *items
-            ? marline__arena_take(arena, count * sizeof *items, _Alignof(marline_attribute))
+        count <= SPAN_BYTES_MAX / sizeof *items
+            ? marline__span_memory_take(arena, count * sizeof *items, _Alignof(marline_attribute))
             : NULL;
     if (!items) {
         return false;
@@ -154,7 +154,7 @@ static bool copy_map(struct arena *arena, const marline_span_limits *limits, uin
     return true;
 }
 
-static bool copy_value(struct arena *arena, const marline_span_limits *limits, uint32_t depth,
+static bool copy_value(struct span_memory *arena, const marline_span_limits *limits, uint32_t depth,
                        const marline_value *in, marline_value *out)
 {
     *out = *in;
@@ -191,14 +191,14 @@ const marline_attribute *marline__attributes_find(const struct attribute_list *l
     return find(list, key);
 }
 
-static bool reserve(struct attribute_list *list, struct arena *arena)
+static bool reserve(struct attribute_list *list, struct span_memory *arena)
 {
     if (list->count < list->capacity) {
         return true;
     }
     uint32_t capacity = list->capacity ? list->capacity * 2 : FIRST_CAPACITY;
     marline_attribute *items =
-        marline__arena_take(arena, capacity * sizeof *items, _Alignof(marline_attribute));
+        marline__span_memory_take(arena, capacity * sizeof *items, _Alignof(marline_attribute));
     if (!items) {
         return false;
     }
@@ -210,7 +210,7 @@ static bool reserve(struct attribute_list *list, struct arena *arena)
     return true;
 }
 
-static bool overwrite(marline_attribute *item, struct arena *arena,
+static bool overwrite(marline_attribute *item, struct span_memory *arena,
                       const marline_span_limits *limits, const marline_value *value)
 {
     if (is_bytes(value->type) && is_bytes(item->value.type)) {
@@ -229,7 +229,7 @@ static bool overwrite(marline_attribute *item, struct arena *arena,
 }
 
 /* Appends a key; its value is still to be set. NULL: dropped. */
-static marline_attribute *append(struct attribute_list *list, struct arena *arena,
+static marline_attribute *append(struct attribute_list *list, struct span_memory *arena,
                                  uint32_t count_max, marline_string key)
 {
     if (list->count >= count_max || !reserve(list, arena)) {
@@ -241,15 +241,15 @@ static marline_attribute *append(struct attribute_list *list, struct arena *aren
 }
 
 /* The commonest case: a new key with a text, in one piece of memory. */
-static bool append_text(struct attribute_list *list, struct arena *arena, uint32_t count_max,
+static bool append_text(struct attribute_list *list, struct span_memory *arena, uint32_t count_max,
                         marline_string key, marline_string text, marline_value_type type)
 {
     uint32_t capacity = (uint32_t)text.size;
-    if (list->count >= count_max || text.size > ARENA_BYTES_MAX || key.size > ARENA_BYTES_MAX ||
+    if (list->count >= count_max || text.size > SPAN_BYTES_MAX || key.size > SPAN_BYTES_MAX ||
         !reserve(list, arena)) {
         return false;
     }
-    char *block = marline__arena_take(arena, key.size + sizeof capacity + text.size, 1);
+    char *block = marline__span_memory_take(arena, key.size + sizeof capacity + text.size, 1);
     if (!block) {
         return false;
     }
@@ -267,8 +267,9 @@ static bool append_text(struct attribute_list *list, struct arena *arena, uint32
     return true;
 }
 
-bool marline__attributes_set(struct attribute_list *list, struct arena *arena, uint32_t count_max,
-                             const marline_span_limits *limits, const marline_attribute *attribute)
+bool marline__attributes_set(struct attribute_list *list, struct span_memory *arena,
+                             uint32_t count_max, const marline_span_limits *limits,
+                             const marline_attribute *attribute)
 {
     if (!attribute->key.data || attribute->key.size == 0) {
         return false;
@@ -294,7 +295,7 @@ bool marline__attributes_set(struct attribute_list *list, struct arena *arena, u
     return false;
 }
 
-bool marline__attributes_set_text(struct attribute_list *list, struct arena *arena,
+bool marline__attributes_set_text(struct attribute_list *list, struct span_memory *arena,
                                   const marline_span_limits *limits, marline_string key,
                                   marline_string value)
 {
@@ -302,7 +303,7 @@ bool marline__attributes_set_text(struct attribute_list *list, struct arena *are
     return marline__attributes_set(list, arena, limits->attributes, limits, &attribute);
 }
 
-void marline__attributes_set_all(struct attribute_list *list, struct arena *arena,
+void marline__attributes_set_all(struct attribute_list *list, struct span_memory *arena,
                                  uint32_t count_max, const marline_span_limits *limits,
                                  const marline_attribute *attributes, size_t count)
 {

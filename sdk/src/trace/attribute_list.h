@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "trace/arena.h"
+#include "trace/span_memory.h"
 #include <marline/sampler.h>
 #include <marline/span_data.h>
 
@@ -29,13 +29,14 @@ static inline void marline__attributes_init(struct attribute_list *list, marline
 
 /* Copies key and value. The same key overwrites in place, at the limit too. A key without bytes is
  * ignored. A new key above count_max, or out of memory: `dropped` grows, false. */
-bool marline__attributes_set(struct attribute_list *list, struct arena *arena, uint32_t count_max,
-                             const marline_span_limits *limits, const marline_attribute *attribute);
+bool marline__attributes_set(struct attribute_list *list, struct span_memory *arena,
+                             uint32_t count_max, const marline_span_limits *limits,
+                             const marline_attribute *attribute);
 /* The commonest case on its own, because it is the hot one. */
-bool marline__attributes_set_text(struct attribute_list *list, struct arena *arena,
+bool marline__attributes_set_text(struct attribute_list *list, struct span_memory *arena,
                                   const marline_span_limits *limits, marline_string key,
                                   marline_string value);
-void marline__attributes_set_all(struct attribute_list *list, struct arena *arena,
+void marline__attributes_set_all(struct attribute_list *list, struct span_memory *arena,
                                  uint32_t count_max, const marline_span_limits *limits,
                                  const marline_attribute *attributes, size_t count);
 /* NULL when absent. */
@@ -43,6 +44,6 @@ const marline_attribute *marline__attributes_find(const struct attribute_list *l
                                                   marline_string key);
 
 /* Copies a text into the arena; data NULL when that failed. */
-marline_string marline__string_copy(struct arena *arena, marline_string text);
+marline_string marline__string_copy(struct span_memory *arena, marline_string text);
 
 #endif

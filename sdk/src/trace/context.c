@@ -28,7 +28,7 @@ void marline__facts_unref(struct facts *facts)
     for (uint32_t i = 0; i < facts->group_count; i++) {
         marline_span_group_unref(facts->groups[i]);
     }
-    marline__arena_deinit(&facts->arena);
+    marline__span_memory_deinit(&facts->arena);
     marline__memory_free(facts);
 }
 
@@ -48,7 +48,7 @@ static struct facts *copy_facts(const struct facts *old, bool with_identity)
         return NULL;
     }
     atomic_init(&facts->references, 1);
-    marline__arena_init(&facts->arena, NULL, 0);
+    marline__span_memory_init(&facts->arena, NULL, 0);
     marline__attributes_init(&facts->identity, NULL, 0);
     if (!old) {
         return facts;

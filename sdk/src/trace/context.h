@@ -39,7 +39,7 @@ struct facts {
     struct attribute_list identity;
     uint8_t state_trace_id[16]; /* whose trace state it is */
     marline_string trace_state;
-    struct arena arena;
+    struct span_memory arena;
 };
 
 struct marline_context {

@@ -7,7 +7,7 @@
 
 struct kept_span {
     struct kept_span *next;
-    struct arena arena;
+    struct span_memory arena;
     marline_span_data data;
     marline_scope_data scope;
     marline_resource_data resource;
@@ -24,13 +24,14 @@ static const marline_span_limits no_limits = {UINT32_MAX, UINT32_MAX, UINT32_MAX
                                               UINT32_MAX, UINT32_MAX, UINT32_MAX};
 
 /* Each copy gives false when out of memory. */
-static bool copy_string(struct arena *arena, marline_string *s)
+static bool copy_string(struct span_memory *arena, marline_string *s)
 {
     *s = marline__string_copy(arena, *s);
     return s->data != NULL;
 }
 
-static bool copy_attributes(struct arena *arena, const marline_attribute **items, uint32_t count)
+static bool copy_attributes(struct span_memory *arena, const marline_attribute **items,
+                            uint32_t count)
 {
     struct attribute_list list;
     marline__attributes_init(&list, NULL, 0);
@@ -39,10 +40,10 @@ static bool copy_attributes(struct arena *arena, const marline_attribute **items
     return list.dropped == 0;
 }
 
-static bool copy_events(struct arena *arena, marline_span_data *data)
+static bool copy_events(struct span_memory *arena, marline_span_data *data)
 {
     size_t size = data->event_count * sizeof(marline_event_data);
-    marline_event_data *events = marline__arena_take(arena, size, 8);
+    marline_event_data *events = marline__span_memory_take(arena, size, 8);
     for (uint32_t i = 0; events && i < data->event_count; i++) {
         events[i] = data->events[i];
         if (!copy_string(arena, &events[i].name) ||
@@ -54,10 +55,10 @@ static bool copy_events(struct arena *arena, marline_span_data *data)
     return events != NULL;
 }
 
-static bool copy_links(struct arena *arena, marline_span_data *data)
+static bool copy_links(struct span_memory *arena, marline_span_data *data)
 {
     size_t size = data->link_count * sizeof(marline_link_data);
-    marline_link_data *links = marline__arena_take(arena, size, 8);
+    marline_link_data *links = marline__span_memory_take(arena, size, 8);
     for (uint32_t i = 0; links && i < data->link_count; i++) {
         links[i] = data->links[i];
         if (!copy_string(arena, &links[i].trace_state) ||
@@ -69,7 +70,7 @@ static bool copy_links(struct arena *arena, marline_span_data *data)
     return links != NULL;
 }
 
-static bool copy_owners(struct arena *arena, struct kept_span *kept)
+static bool copy_owners(struct span_memory *arena, struct kept_span *kept)
 {
     kept->scope = *kept->data.scope;
     kept->resource = *kept->data.resource;
@@ -84,7 +85,7 @@ static bool copy_owners(struct arena *arena, struct kept_span *kept)
 
 static void free_kept(struct kept_span *kept)
 {
-    marline__arena_deinit(&kept->arena);
+    marline__span_memory_deinit(&kept->arena);
     marline__memory_free(kept);
 }
 
@@ -95,7 +96,7 @@ static struct kept_span *keep(const marline_span_data *span)
         return NULL;
     }
     kept->data = *span;
-    marline__arena_init(&kept->arena, NULL, 0);
+    marline__span_memory_init(&kept->arena, NULL, 0);
     if (!copy_string(&kept->arena, &kept->data.name) ||
         !copy_string(&kept->arena, &kept->data.trace_state) ||
         !copy_string(&kept->arena, &kept->data.status_message) ||

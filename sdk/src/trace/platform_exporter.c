@@ -7,18 +7,16 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/memory.h"
-#include "base/random.h"
-#include "io/http_client.h"
 #include "io/url.h"
-#include "trace/monitor.h"
-#include "trace/retry.h"
+#include "trace/http_delivery.h"
 #include "wire/platform_trace.h"
 #include <marline/trace.h>
 
 static const char path[] = "/telemetry/traces";
 
 struct platform_exporter {
-    struct http_client *client;
+    struct http_delivery delivery;
+    bool has_delivery;
     char *url;
     char *authorization; /* the whole header line */
     char *project_id;
@@ -26,15 +24,11 @@ struct platform_exporter {
     struct platform_identity identity;
     /* of the running export */
     struct buffer body;
-    struct http_response response;
     marline_span_data *accepted; /* those whose names and times the platform takes */
     uint32_t *order;
     uint32_t *conversations; /* those of them that name a conversation */
     size_t conversation_count;
     size_t capacity;
-    /* any thread */
-    struct monitor monitor;
-    bool canceled;
 };
 
 static uint64_t now_ns(void)
@@ -42,63 +36,25 @@ static uint64_t now_ns(void)
     return marline__clock_monotonic_ns(marline__clock_system());
 }
 
-/* Waits; false when canceled. */
-static bool pause_for(struct platform_exporter *e, uint64_t wait_ns)
-{
-    uint64_t end_ns = now_ns() + wait_ns;
-    marline__monitor_lock(&e->monitor);
-    while (!e->canceled && marline__monitor_wait(&e->monitor, end_ns)) {
-    }
-    bool canceled = e->canceled;
-    marline__monitor_unlock(&e->monitor);
-    return !canceled;
-}
-
-/* One attempt. Its failure is put into `reason`. */
-static struct retry_outcome post(struct platform_exporter *e, uint64_t timeout_ns,
-                                 char reason[MARLINE_ERROR_TEXT_SIZE])
+/* Sends what is in the body. An answer's text goes into the reason, so that a refusal is
+ * understood.
+ */
+static enum retry_verdict deliver(struct platform_exporter *e, uint64_t deadline_ns,
+                                  char reason[MARLINE_ERROR_TEXT_SIZE])
 {
     const char *headers[] = {e->authorization, "Content-Type: application/json"};
     struct http_request request = {.url = e->url,
                                    .headers = headers,
                                    .header_count = 2,
-                                   .body = marline__buffer_slice(&e->body),
-                                   .timeout_ms = (timeout_ns + NS_PER_MS - 1) / NS_PER_MS};
-    marline_error error = {0};
-    struct retry_outcome outcome = {
-        marline__http_client_perform(e->client, &request, &e->response, &error), 0};
-    if (outcome.transport != MARLINE_OK) {
-        (void)snprintf(reason, MARLINE_ERROR_TEXT_SIZE, "%s", error.text);
-        return outcome;
+                                   .body = marline__buffer_slice(&e->body)};
+    enum retry_verdict verdict = marline__delivery_post(
+        &e->delivery, &request, &marline__retry_platform, deadline_ns, reason);
+    const struct buffer *answer = &e->delivery.response.body;
+    size_t size = strlen(reason);
+    if (verdict != RETRY_DELIVERED && e->delivery.response.status > 0 && answer->size > 0) {
+        (void)snprintf(reason + size, MARLINE_ERROR_TEXT_SIZE - size, ": %.120s", answer->data);
     }
-    outcome.http_status = e->response.status;
-    (void)snprintf(reason, MARLINE_ERROR_TEXT_SIZE, "%s answered HTTP %d: %.120s", e->url,
-                   e->response.status, e->response.body.size ? e->response.body.data : "no text");
-    return outcome;
-}
-
-/* Sends what is in the body, again where that helps. */
-static enum retry_verdict deliver(struct platform_exporter *e, uint64_t deadline_ns,
-                                  char reason[MARLINE_ERROR_TEXT_SIZE])
-{
-    struct retry retry;
-    marline__retry_begin(&retry, now_ns(), deadline_ns);
-    for (;;) {
-        uint64_t left_ns = marline__retry_left_ns(&retry, now_ns());
-        if (left_ns == 0) {
-            return RETRY_GIVE_UP;
-        }
-        struct retry_outcome outcome = post(e, left_ns, reason);
-        uint64_t wait_ns = 0;
-        enum retry_verdict verdict = marline__retry_judge(
-            &retry, &outcome, now_ns(), marline__random_u64(marline__random_system()), &wait_ns);
-        if (verdict != RETRY_AGAIN) {
-            return verdict;
-        }
-        if (!pause_for(e, wait_ns)) {
-            return RETRY_GIVE_UP;
-        }
-    }
+    return verdict;
 }
 
 static struct slice conversation_id(const marline_span_data *span)
@@ -232,11 +188,7 @@ static void export_spans(void *user, const marline_span_data *spans, size_t coun
 static void cancel(void *user)
 {
     struct platform_exporter *e = user;
-    marline__monitor_lock(&e->monitor);
-    e->canceled = true;
-    marline__monitor_notify(&e->monitor);
-    marline__monitor_unlock(&e->monitor);
-    marline__http_client_cancel(e->client);
+    marline__delivery_cancel(&e->delivery);
 }
 
 /* The parent's connection, and what its thread was building, are not ours to touch. */
@@ -244,19 +196,18 @@ static void after_fork(void *user)
 {
     struct platform_exporter *e = user;
     e->body = BUFFER_INIT;
-    e->response = HTTP_RESPONSE_INIT;
     e->accepted = NULL;
     e->order = e->conversations = NULL;
     e->capacity = 0;
-    (void)marline__monitor_init(&e->monitor);
-    marline__http_client_after_fork(e->client);
+    marline__delivery_after_fork(&e->delivery);
 }
 
 static void destroy(void *user)
 {
     struct platform_exporter *e = user;
-    marline__http_client_destroy(e->client);
-    marline__http_response_deinit(&e->response);
+    if (e->has_delivery) {
+        marline__delivery_deinit(&e->delivery);
+    }
     marline__buffer_deinit(&e->body);
     marline__memory_free(e->url);
     marline__memory_free(e->authorization);
@@ -265,7 +216,6 @@ static void destroy(void *user)
     marline__memory_free(e->accepted);
     marline__memory_free(e->order);
     marline__memory_free(e->conversations);
-    marline__monitor_deinit(&e->monitor);
     marline__memory_free(e);
 }
 
@@ -303,9 +253,9 @@ static bool copy_options(struct platform_exporter *e, const struct url *base,
     e->environment = marline__memory_text(options->environment);
     e->identity.project_id = marline__slice_text(e->project_id);
     e->identity.environment = marline__slice_text(e->environment);
-    e->client = marline__http_client_create(NULL);
+    e->has_delivery = marline__delivery_init(&e->delivery, NULL);
     return e->authorization && e->url && (e->project_id || !options->project_id) &&
-           (e->environment || !options->environment) && e->client;
+           (e->environment || !options->environment) && e->has_delivery;
 }
 
 marline_status marline_exporter_platform_create(const marline_platform_exporter_options *options,
@@ -329,8 +279,7 @@ marline_status marline_exporter_platform_create(const marline_platform_exporter_
         return MARLINE_EINVAL;
     }
     struct platform_exporter *e = marline__memory_zeroed(sizeof *e);
-    if (!e || !marline__monitor_init(&e->monitor)) {
-        marline__memory_free(e);
+    if (!e) {
         return fail(error, MARLINE_ENOMEM, "out of memory for an exporter");
     }
     if (!copy_options(e, &base, options)) {

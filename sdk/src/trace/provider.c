@@ -117,7 +117,7 @@ static void unlist_provider(marline_provider *provider)
 
 static void free_tracer(struct marline_tracer *tracer)
 {
-    marline__arena_deinit(&tracer->arena);
+    marline__span_memory_deinit(&tracer->arena);
     marline__memory_free(tracer);
 }
 
@@ -129,7 +129,7 @@ static struct marline_tracer *make_tracer(marline_provider *provider, const char
         return NULL;
     }
     tracer->provider = provider;
-    marline__arena_init(&tracer->arena, NULL, 0);
+    marline__span_memory_init(&tracer->arena, NULL, 0);
     tracer->scope.name = marline__string_copy(&tracer->arena, marline_text(name));
     tracer->scope.version = marline__string_copy(&tracer->arena, marline_text(version));
     if (!tracer->scope.name.data || !tracer->scope.version.data) {
@@ -196,7 +196,7 @@ static void free_provider(marline_provider *provider)
     if (provider->sampler.destroy) {
         provider->sampler.destroy(provider->sampler.user);
     }
-    marline__arena_deinit(&provider->arena);
+    marline__span_memory_deinit(&provider->arena);
     pthread_mutex_destroy(&provider->mutex);
     marline__memory_free(provider);
 }
@@ -221,7 +221,7 @@ static bool init_provider(marline_provider *provider, const marline_provider_opt
     provider->disabled = marline__environment_flag("OTEL_SDK_DISABLED");
     provider->limits =
         options && options->limits ? *options->limits : marline_span_limits_from_environment();
-    marline__arena_init(&provider->arena, NULL, 0);
+    marline__span_memory_init(&provider->arena, NULL, 0);
     if (!set_sampler(provider, options) ||
         !marline__resource_build(options, &provider->arena, &provider->resource)) {
         return false;

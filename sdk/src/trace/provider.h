@@ -17,7 +17,7 @@ struct marline_tracer {
     marline_provider *provider;
     struct marline_tracer *next;
     marline_scope_data scope;
-    struct arena arena; /* of the scope's texts */
+    struct span_memory arena; /* of the scope's texts */
 };
 
 struct marline_provider {
@@ -30,7 +30,7 @@ struct marline_provider {
     bool keeps_all; /* the sampler is parent-based, always on: decided without a call */
     bool disabled;  /* OTEL_SDK_DISABLED: nothing is recorded, ids pass through */
     marline_resource_data resource;
-    struct arena arena; /* of the resource */
+    struct span_memory arena; /* of the resource */
     struct marline_tracer *default_tracer;
     /* processors are added, never removed: readers take the count first */
     atomic_uint processor_count;

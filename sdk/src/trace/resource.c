@@ -16,14 +16,14 @@ enum { PROGRAM_PATH_MAX = 4096 };
 
 static const marline_span_limits no_limits = {UINT32_MAX, UINT32_MAX, 64, 0, 0, 0, 0};
 
-static void set(struct attribute_list *list, struct arena *arena, const char *key,
+static void set(struct attribute_list *list, struct span_memory *arena, const char *key,
                 marline_string value)
 {
     (void)marline__attributes_set_text(list, arena, &no_limits, marline_text(key), value);
 }
 
 /* RES-02 */
-static void set_unknown_service(struct attribute_list *list, struct arena *arena)
+static void set_unknown_service(struct attribute_list *list, struct span_memory *arena)
 {
     static const char prefix[] = "unknown_service";
     char path[PROGRAM_PATH_MAX];
@@ -39,7 +39,7 @@ static void set_unknown_service(struct attribute_list *list, struct arena *arena
     set(list, arena, "service.name", marline_text(name));
 }
 
-static void set_defaults(struct attribute_list *list, struct arena *arena)
+static void set_defaults(struct attribute_list *list, struct span_memory *arena)
 {
     set_unknown_service(list, arena);
     char id[UUID_TEXT_SIZE];
@@ -100,10 +100,10 @@ static bool is_utf8(marline_string s)
 }
 
 /* Percent-decoded; data NULL on an error. */
-static marline_string decode(struct slice text, struct arena *arena)
+static marline_string decode(struct slice text, struct span_memory *arena)
 {
     static const marline_string none;
-    char *out = marline__arena_take(arena, text.size, 1);
+    char *out = marline__span_memory_take(arena, text.size, 1);
     if (!out) {
         return none;
     }
@@ -125,7 +125,7 @@ static marline_string decode(struct slice text, struct arena *arena)
     return is_utf8(decoded) ? decoded : none;
 }
 
-static bool parse_member(struct slice member, struct arena *arena, struct attribute_list *out)
+static bool parse_member(struct slice member, struct span_memory *arena, struct attribute_list *out)
 {
     const char *equals = memchr(member.data, '=', member.size);
     if (!equals) {
@@ -143,7 +143,8 @@ static bool parse_member(struct slice member, struct arena *arena, struct attrib
            marline__attributes_set_text(out, arena, &no_limits, decoded_key, decoded_value);
 }
 
-bool marline__resource_parse(struct slice text, struct arena *arena, struct attribute_list *out)
+bool marline__resource_parse(struct slice text, struct span_memory *arena,
+                             struct attribute_list *out)
 {
     struct attribute_list parsed;
     marline__attributes_init(&parsed, NULL, 0);
@@ -157,7 +158,7 @@ bool marline__resource_parse(struct slice text, struct arena *arena, struct attr
     return true;
 }
 
-static void set_environment(struct attribute_list *list, struct arena *arena)
+static void set_environment(struct attribute_list *list, struct span_memory *arena)
 {
     const char *text = marline__environment_text("OTEL_RESOURCE_ATTRIBUTES");
     if (text && !marline__resource_parse(marline__slice_text(text), arena, list)) {
@@ -170,7 +171,7 @@ static void set_environment(struct attribute_list *list, struct arena *arena)
     }
 }
 
-bool marline__resource_build(const marline_provider_options *options, struct arena *arena,
+bool marline__resource_build(const marline_provider_options *options, struct span_memory *arena,
                              marline_resource_data *out)
 {
     struct attribute_list list;

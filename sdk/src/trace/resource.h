@@ -10,10 +10,11 @@
 
 /* Puts the resource together, all of it copied into the arena: the library's defaults, then the
  * environment, then the options, each beating what came before. False when out of memory. */
-bool marline__resource_build(const marline_provider_options *options, struct arena *arena,
+bool marline__resource_build(const marline_provider_options *options, struct span_memory *arena,
                              marline_resource_data *out);
 
 /* Reads the text of OTEL_RESOURCE_ATTRIBUTES into the list. One error: nothing is read, false. */
-bool marline__resource_parse(struct slice text, struct arena *arena, struct attribute_list *out);
+bool marline__resource_parse(struct slice text, struct span_memory *arena,
+                             struct attribute_list *out);
 
 #endif

@@ -20,7 +20,7 @@ void marline__record_lock_contended(struct span_record *r)
 
 void marline__record_begin(struct span_record *r)
 {
-    marline__arena_init(&r->arena, r->inline_bytes, sizeof r->inline_bytes);
+    marline__span_memory_init(&r->arena, r->inline_bytes, sizeof r->inline_bytes);
     marline__attributes_init(&r->attributes, r->inline_attributes, RECORD_INLINE_ATTRIBUTES);
     r->events = (struct event_list){NULL, 0, 0, 0};
     r->links = (struct link_list){NULL, 0, 0, 0};
@@ -28,8 +28,8 @@ void marline__record_begin(struct span_record *r)
 
 void marline__record_clear(struct span_record *r)
 {
-    marline__arena_deinit(&r->arena);
-    marline__arena_init(&r->arena, NULL, 0);
+    marline__span_memory_deinit(&r->arena);
+    marline__span_memory_init(&r->arena, NULL, 0);
 }
 
 void marline__record_finish(struct span_record *r)
@@ -75,14 +75,14 @@ void marline__record_set_status(struct span_record *r, marline_span_status statu
 }
 
 /* Doubles a list of an arena; the old block is garbage until the span is done. */
-static void *grow(struct arena *arena, void *items, uint32_t count, uint32_t *capacity,
+static void *grow(struct span_memory *arena, void *items, uint32_t count, uint32_t *capacity,
                   size_t item_size)
 {
     if (count < *capacity) {
         return items;
     }
     uint32_t larger = *capacity ? *capacity * 2 : FIRST_LIST_CAPACITY;
-    void *block = marline__arena_take(arena, larger * item_size, 8);
+    void *block = marline__span_memory_take(arena, larger * item_size, 8);
     if (block) {
         if (count > 0) {
             memcpy(block, items, count * item_size);

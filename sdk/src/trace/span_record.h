@@ -55,7 +55,7 @@ struct span_record {
     struct attribute_list attributes;
     struct event_list events;
     struct link_list links;
-    struct arena arena;
+    struct span_memory arena;
     struct span_record *next[PROCESSORS_MAX]; /* queue of each processor; [0] also the free list */
     marline_attribute inline_attributes[RECORD_INLINE_ATTRIBUTES];
     char inline_bytes[RECORD_INLINE_BYTES];

@@ -20,7 +20,7 @@
 static enum retry_verdict judge(struct retry *r, marline_status transport, int http_status,
                                 uint64_t now_ns, uint64_t *wait_ns)
 {
-    struct retry_outcome outcome = {transport, http_status};
+    struct retry_outcome outcome = {.transport = transport, .http_status = http_status};
     return marline__retry_judge(r, &outcome, now_ns, 0, wait_ns);
 }
 
@@ -44,7 +44,7 @@ static void given_answers_when_judged_then_as_specified(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct retry r;
         uint64_t wait_ns = 0;
-        marline__retry_begin(&r, 0, TIME_NEVER);
+        marline__retry_begin(&r, &marline__retry_platform, 0, TIME_NEVER);
         assert_int_equal(judge(&r, cases[i].transport, cases[i].http_status, 0, &wait_ns),
                          cases[i].verdict);
     }
@@ -55,7 +55,7 @@ static void given_failures_when_judged_then_three_attempts_with_growing_waits(vo
     (void)state;
     struct retry r;
     uint64_t wait_ns = 0;
-    marline__retry_begin(&r, 0, TIME_NEVER);
+    marline__retry_begin(&r, &marline__retry_platform, 0, TIME_NEVER);
     assert_int_equal(judge(&r, MARLINE_OK, 503, 0, &wait_ns), RETRY_AGAIN);
     assert_int_equal(wait_ns, NS_PER_S);
     assert_int_equal(judge(&r, MARLINE_OK, 503, NS_PER_S, &wait_ns), RETRY_AGAIN);
@@ -66,11 +66,11 @@ static void given_failures_when_judged_then_three_attempts_with_growing_waits(vo
 static void given_random_bits_when_judged_then_wait_within_two_seconds_more(void **state)
 {
     (void)state;
-    struct retry_outcome outcome = {MARLINE_OK, 500};
+    struct retry_outcome outcome = {.transport = MARLINE_OK, .http_status = 500};
     for (uint64_t random = 1; random != 0; random *= 5) {
         struct retry r;
         uint64_t wait_ns = 0;
-        marline__retry_begin(&r, 0, TIME_NEVER);
+        marline__retry_begin(&r, &marline__retry_platform, 0, TIME_NEVER);
         marline__retry_judge(&r, &outcome, 0, random, &wait_ns);
         assert_in_range(wait_ns, NS_PER_S, 3 * NS_PER_S);
         if (random > UINT64_MAX / 5) {
@@ -84,10 +84,11 @@ static void given_budget_when_nearly_used_then_no_wait_that_does_not_fit(void **
     (void)state;
     struct retry r;
     uint64_t wait_ns = 0;
-    marline__retry_begin(&r, 0, TIME_NEVER);
+    marline__retry_begin(&r, &marline__retry_platform, 0, TIME_NEVER);
     assert_int_equal(marline__retry_left_ns(&r, 4 * NS_PER_S), 6 * NS_PER_S);
     assert_int_equal(judge(&r, MARLINE_EIO, 0, 9 * NS_PER_S, &wait_ns), RETRY_GIVE_UP);
-    marline__retry_begin(&r, 0, 2 * NS_PER_S); /* the caller's deadline comes first */
+    marline__retry_begin(&r, &marline__retry_platform, 0,
+                         2 * NS_PER_S); /* the caller's deadline comes first */
     assert_int_equal(marline__retry_left_ns(&r, 3 * NS_PER_S), 0);
 }
 

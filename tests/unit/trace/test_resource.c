@@ -43,9 +43,9 @@ static const struct vector vectors[] = {
 
 static void check(const struct vector *v)
 {
-    struct arena arena;
+    struct span_memory arena;
     struct attribute_list list;
-    marline__arena_init(&arena, NULL, 0);
+    marline__span_memory_init(&arena, NULL, 0);
     marline__attributes_init(&list, NULL, 0);
     bool expected = v->pairs[0] != NULL;
     if (marline__resource_parse(marline__slice_text(v->text), &arena, &list) != expected) {
@@ -60,7 +60,7 @@ static void check(const struct vector *v)
         assert_string_is(list.items[count].value.as.string, v->pairs[2 * count + 1]);
     }
     assert_int_equal(list.count, count);
-    marline__arena_deinit(&arena);
+    marline__span_memory_deinit(&arena);
 }
 
 static void given_vectors_when_parsed_then_as_specified_RA(void **state)
@@ -81,14 +81,14 @@ static const marline_value *find(const marline_resource_data *resource, const ch
 static void assert_resource(const marline_provider_options *options, const char *key,
                             const char *expected)
 {
-    struct arena arena;
+    struct span_memory arena;
     marline_resource_data resource;
-    marline__arena_init(&arena, NULL, 0);
+    marline__span_memory_init(&arena, NULL, 0);
     assert_true(marline__resource_build(options, &arena, &resource));
     const marline_value *value = find(&resource, key);
     assert_non_null(value);
     assert_string_is(value->as.string, expected);
-    marline__arena_deinit(&arena);
+    marline__span_memory_deinit(&arena);
 }
 
 static void given_nothing_when_built_then_defaults_RES_01_RES_02_RES_03(void **state)
@@ -125,17 +125,17 @@ static void given_sources_when_built_then_code_beats_environment_RES_05_RA_16(vo
 static void given_two_resources_when_built_then_instance_ids_differ_RES_07(void **state)
 {
     (void)state;
-    struct arena arena;
+    struct span_memory arena;
     marline_resource_data one;
     marline_resource_data two;
-    marline__arena_init(&arena, NULL, 0);
+    marline__span_memory_init(&arena, NULL, 0);
     assert_true(marline__resource_build(NULL, &arena, &one));
     assert_true(marline__resource_build(NULL, &arena, &two));
     marline_string a = find(&one, "service.instance.id")->as.string;
     marline_string b = find(&two, "service.instance.id")->as.string;
     assert_int_equal(a.size, 36);
     assert_memory_not_equal(a.data, b.data, 36);
-    marline__arena_deinit(&arena);
+    marline__span_memory_deinit(&arena);
 }
 
 static void given_flags_when_read_then_only_true_is_true_ENV_02(void **state)

@@ -1,32 +1,32 @@
-/* Chunks from the allocator behind an arena; see arena.h. */
-#include "trace/arena.h"
+/* Chunks from the allocator behind it; see span_memory.h. */
+#include "trace/span_memory.h"
 
 #include "base/memory.h"
 
 enum { CHUNK_SIZE = 4096, CHUNK_ALIGNMENT = 16 };
 
-struct arena_chunk {
-    struct arena_chunk *next;
+struct span_chunk {
+    struct span_chunk *next;
     _Alignas(CHUNK_ALIGNMENT) char bytes[];
 };
 
-void marline__arena_free_chunks(struct arena *a)
+void marline__span_memory_free_chunks(struct span_memory *a)
 {
     while (a->chunks) {
-        struct arena_chunk *chunk = a->chunks;
+        struct span_chunk *chunk = a->chunks;
         a->chunks = chunk->next;
         marline__memory_free(chunk);
     }
 }
 
-void *marline__arena_from_chunk(struct arena *a, size_t size, size_t alignment)
+void *marline__span_memory_from_chunk(struct span_memory *a, size_t size, size_t alignment)
 {
-    if (size > ARENA_BYTES_MAX - a->allocated || alignment > CHUNK_ALIGNMENT) {
+    if (size > SPAN_BYTES_MAX - a->allocated || alignment > CHUNK_ALIGNMENT) {
         return NULL;
     }
     /* A large piece gets a chunk of its own, so that the rest of the current one stays of use. */
     size_t capacity = size > CHUNK_SIZE / 4 ? size : CHUNK_SIZE;
-    struct arena_chunk *chunk = marline__memory_resize(NULL, sizeof *chunk + capacity);
+    struct span_chunk *chunk = marline__memory_resize(NULL, sizeof *chunk + capacity);
     if (!chunk) {
         return NULL;
     }
