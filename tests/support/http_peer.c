@@ -20,6 +20,7 @@ enum { REQUESTS_MAX = 256, WAIT_S = 10 };
 struct request {
     char *head;
     char *body;
+    size_t body_size;
 };
 
 struct http_peer {
@@ -83,11 +84,11 @@ static size_t content_length(const char *head)
     return line ? strtoul(line + strlen("\r\nContent-Length:"), NULL, 10) : 0;
 }
 
-static void keep(struct http_peer *peer, char *head, char *body)
+static void keep(struct http_peer *peer, char *head, char *body, size_t body_size)
 {
     pthread_mutex_lock(&peer->mutex);
     must(peer->request_count < REQUESTS_MAX, "too many requests for http_peer");
-    peer->requests[peer->request_count++] = (struct request){head, body};
+    peer->requests[peer->request_count++] = (struct request){head, body, body_size};
     pthread_cond_broadcast(&peer->changed);
     pthread_mutex_unlock(&peer->mutex);
 }
@@ -118,7 +119,7 @@ static bool read_request(struct http_peer *peer, int fd, struct incoming *in)
     body[body_size] = '\0';
     memmove(in->data, in->data + total, in->size - total + 1);
     in->size -= total;
-    keep(peer, head, body);
+    keep(peer, head, body, body_size);
     return true;
 }
 
@@ -272,4 +273,12 @@ const char *http_peer_body(struct http_peer *peer, size_t index)
     const char *body = index < peer->request_count ? peer->requests[index].body : "";
     pthread_mutex_unlock(&peer->mutex);
     return body;
+}
+
+size_t http_peer_body_size(struct http_peer *peer, size_t index)
+{
+    pthread_mutex_lock(&peer->mutex);
+    size_t size = index < peer->request_count ? peer->requests[index].body_size : 0;
+    pthread_mutex_unlock(&peer->mutex);
+    return size;
 }

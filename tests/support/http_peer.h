@@ -36,5 +36,6 @@ size_t http_peer_connection_count(struct http_peer *peer);
  * NUL-terminated and valid until stop. */
 const char *http_peer_head(struct http_peer *peer, size_t index);
 const char *http_peer_body(struct http_peer *peer, size_t index);
+size_t http_peer_body_size(struct http_peer *peer, size_t index);
 
 #endif

@@ -6,6 +6,7 @@
 #include <marline/context.h>
 #include <marline/dead_letters.h>
 #include <marline/endpoint.h>
+#include <marline/exporters.h>
 #include <marline/sampler.h>
 #include <marline/span_data.h>
 #include <marline/status.h>

@@ -130,8 +130,11 @@ static bool parse_date(struct slice text, time_t *out)
     }
     t.tm_mon = month_at(text, 8);
     t.tm_year -= 1900;
+    if (t.tm_mon < 0) {
+        return false;
+    }
     *out = timegm(&t);
-    return t.tm_mon >= 0;
+    return true;
 }
 
 bool marline__retry_after_parse(struct slice text, uint64_t wall_now_ns, uint64_t *out_ns)
