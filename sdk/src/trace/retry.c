@@ -110,7 +110,7 @@ static int month_at(struct slice text, size_t at)
 {
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     for (int month = 0; month < 12; month++) {
-        if (memcmp(months + 3 * month, text.data + at, 3) == 0) {
+        if (memcmp(months + (size_t)3 * (size_t)month, text.data + at, 3) == 0) {
             return month;
         }
     }

@@ -229,7 +229,7 @@ static void begin_export(struct agent *a)
     }
     (void)snprintf(a->post_id, sizeof a->post_id, "%d.%llu.%llu", a->index,
                    (unsigned long long)a->life, (unsigned long long)a->request + 1);
-    marline__retry_begin(&a->retry, w->now_ns, TIME_NEVER);
+    marline__retry_begin(&a->retry, &marline__retry_platform, w->now_ns, TIME_NEVER);
     send_request(a);
 }
 
