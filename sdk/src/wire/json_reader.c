@@ -7,10 +7,9 @@
 
 #include <assert.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "base/hex.h"
+#include "wire/decimal.h"
 #include "wire/json_scan.h"
 
 /* ---- text ---- */
@@ -239,127 +238,6 @@ static bool scan_number(struct json_reader *r, struct slice *out_raw)
     return true;
 }
 
-/* ---- numbers ---- */
-
-/* No double, and no point half-way between two, has more than 767 significant digits. One place
- * more stands for all the digits that follow: a 1 there says "a little more than this". */
-enum { DECIMAL_DIGITS_MAX = 768 };
-
-/* value = digits * 10^exponent; no leading and no trailing zeros; no digits = zero. */
-struct decimal {
-    bool negative;
-    bool cut; /* more digits were there than fit */
-    size_t count;
-    int64_t exponent;
-    char digits[DECIMAL_DIGITS_MAX];
-};
-
-static void decimal_push(struct decimal *d, size_t zeros, char digit)
-{
-    size_t room = DECIMAL_DIGITS_MAX - 1 - d->count;
-    if (d->cut) {
-        d->exponent += (int64_t)zeros + 1;
-        return;
-    }
-    size_t kept = zeros < room ? zeros : room;
-    memset(d->digits + d->count, '0', kept);
-    d->count += kept;
-    if (zeros < room) {
-        d->digits[d->count++] = digit;
-        return;
-    }
-    d->digits[d->count++] = '1';
-    d->exponent += (int64_t)(zeros - kept);
-    d->cut = true;
-}
-
-static int64_t read_exponent(const char *at, const char *end)
-{
-    bool negative = at < end && *at == '-';
-    int64_t value = 0;
-    for (; at < end; at++) {
-        if (*at >= '0' && *at <= '9' && value < INT64_MAX / 1000) {
-            value = value * 10 + (*at - '0');
-        }
-    }
-    return negative ? -value : value;
-}
-
-/* `raw` passed scan_number and is finite. */
-static void decimal_parse(struct slice raw, struct decimal *d)
-{
-    const char *at = raw.data;
-    const char *end = raw.data + raw.size;
-    bool fraction = false;
-    size_t zeros = 0; /* pending ones: dropped if they lead or trail */
-    d->negative = *at == '-';
-    d->cut = false;
-    d->count = 0;
-    d->exponent = 0;
-    for (at += d->negative; at < end && *at != 'e' && *at != 'E'; at++) {
-        if (*at == '.') {
-            fraction = true;
-            continue;
-        }
-        d->exponent -= fraction;
-        if (*at != '0') {
-            decimal_push(d, zeros, *at);
-            zeros = 0;
-        } else if (d->count > 0) {
-            zeros++;
-        }
-    }
-    d->exponent += (int64_t)zeros;
-    if (at < end) {
-        d->exponent += read_exponent(at + 1, end);
-    }
-}
-
-/* magnitude * 10 + digit, false on overflow. */
-static bool shift_in(uint64_t *magnitude, unsigned digit)
-{
-    if (*magnitude > (UINT64_MAX - digit) / 10) {
-        return false;
-    }
-    *magnitude = *magnitude * 10 + digit;
-    return true;
-}
-
-static bool decimal_to_magnitude(const struct decimal *d, uint64_t *out)
-{
-    *out = 0;
-    if (d->count == 0) {
-        return true;
-    }
-    if (d->cut || d->exponent < 0 || d->exponent > 19) {
-        return false;
-    }
-    for (size_t i = 0; i < d->count; i++) {
-        if (!shift_in(out, (unsigned)(d->digits[i] - '0'))) {
-            return false;
-        }
-    }
-    for (int64_t i = 0; i < d->exponent; i++) {
-        if (!shift_in(out, 0)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Goes through strtod as "<digits>e<exponent>": without a decimal point the C library's answer
- * does not depend on the locale. */
-static double decimal_to_double(const struct decimal *d)
-{
-    char text[DECIMAL_DIGITS_MAX + 32];
-    if (d->count == 0) {
-        return d->negative ? -0.0 : 0.0;
-    }
-    (void)snprintf(text, sizeof text, "%s%.*se%lld", d->negative ? "-" : "", (int)d->count,
-                   d->digits, (long long)d->exponent);
-    return strtod(text, NULL);
-}
-
 /* ---- values ---- */
 
 void marline__json_reader_init(struct json_reader *r, struct slice text, enum json_flags flags)
@@ -541,9 +419,9 @@ static bool read_whole(struct json_reader *r, uint64_t positive_max, uint64_t ne
     if (!is_finite_text(raw)) {
         return fail(r, "expected a whole number");
     }
-    decimal_parse(raw, &d);
+    marline__decimal_parse(raw, &d);
     *out_negative = d.negative;
-    if (!decimal_to_magnitude(&d, out_magnitude) ||
+    if (!marline__decimal_to_magnitude(&d, out_magnitude) ||
         *out_magnitude > (d.negative ? negative_max : positive_max)) {
         return fail(r, "not a whole number in range");
     }
@@ -583,8 +461,8 @@ bool marline__json_read_double(struct json_reader *r, double *out)
         *out = raw.data[0] == 'N' ? NAN : (raw.data[0] == '-' ? -INFINITY : INFINITY);
         return true;
     }
-    decimal_parse(raw, &d);
-    double value = decimal_to_double(&d);
+    marline__decimal_parse(raw, &d);
+    double value = marline__decimal_to_double(&d);
     if (isinf(value)) {
         return fail(r, "number out of range");
     }
@@ -616,12 +494,57 @@ static bool skip_token(struct json_reader *r)
     return false;
 }
 
+/* Offset behind the closing quote of the string whose content starts at `at`. */
+static size_t string_end(struct slice text, size_t at)
+{
+    for (size_t start = at; at < text.size; at++) {
+        const char *quote = memchr(text.data + at, '"', text.size - at);
+        if (!quote) {
+            break;
+        }
+        at = (size_t)(quote - text.data);
+        size_t before = at;
+        while (before > start && text.data[before - 1] == '\\') {
+            before--;
+        }
+        if ((at - before) % 2 == 0) {
+            return at + 1;
+        }
+    }
+    return text.size;
+}
+
+/* Offset behind the string or container that starts at `at`. */
+static size_t structure_end(struct slice text, size_t at)
+{
+    size_t depth = 0;
+    do {
+        char c = text.data[at++];
+        if (c == '"') {
+            at = string_end(text, at);
+        } else if (c == '{' || c == '[') {
+            depth++;
+        } else if (c == '}' || c == ']') {
+            depth--;
+        }
+    } while (depth > 0 && at < text.size);
+    return at;
+}
+
 bool marline__json_skip(struct json_reader *r, struct slice *out_raw)
 {
     uint8_t outer = r->depth;
-    (void)marline__json_peek(r);
+    enum json_type type = marline__json_peek(r);
     size_t start = r->at;
     bool more = true;
+    if ((r->flags & JSON_TRUSTED) != 0 &&
+        (type == JSON_STRING || type == JSON_ARRAY || type == JSON_OBJECT)) {
+        more = false;
+        if (!begin_value(r, type, "")) {
+            return false;
+        }
+        r->at = structure_end(r->text, r->at);
+    }
     while (more) {
         if (!skip_token(r)) {
             return false;
@@ -642,6 +565,19 @@ bool marline__json_skip(struct json_reader *r, struct slice *out_raw)
     return true;
 }
 
+/* Index of the name that the key is; count when it is none of them. */
+static size_t find_name(struct slice key, const char *const *names, size_t count)
+{
+    bool escaped = has_escape(key);
+    for (size_t i = 0; i < count; i++) {
+        bool candidate = escaped || (key.size > 0 && names[i][0] == key.data[0]);
+        if (candidate && marline__json_key_is(key, names[i])) {
+            return i;
+        }
+    }
+    return count;
+}
+
 void marline__json_find_members(struct slice object, const char *const *names, size_t count,
                                 struct json_member *out)
 {
@@ -650,7 +586,7 @@ void marline__json_find_members(struct slice object, const char *const *names, s
     for (size_t i = 0; i < count; i++) {
         out[i] = (struct json_member){JSON_ERROR, SLICE_EMPTY};
     }
-    marline__json_reader_init(&r, object, JSON_STRICT);
+    marline__json_reader_init(&r, object, JSON_TRUSTED);
     (void)marline__json_enter_object(&r);
     while (marline__json_next_member(&r, &key)) {
         struct json_member member;
@@ -658,10 +594,9 @@ void marline__json_find_members(struct slice object, const char *const *names, s
         if (!marline__json_skip(&r, &member.raw)) {
             return;
         }
-        for (size_t i = 0; i < count; i++) {
-            if (marline__json_key_is(key, names[i])) {
-                out[i] = member;
-            }
+        size_t i = find_name(key, names, count);
+        if (i < count) {
+            out[i] = member;
         }
     }
 }

@@ -45,6 +45,10 @@ enum json_type {
 enum json_flags {
     JSON_STRICT = 0,
     JSON_ALLOW_NON_FINITE = 1,
+    /* The text, or the whole that it is a part of, was checked before: strings and containers are
+     * passed over without checking them again. A text that was not is misread, but never beyond its
+     * end. */
+    JSON_TRUSTED = 2,
 };
 
 struct json_reader {

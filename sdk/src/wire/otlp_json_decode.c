@@ -340,7 +340,7 @@ static bool take_attributes(struct otlp_builder *b, const struct json_member *m,
     if (m->type != JSON_ARRAY) {
         return wrong(b, "attributes", "must be an array");
     }
-    marline__json_reader_init(&r, m->raw, JSON_STRICT);
+    marline__json_reader_init(&r, m->raw, JSON_TRUSTED);
     if (!read_elements(b, &r, read_pair)) {
         return false;
     }
@@ -363,7 +363,7 @@ static bool each_object(struct otlp_builder *b, const char *name, const struct j
     if (m->type != JSON_ARRAY) {
         return wrong(b, name, "must be an array");
     }
-    marline__json_reader_init(&r, m->raw, JSON_STRICT);
+    marline__json_reader_init(&r, m->raw, JSON_TRUSTED);
     (void)marline__json_enter_array(&r);
     while (marline__json_next_element(&r)) {
         bool object = marline__json_peek(&r) == JSON_OBJECT;

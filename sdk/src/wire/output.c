@@ -116,11 +116,51 @@ static bool digits_make(double magnitude, int count, struct digits *d)
     return strtod(text, NULL) == magnitude;
 }
 
-/* Below DBL_DIG digits a decimal of a normal number survives the round trip, so the search starts
+static void digits_of_whole(uint64_t value, struct digits *d)
+{
+    char reversed[DOUBLE_DIGITS_MAX + 1];
+    int count = 0;
+    while (value > 0) {
+        reversed[count++] = (char)('0' + value % 10);
+        value /= 10;
+    }
+    for (int i = 0; i < count; i++) {
+        d->text[i] = reversed[count - 1 - i];
+    }
+    d->count = count;
+    d->point = count;
+}
+
+/* Most numbers are whole when multiplied by a small power of ten. If that, divided again, gives the
+ * number back, its digits are the shortest: no two decimals of 15 digits share a double. */
+static bool digits_short(double magnitude, struct digits *d)
+{
+    static const double powers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9};
+    for (int i = 0; i < 10; i++) {
+        double scaled = magnitude * powers[i];
+        if (scaled >= 1e15) {
+            break;
+        }
+        if (scaled == (double)(uint64_t)scaled && scaled / powers[i] == magnitude) {
+            digits_of_whole((uint64_t)scaled, d);
+            d->point -= i;
+            while (d->text[d->count - 1] == '0') {
+                d->count--;
+            }
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Up to DBL_DIG digits a decimal of a normal number survives the round trip, so the search starts
  * there; subnormal numbers have fewer. */
 static void digits_shortest(double magnitude, struct digits *d)
 {
     int count = magnitude < DBL_MIN ? 1 : DBL_DIG;
+    if (digits_short(magnitude, d)) {
+        return;
+    }
     while (!digits_make(magnitude, count, d) && count < DOUBLE_DIGITS_MAX) {
         count++;
     }

@@ -392,7 +392,7 @@ static void take_items(struct receiver *rx, struct place *place, const struct js
     if (value->type != JSON_ARRAY) {
         return;
     }
-    marline__json_reader_init(&r, value->raw, JSON_STRICT);
+    marline__json_reader_init(&r, value->raw, JSON_TRUSTED);
     (void)marline__json_enter_array(&r);
     place->in_item = true;
     for (place->item = 0; marline__json_next_element(&r); place->item++) {
@@ -588,7 +588,7 @@ static bool take_spans(struct receiver *rx, struct slice raw, struct platform_re
 {
     struct json_reader r;
     size_t capacity = 0;
-    marline__json_reader_init(&r, raw, JSON_STRICT);
+    marline__json_reader_init(&r, raw, JSON_TRUSTED);
     (void)marline__json_enter_array(&r);
     while (marline__json_next_element(&r)) {
         bool object = marline__json_peek(&r) == JSON_OBJECT;

@@ -8,6 +8,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 
 #include "base/random.h"
 #include "wire/json_reader.h"
@@ -97,6 +98,14 @@ static void given_doubles_when_written_then_shortest_text(void **state)
     assert_double(0.1 + 0.2, "0.30000000000000004");
     assert_double(100.0 / 3, "33.333333333333336");
     assert_double(123456.789, "123456.789");
+    assert_double(4.1, "4.1");
+    assert_double(0.3, "0.3");
+    assert_double(2.675, "2.675");
+    assert_double(1e-9, "1e-09");
+    assert_double(0.001234567, "0.001234567");
+    assert_double(999999999999999.0, "999999999999999.0");
+    assert_double(99999999999999.9, "99999999999999.9");
+    assert_double(1000000.0, "1000000.0");
     assert_double(0.0001, "0.0001");
     assert_double(0.00012345, "0.00012345");
     assert_double(0.00001, "1e-05");
@@ -143,6 +152,26 @@ static void given_random_doubles_when_written_and_read_then_same(void **state)
     marline__buffer_deinit(&out);
 }
 
+/* Durations and scores: every number of three decimals comes out as it was written. */
+static void given_short_decimals_when_written_then_their_own_digits(void **state)
+{
+    (void)state;
+    struct buffer out = BUFFER_INIT;
+    for (unsigned i = 0; i < 200000; i++) {
+        char expected[32];
+        struct json_writer w;
+        int length = snprintf(expected, sizeof expected, "%u.%03u", i / 1000, i % 1000);
+        while (expected[length - 1] == '0' && expected[length - 2] != '.') {
+            expected[--length] = '\0';
+        }
+        marline__buffer_clear(&out);
+        marline__json_writer_init(&w, &out);
+        marline__json_double(&w, i / 1000.0);
+        assert_string_equal(out.data, expected);
+    }
+    marline__buffer_deinit(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +179,7 @@ int main(void)
         cmocka_unit_test(given_special_characters_when_written_then_escaped),
         cmocka_unit_test(given_invalid_utf8_when_written_then_replacement_characters),
         cmocka_unit_test(given_doubles_when_written_then_shortest_text),
+        cmocka_unit_test(given_short_decimals_when_written_then_their_own_digits),
         cmocka_unit_test(given_random_doubles_when_written_and_read_then_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
