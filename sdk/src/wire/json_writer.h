@@ -10,7 +10,8 @@
 
 #include "base/buffer.h"
 
-enum { JSON_WRITER_DEPTH_MAX = 64 };
+/* As deep as the reader goes, and what may stand around it. */
+enum { JSON_WRITER_DEPTH_MAX = 128 };
 
 struct json_writer {
     struct buffer *out;

@@ -52,6 +52,23 @@ static void given_nested_document_when_written_then_compact_json(void **state)
                       "\"e\":null}");
 }
 
+/* Whatever the reader takes can be written again. */
+static void given_nesting_as_deep_as_the_reader_goes_when_written_then_valid(void **state)
+{
+    (void)state;
+    struct buffer out = BUFFER_INIT;
+    struct json_writer w;
+    marline__json_writer_init(&w, &out);
+    for (int i = 0; i < JSON_DEPTH_MAX; i++) {
+        marline__json_begin_array(&w);
+    }
+    for (int i = 0; i < JSON_DEPTH_MAX; i++) {
+        marline__json_end_array(&w);
+    }
+    assert_true(marline__json_is_valid(marline__buffer_slice(&out), JSON_STRICT));
+    marline__buffer_deinit(&out);
+}
+
 static void assert_string(struct slice value, const char *expected)
 {
     struct buffer out = BUFFER_INIT;
@@ -176,6 +193,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(given_nested_document_when_written_then_compact_json),
+        cmocka_unit_test(given_nesting_as_deep_as_the_reader_goes_when_written_then_valid),
         cmocka_unit_test(given_special_characters_when_written_then_escaped),
         cmocka_unit_test(given_invalid_utf8_when_written_then_replacement_characters),
         cmocka_unit_test(given_doubles_when_written_then_shortest_text),
