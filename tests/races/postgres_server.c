@@ -93,8 +93,11 @@ static bool make_cluster(const struct postgres_server *server, const struct pass
                                "--no-locale",  "--encoding=UTF8", NULL};
     int status = 0;
     pid_t pid = start_program(server, user, arguments);
-    return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
-           WEXITSTATUS(status) == 0;
+    if (pid < 0)
+        return false;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        (void)kill(pid, SIGTERM); /* interrupted: so is initdb */
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 static bool launch(struct postgres_server *server, const struct passwd *user, const char *programs)
@@ -107,6 +110,27 @@ static bool launch(struct postgres_server *server, const struct passwd *user, co
                                "",       "-c", "fsync=off", "-c", "autovacuum=off", NULL};
     server->pid = start_program(server, user, arguments);
     return server->pid > 0;
+}
+
+static volatile sig_atomic_t interrupted;
+
+static void note_signal(int signal)
+{
+    (void)signal;
+    interrupted = 1;
+}
+
+static void catch_signals(void)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction action = {.sa_handler = note_signal};
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+        (void)sigaction(signals[i], &action, NULL);
+}
+
+bool postgres_server_is_interrupted(void)
+{
+    return interrupted != 0;
 }
 
 enum postgres_start postgres_server_start(struct postgres_server *server, const char *given,
@@ -125,6 +149,7 @@ enum postgres_start postgres_server_start(struct postgres_server *server, const 
                        strerror(errno));
         return POSTGRES_FAILED;
     }
+    catch_signals();
     if (make_cluster(server, user, programs) && launch(server, user, programs))
         return POSTGRES_STARTED;
     (void)snprintf(out_why, why_size, "PostgreSQL could not be started from %s", programs);
@@ -141,12 +166,14 @@ void postgres_server_address(const struct postgres_server *server, char *out, si
     (void)snprintf(out, size, "host=%s user=races dbname=postgres", server->folder);
 }
 
+/* Goes on after a failure: what can be removed is. */
 static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *walk)
 {
     (void)info;
     (void)kind;
     (void)walk;
-    return remove(path);
+    (void)remove(path);
+    return 0;
 }
 
 void postgres_server_stop(struct postgres_server *server)

@@ -24,6 +24,9 @@ enum postgres_start {
  * server was started, which is before it answers: see postgres_server_lives. */
 enum postgres_start postgres_server_start(struct postgres_server *server, const char *programs,
                                           char *out_why, size_t why_size);
+/* After a start, SIGINT, SIGTERM and SIGHUP only set this mark, so that the folder can be removed.
+ */
+bool postgres_server_is_interrupted(void);
 bool postgres_server_lives(const struct postgres_server *server);
 /* A connection string; the caller's buffer of 192 bytes or more. */
 void postgres_server_address(const struct postgres_server *server, char *out, size_t size);

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { RULE_MAX = 160 };
+
 static bool coloured;
 
 void print_choose_colours(FILE *out)
@@ -31,7 +33,7 @@ void print_text(FILE *out, enum colour colour, const char *text)
         [COLOUR_GOOD] = "\033[32m",   [COLOUR_BAD] = "\033[1;31m", [COLOUR_WARN] = "\033[33m",
         [COLOUR_RESULT] = "\033[36m", [COLOUR_SPANS] = "\033[35m", [COLOUR_OTHER] = "\033[34m",
     };
-    if (!coloured || colour == COLOUR_NONE) {
+    if (!coloured || colour == COLOUR_NONE || !*text) {
         (void)fputs(text, out);
         return;
     }
@@ -54,7 +56,14 @@ void print_number(FILE *out, enum colour colour, unsigned long long value, int w
 
 void print_rule(FILE *out, int width)
 {
-    for (int i = 0; i < width; i++)
-        print_text(out, COLOUR_DIM, "─");
+    static const char dash[] = "─";
+    char rule[RULE_MAX * (sizeof dash - 1) + 1];
+    size_t size = 0;
+    for (int i = 0; i < width && i < RULE_MAX; i++) {
+        memcpy(rule + size, dash, sizeof dash - 1);
+        size += sizeof dash - 1;
+    }
+    rule[size] = '\0';
+    print_text(out, COLOUR_DIM, rule);
     (void)fputc('\n', out);
 }

@@ -219,9 +219,10 @@ static enum colour describe_event(const struct event *event, bool counts_views, 
 static void print_lanes(FILE *out, int party_count, int party, enum colour colour, const char *text)
 {
     for (int lane = 0; lane < party_count; lane++) {
-        print_text(out, COLOUR_DIM, lane ? "│ " : "");
-        print_padded(out, colour, lane == party ? text : "",
-                     lane + 1 < party_count ? COLUMN_LANE : 0);
+        bool last = lane + 1 == party_count;
+        bool speaks = lane == party;
+        print_text(out, COLOUR_DIM, !lane ? "" : last && !speaks ? "│" : "│ ");
+        print_padded(out, colour, speaks ? text : "", last ? 0 : COLUMN_LANE);
     }
     (void)fputc('\n', out);
 }

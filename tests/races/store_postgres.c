@@ -269,7 +269,9 @@ static bool reset(struct race_store *store, const struct design *design)
     struct postgres_store *s = postgres_of(store);
     s->design = design;
     s->key++;
-    return true;
+    if (postgres_server_is_interrupted())
+        note_failure(s, "interrupted");
+    return !postgres_server_is_interrupted();
 }
 
 /* ---- open and close ---- */
@@ -290,7 +292,8 @@ static bool await_server(struct postgres_store *s, const char *address)
 {
     uint64_t give_up_ms = now_ms() + SERVER_START_MAX_MS;
     while (PQping(address) != PQPING_OK) {
-        if (!postgres_server_lives(&s->server) || now_ms() > give_up_ms)
+        if (!postgres_server_lives(&s->server) || postgres_server_is_interrupted() ||
+            now_ms() > give_up_ms)
             return false;
         (void)poll(NULL, 0, SERVER_START_POLL_MS);
     }
