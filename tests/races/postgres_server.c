@@ -16,7 +16,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PATH_MAX_HERE = 256, EXIT_NO_EXEC = 127, OPEN_FOLDERS_MAX = 16, ARGUMENT_MAX = 16 };
+enum {
+    PATH_MAX_HERE = 256,
+    NAME_ROOM = 16,
+    EXIT_NO_EXEC = 127,
+    OPEN_FOLDERS_MAX = 16,
+    ARGUMENT_MAX = 16
+};
 
 /* The newest version's folder of programs; Debian keeps each version in a folder of its own. */
 static bool find_programs(const char *given, char *out, size_t size)
@@ -85,7 +91,7 @@ static pid_t start_program(const struct postgres_server *server, const struct pa
 static bool make_cluster(const struct postgres_server *server, const struct passwd *user,
                          const char *programs)
 {
-    char initdb[PATH_MAX_HERE], data[PATH_MAX_HERE];
+    char initdb[PATH_MAX_HERE + NAME_ROOM], data[PATH_MAX_HERE];
     (void)snprintf(initdb, sizeof initdb, "%s/initdb", programs);
     (void)snprintf(data, sizeof data, "%s/data", server->folder);
     const char *arguments[] = {initdb,         "--pgdata",        data,
@@ -102,7 +108,7 @@ static bool make_cluster(const struct postgres_server *server, const struct pass
 
 static bool launch(struct postgres_server *server, const struct passwd *user, const char *programs)
 {
-    char postgres[PATH_MAX_HERE], data[PATH_MAX_HERE];
+    char postgres[PATH_MAX_HERE + NAME_ROOM], data[PATH_MAX_HERE];
     (void)snprintf(postgres, sizeof postgres, "%s/postgres", programs);
     (void)snprintf(data, sizeof data, "%s/data", server->folder);
     /* No durability is needed; autovacuum would only add waits that no schedule asked for. */

@@ -18,6 +18,7 @@ enum {
     REQUEST_TIMEOUT_MS = 4000,
     BACKGROUND_SPAN_MS_MAX = 6000,
     DRAIN_MS_MAX = 15000,
+    SETTLED_WITHIN_MS = 1000,
     SKEW_NOTABLE_S = 60,
 };
 
@@ -268,59 +269,94 @@ void agent_on_answer(struct agent *a, uint64_t request, int http_status)
 
 /* ---- outbox ---- */
 
-static struct outbox_entry *find_entry(struct agent *a, struct slice id)
+static struct outbox_entry *entry_at(struct agent *a, uint64_t journal)
 {
-    for (size_t i = 0; i < a->outbox_count; i++) {
-        if (marline__slice_is(id, a->outbox[i].id)) {
-            return &a->outbox[i];
-        }
+    return journal > 0 && journal <= a->outbox_count ? &a->outbox[journal - 1] : NULL;
+}
+
+static uint64_t add_entry(struct agent *a, struct slice id)
+{
+    if (a->outbox_count == OUTBOX_MAX) {
+        return 0;
     }
-    return NULL;
+    struct outbox_entry *entry = &a->outbox[a->outbox_count++];
+    *entry = (struct outbox_entry){.settled_ns = TIME_NEVER};
+    (void)snprintf(entry->id, sizeof entry->id, "%.*s", SLICE_ARG(id));
+    return a->outbox_count;
+}
+
+static uint64_t on_accepted(void *user, const struct ledger_record *record, struct slice request)
+{
+    (void)request;
+    return add_entry(user, record->id);
 }
 
 static uint64_t on_stored(void *user, const struct ledger_record *record)
 {
     struct agent *a = user;
+    uint64_t journal = record->journal ? record->journal : add_entry(a, record->id);
+    struct outbox_entry *entry = entry_at(a, journal);
     oracle_result_made(a->sim, record->id);
-    if (find_entry(a, record->id) || a->outbox_count == OUTBOX_MAX) {
-        return 0;
+    if (entry && !entry->result) {
+        entry->result = alloc_slice((struct slice){record->result, record->result_size});
+        entry->result_size = record->result_size;
+        entry->span_count = record->span_count;
     }
-    struct outbox_entry *entry = &a->outbox[a->outbox_count++];
-    *entry = (struct outbox_entry){
-        .result = alloc_slice((struct slice){record->result, record->result_size}),
-        .result_size = record->result_size,
-        .span_count = record->span_count};
-    (void)snprintf(entry->id, sizeof entry->id, "%.*s", SLICE_ARG(record->id));
-    return 0;
+    return journal;
 }
 
-static void settle(struct agent *a, struct slice id)
+static void settle(struct agent *a, uint64_t journal)
 {
-    struct outbox_entry *entry = find_entry(a, id);
-    if (entry) {
-        entry->settled = true;
+    struct outbox_entry *entry = entry_at(a, journal);
+    if (entry && entry->settled_ns == TIME_NEVER) {
+        entry->settled_ns = a->sim->world.now_ns;
     }
 }
 
 static void on_settled(void *user, const struct ledger_record *record)
 {
-    settle(user, record->id);
+    settle(user, record->journal);
+}
+
+/* That a result is settled is written in its own time: a crash may forget it. */
+static void forget_unwritten(struct agent *a)
+{
+    for (size_t i = 0; i < a->outbox_count; i++) {
+        struct outbox_entry *e = &a->outbox[i];
+        bool recent = e->settled_ns != TIME_NEVER &&
+                      a->sim->world.now_ns - e->settled_ns < SETTLED_WITHIN_MS * NS_PER_MS;
+        if (recent && random_of(a) % 2) {
+            e->settled_ns = TIME_NEVER;
+        }
+    }
+}
+
+static void restore_entry(struct agent *a, uint64_t journal)
+{
+    struct world *w = &a->sim->world;
+    const struct outbox_entry *e = entry_at(a, journal);
+    const struct session_restored from = {.id = marline__slice_text(e->id),
+                                          .journal = journal,
+                                          .result = {e->result, e->result_size},
+                                          .span_count = e->span_count};
+    if (!e->result) {
+        const struct session_trace trace = {.span_count = 0};
+        world_visit(w, SITUATION_INVOCATION_LOST);
+        (void)marline__session_restore_lost(a->session, w->now_ns, &from, &trace,
+                                            "the agent ended while it was running");
+    } else if (e->settled_ns != TIME_NEVER) {
+        (void)marline__session_restore_settled(a->session, &from);
+    } else {
+        world_visit(w, SITUATION_OUTBOX_RESTORED);
+        (void)marline__session_restore(a->session, &from);
+    }
 }
 
 static void restore(struct agent *a)
 {
-    for (size_t i = 0; i < a->outbox_count; i++) {
-        const struct outbox_entry *e = &a->outbox[i];
-        struct slice id = marline__slice_text(e->id);
-        struct slice result = {e->result, e->result_size};
-        const struct session_restored from = {
-            .id = id, .result = result, .span_count = e->span_count};
-        if (e->settled) {
-            (void)marline__session_restore_settled(a->session, &from);
-            continue;
-        }
-        world_visit(&a->sim->world, SITUATION_OUTBOX_RESTORED);
-        (void)marline__session_restore(a->session, &from);
+    size_t count = a->outbox_count;
+    for (size_t i = 0; i < count; i++) {
+        restore_entry(a, i + 1);
     }
 }
 
@@ -387,7 +423,7 @@ static void write_texts(struct agent *a)
         network_text(a->sim, a->connection, TO_BACKEND, text);
         const struct ledger_record *record = marline__session_written(a->session, now);
         if (record && world_is_mutant(&a->sim->world, MUTANT_OUTBOX_FORGETS)) {
-            settle(a, record->id);
+            settle(a, record->journal);
         }
     }
 }
@@ -486,6 +522,7 @@ void agent_init(struct simulation *s, int index)
     }
     a->host = (struct session_host){.find_endpoint = find_endpoint,
                                     .write_registration = write_registration,
+                                    .accepted = on_accepted,
                                     .stored = on_stored,
                                     .settled = on_settled,
                                     .user = a};
@@ -561,6 +598,7 @@ void agent_crash(struct agent *a)
             network_cut(a->sim, i);
         }
     }
+    forget_unwritten(a);
     forget_process(a);
 }
 

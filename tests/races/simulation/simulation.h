@@ -75,10 +75,10 @@ void network_answer(struct simulation *s, const struct post *post, int http_stat
 
 struct outbox_entry {
     char id[INVOCATION_ID_SIZE];
-    char *result; /* owned */
+    char *result; /* owned; NULL: accepted, and no more */
     size_t result_size;
     uint32_t span_count;
-    bool settled;
+    uint64_t settled_ns; /* TIME_NEVER: not yet */
 };
 
 enum { OUTBOX_MAX = RUNS_MAX * TESTS_MAX };

@@ -30,6 +30,7 @@
     X(CUT, "a connection cut")                                                                     \
     X(HALF_OPEN, "a stale connection ended after the next one registered")                         \
     X(AGENT_CRASH, "the agent crashed")                                                            \
+    X(INVOCATION_LOST, "an invocation ended by a crash, and reported as lost")                     \
     X(OUTBOX_RESTORED, "a result restored from the outbox")                                        \
     X(AGENT_STOP, "the agent was told to stop, and drained")                                       \
     X(STOP_CUT_SHORT, "the time to drain was over before the work was")                            \
