@@ -67,6 +67,7 @@ struct ledger_record {
     size_t result_size;
     uint32_t span_count; /* goes with the result where the peer knows the extension */
     uint64_t written_ns;
+    uint32_t silences;  /* acknowledgements that did not come in time */
     uint64_t journal;   /* the host's name for it, 0 = none */
     const char *cancel; /* a cancellation is due, for this reason; fixed text */
     bool cancel_late;   /* its result is made already */

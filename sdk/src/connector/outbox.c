@@ -27,7 +27,8 @@ enum {
 
 static const char schema[] =
     "CREATE TABLE scope(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);"
-    /* Rows count up: the newest is never deleted. AUTOINCREMENT would write one more page a time. */
+    /* Rows count up: the newest is never deleted. AUTOINCREMENT would write one more page a time.
+     */
     "CREATE TABLE invocation("
     " row INTEGER PRIMARY KEY," /* in the order they were accepted */
     " scope INTEGER NOT NULL, id BLOB NOT NULL, is_metric INTEGER NOT NULL,"

@@ -434,13 +434,31 @@ void marline__session_take_ack(struct session *s, const struct message_result_ac
     }
 }
 
+/* A backend that does not know the invocation, such as a new one with an empty store, never
+ * acknowledges: that must end. */
+static void give_up(struct session *s, struct ledger_record *r)
+{
+    static const char reason[] = "the backend never acknowledged the result";
+    s->counters.results_given_up++;
+    marline__log(LOG_WARN, "invocation %.*s: %s", SLICE_ARG(r->id), reason);
+    if (s->host->buried) {
+        s->host->buried(s->host->user, r, SLICE_EMPTY, (struct slice){r->result, r->result_size},
+                        reason);
+    }
+    settle(s, r);
+}
+
 void marline__session_expire_acks(struct session *s, uint64_t now)
 {
     struct ledger_record *r;
     while ((r = marline__ledger_first(&s->ledger, LEDGER_WRITTEN)) != NULL &&
            now - r->written_ns >= SESSION_ACK_WAIT_MS * NS_PER_MS) {
-        s->counters.results_repeated++;
-        marline__ledger_move(&s->ledger, r, LEDGER_READY);
+        if (++r->silences < SESSION_ACK_SILENCES) {
+            s->counters.results_repeated++;
+            marline__ledger_move(&s->ledger, r, LEDGER_READY);
+        } else {
+            give_up(s, r);
+        }
     }
 }
 

@@ -60,6 +60,14 @@ static void settled(void *user, const struct ledger_record *record)
     note(user, "settled", record);
 }
 
+static void buried(void *user, const struct ledger_record *record, struct slice request,
+                   struct slice result, const char *reason)
+{
+    assert_true((request.size > 0) != (result.size > 0));
+    assert_true(strlen(reason) > 0);
+    note(user, "buried", record);
+}
+
 void rig_restart(struct rig *rig)
 {
     marline__session_destroy(rig->session);
@@ -79,6 +87,7 @@ int rig_set_up(void **state)
                                       .accepted = accepted,
                                       .stored = stored,
                                       .settled = settled,
+                                      .buried = buried,
                                       .user = rig};
     rig->options = (struct session_options){
         .project_id = SLICE("11111111-1111-4111-8111-111111111111"),

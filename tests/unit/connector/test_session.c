@@ -465,6 +465,33 @@ static void given_no_acknowledgement_in_time_then_sent_again(void **state)
     assert_non_null(strstr(rig_text(rig), "\"test_run_id\":\"a\""));
 }
 
+static void given_backend_that_never_acknowledges_then_dead_letter_in_the_end(void **state)
+{
+    struct rig *rig = *state;
+    rig_open(rig);
+    rig_register(rig, EXTENSIONS);
+    rig_invoke(rig, "a");
+    rig_finish(rig, "a");
+    for (int i = 0; i < SESSION_ACK_SILENCES; i++) {
+        assert_non_null(strstr(rig_text(rig), "\"test_run_id\":\"a\""));
+        rig_pass_ms(rig, SESSION_ACK_WAIT_MS);
+    }
+    assert_null(rig_text(rig));
+    assert_int_equal(marline__session_undelivered(rig->session), 0);
+    assert_int_equal(marline__session_counters(rig->session)->results_given_up, 1);
+    assert_string_equal(rig->journal, "accepted a;stored a;buried a;settled a;");
+}
+
+static void given_refused_invocation_then_dead_letter_with_its_request(void **state)
+{
+    struct rig *rig = *state;
+    rig_open(rig);
+    rig_register(rig, "");
+    rig_receive(rig, "{\"type\":\"execute_test\",\"test_run_id\":\"i\",\"function_name\":\"nix\","
+                     "\"inputs\":{}}");
+    assert_string_equal(rig->journal, "buried i;stored i;");
+}
+
 /* ---- pacing and keepalive ---- */
 
 static int count_texts_in(struct rig *rig, uint64_t ms)
@@ -823,6 +850,8 @@ int main(void)
         RIGGED(given_unacknowledged_when_reconnected_then_sent_again_in_order),
         RIGGED(given_reconnected_then_in_flight_names_what_is_still_to_come),
         RIGGED(given_no_acknowledgement_in_time_then_sent_again),
+        RIGGED(given_backend_that_never_acknowledges_then_dead_letter_in_the_end),
+        RIGGED(given_refused_invocation_then_dead_letter_with_its_request),
         RIGGED(given_plain_peer_when_many_results_then_spaced),
         RIGGED(given_limits_when_many_results_then_below_the_rate),
         RIGGED(given_limits_without_rate_then_unpaced),
