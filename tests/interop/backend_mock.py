@@ -115,14 +115,31 @@ class BackendMock:
             raise AssertionError(f"POST /mock/runs: {status} {body}")
         return body["test_run_id"]
 
+    def trigger(self, function, inputs):
+        """One call outside any run; the platform hands the inputs on as they are."""
+        status, body = self.request(
+            "POST",
+            "/connector/trigger",
+            {"project_id": self.project_id, "function_name": function, "inputs": inputs},
+        )
+        if status != 200:
+            raise AssertionError(f"POST /connector/trigger: {status} {body}")
+
+    def metric(self, name, inputs):
+        """(status, JSON body)"""
+        return self.request("POST", "/mock/metrics", {"metric_name": name, "inputs": inputs})
+
     def run(self, run_id):
         return self.get(f"/mock/runs/{run_id}")
 
     def spans(self, run_id):
         return self.get(f"/mock/runs/{run_id}/spans")["spans"]
 
-    def timeline(self, run_id):
-        return self.get(f"/mock/runs/{run_id}/timeline")["events"]
+    def traces(self):
+        """All traces of the project, in full."""
+        project = f"project_id={self.project_id}"
+        listed = self.get(f"/telemetry/traces?{project}&limit=1000")["traces"]
+        return [self.get(f"/telemetry/traces/{t['trace_id']}?{project}") for t in listed]
 
     def ledger(self):
         return self.get("/mock/ledger")

@@ -1,11 +1,14 @@
-"""The run that the Python SDK is put through, live and from the transcript: the tests, what each must
-return and how many spans it must leave; and what must hold of any backend afterwards."""
+"""What the Python SDK is put through, live and from the transcript: a run of tests and a few single
+calls; what each must return, how many spans it must leave; and what must hold of a backend afterwards."""
 
 from typing import Any, NamedTuple, Optional
 
+from backend_mock import wait_until
+
 SLOW_S = 7.0  # longer than the 5 s between exports: some spans leave before the result, some after
-WIDE_SPANS = 130  # more than the 100 that the current SDK puts into one POST
+WIDE_SPANS = 101  # more than the 100 that the current SDK puts into one POST
 STRAY_SPANS = 1
+FINISH_LIMIT_S = 90
 
 
 class Case(NamedTuple):
@@ -18,56 +21,90 @@ class Case(NamedTuple):
 
 
 def _answer(text, **inputs):
-    return Case("answer", {"input": text, **inputs}, "Pass",
-                {"output": f"reply:{text.upper()}", "conversation_id": None}, 3)
+    output = {"output": f"reply:{text.upper()}", "conversation_id": None}
+    return Case("answer", {"input": text, **inputs}, "Pass", output, 3)
 
 
-def cases():
-    """Slow ones first, so that all others run beside them. No two have the same function and inputs."""
-    return [
-        _answer("slow-0", delay_s=SLOW_S),
-        _answer("slow-1", delay_s=SLOW_S + 0.5),
-        *(_answer(f"fast-{i}") for i in range(8)),
-        Case("answer", {"input": "fail"}, "Error", None, 1, "asked to fail"),
-        Case("ask", {"input": "a"}, "Pass", {"output": "A-0 A-1 A-2"}, 4),
-        Case("ask", {"input": "b"}, "Pass", {"output": "B-0 B-1 B-2"}, 4),
-        Case("stream", {"input": "ü\"\\"}, "Pass", "ü\"\\ é \u2713", 1),
-        Case("nothing", {"input": "x"}, "Pass", None, 1),
-        Case("wide", {"input": "xy", "count": WIDE_SPANS}, "Pass", {"output": 2 * WIDE_SPANS},
-             WIDE_SPANS + 1),
-        Case("absent", {"input": "x"}, "Error", None, 0,
-             "Function 'absent' not found in registry"),
-    ]
-
-
+# Slow ones first, so that all others run beside them. No two have the same function and inputs.
+CASES = [
+    _answer("slow-0", delay_s=SLOW_S),
+    _answer("slow-1", delay_s=SLOW_S + 0.5),
+    *(_answer(f"fast-{i}") for i in range(8)),
+    Case("answer", {"input": "fail"}, "Error", None, 1, "asked to fail"),
+    Case("ask", {"input": "a"}, "Pass", {"output": "A-0 A-1 A-2"}, 4),
+    Case("ask", {"input": "b"}, "Pass", {"output": "B-0 B-1 B-2"}, 4),
+    Case("stream", {"input": 'ü"\\'}, "Pass", 'ü"\\ é \u2713', 1),
+    Case("nothing", {"input": "x"}, "Pass", None, 1),
+    Case("wide", {"input": "z", "count": WIDE_SPANS}, "Pass", {"output": WIDE_SPANS}, WIDE_SPANS + 1),
+    Case("absent", {"input": "x"}, "Error", None, 0, "Function 'absent' not found in registry"),
+]
 FUNCTIONS = {"answer", "ask", "stream", "nothing", "wide"}
 
+# Single calls outside any test: inputs and the spans each leaves.
+CONVERSATION = {"conversation_id": "conv-1", "mapped_input": "hello"}
+PARTIAL_CONTEXT = {"test_run_id": "aaaaaaaa-0000-4000-8000-000000000001"}
+CALLS = [
+    ({"input": "talk", "_rhesis_conversation_context": CONVERSATION}, 3),
+    ({"input": "partial", "_rhesis_test_context": PARTIAL_CONTEXT}, 3),
+]
 
-def tests():
-    return [{"function_name": c.function, "inputs": c.inputs} for c in cases()]
-
-
-def test_spans():
-    return sum(c.spans for c in cases())
-
-
-def all_is_stored(backend, run_id):
-    return (backend.run(run_id)["status"] == "completed"
-            and backend.ledger()["stored"] >= test_spans() + STRAY_SPANS)
+TEST_SPANS = sum(case.spans for case in CASES)
+OTHER_SPANS = STRAY_SPANS + sum(spans for _, spans in CALLS)
 
 
-def all_is_linked(backend, run_id):
-    """Linking follows the answer to a POST; what is not linked in the end fails in the checks."""
-    return backend.run(run_id)["status"] == "completed" and (
-        backend.ledger()["linked"] >= test_spans())
+def start(backend):
+    """Starts everything, all at once, and returns the id of the run."""
+    run_id = backend.start_run(
+        [{"function_name": case.function, "inputs": case.inputs} for case in CASES],
+        concurrency=len(CASES),
+    )
+    for inputs, _ in CALLS:
+        backend.trigger("answer", inputs)
+    return run_id
+
+
+def wait_until_linked(backend, run_id):
+    """Linking follows the answer to a POST; a span that is never linked is an end by the limit."""
+
+    def is_finished():
+        ledger = backend.ledger()
+        return (
+            backend.run(run_id)["status"] == "completed"
+            and ledger["stored"] >= TEST_SPANS + OTHER_SPANS
+            and ledger["linked"] >= TEST_SPANS
+        )
+
+    wait_until("the run is completed, all spans are stored and linked", is_finished, FINISH_LIMIT_S)
 
 
 class Checks:
-    """Mixed into a unittest.TestCase whose class has `run_`, `spans` and `ledger` of the finished run."""
+    """Mixed into a unittest.TestCase whose class calls look_at(backend, run_id) at the end."""
+
+    @classmethod
+    def look_at(cls, backend, run_id):
+        cls.run_ = backend.run(run_id)
+        cls.spans = backend.spans(run_id)
+        cls.ledger = backend.ledger()
+        cls.traces = {t["trace_id"]: t for t in backend.traces()}
+
+    def results(self):
+        return zip(CASES, self.run_["results"], strict=True)
+
+    def spans_of(self, result):
+        return [s for s in self.spans if s["test_id"] == result["test_id"]]
+
+    def trace_of(self, function, **inputs):
+        """The only root span of a test."""
+        for case, result in self.results():
+            if case.function == function and case.inputs == inputs:
+                trace = self.traces[self.spans_of(result)[0]["trace_id"]]
+                self.assertEqual(len(trace["root_spans"]), 1)
+                return trace["root_spans"][0]
+        raise AssertionError(f"no case {function} {inputs}")
 
     def test_given_parallel_tests_when_run_completed_then_each_has_its_own_result(self):
         self.assertEqual(self.run_["status"], "completed")
-        for case, result in zip(cases(), self.run_["results"], strict=True):
+        for case, result in self.results():
             with self.subTest(case.function, inputs=case.inputs):
                 self.assertEqual(result["function_name"], case.function)
                 self.assertEqual(result["status"], case.status)
@@ -75,39 +112,72 @@ class Checks:
                 self.assertEqual(result["error"], case.error)
 
     def test_given_spans_of_a_test_when_stored_then_all_are_linked_to_its_result(self):
-        for case, result in zip(cases(), self.run_["results"], strict=True):
+        for case, result in self.results():
             with self.subTest(case.function, inputs=case.inputs):
+                own = self.spans_of(result)
                 self.assertEqual(result["spans"], case.spans)
                 self.assertEqual(result["linked"], case.spans)
-                own = [s for s in self.spans if s["test_id"] == result["test_id"]]
                 self.assertEqual(len(own), case.spans)
-                self.assertEqual({s["test_result_id"] for s in own} or {result["test_result_id"]},
-                                 {result["test_result_id"]})
+                for span in own:
+                    self.assertEqual(span["test_result_id"], result["test_result_id"])
                 self.assertLessEqual(len({s["trace_id"] for s in own}), 1)
 
     def test_given_reported_trace_id_when_it_has_spans_then_it_is_the_trace_of_its_test(self):
-        for case, result in zip(cases(), self.run_["results"], strict=True):
-            if result["trace_id"] is not None:
-                traces = {s["trace_id"] for s in self.spans if s["test_id"] == result["test_id"]}
-                self.assertEqual(traces, {result["trace_id"]})
         reported = [r for r in self.run_["results"] if r["trace_id"] is not None]
         self.assertGreaterEqual(len(reported), 10)
+        for result in reported:
+            traces = {s["trace_id"] for s in self.spans_of(result)}
+            self.assertEqual(traces, {result["trace_id"]})
 
-    def test_given_a_call_outside_any_test_when_stored_then_it_is_not_linked(self):
-        self.assertEqual(len(self.spans), test_spans())
-        self.assertEqual(self.ledger["without_context"], STRAY_SPANS)
+    def test_given_calls_outside_any_test_when_stored_then_they_are_not_linked(self):
+        self.assertEqual(len(self.spans), TEST_SPANS)
+        self.assertEqual(self.ledger["without_context"], OTHER_SPANS)
+        stray = [t for t in self.traces.values() if t["root_spans"][0]["span_name"] == "function.lookup"]
+        self.assertEqual(len(stray), STRAY_SPANS)
+        self.assertIsNone(stray[0]["test_result"])
 
     def test_given_finished_run_when_ledger_read_then_it_balances(self):
         ledger = self.ledger
-        self.assertEqual(ledger["received"],
-                         ledger["stored"] + ledger["rejected"] + ledger["duplicate"])
-        self.assertEqual(ledger["stored"],
-                         ledger["linked"] + ledger["waiting"] + ledger["without_context"])
-        self.assertEqual(ledger["stored"], test_spans() + STRAY_SPANS)
-        self.assertEqual(ledger["rejected"], 0)
-        self.assertEqual(ledger["waiting"], 0)
+        self.assertEqual(
+            ledger["received"], ledger["stored"] + ledger["rejected"] + ledger["duplicate"]
+        )
+        self.assertEqual(
+            ledger["stored"], ledger["linked"] + ledger["waiting"] + ledger["without_context"]
+        )
+        self.assertEqual(ledger["stored"], TEST_SPANS + OTHER_SPANS)
+        self.assertEqual((ledger["rejected"], ledger["duplicate"], ledger["waiting"]), (0, 0, 0))
 
     def test_given_no_fault_when_linked_then_the_sweeper_had_nothing_to_do(self):
         sources = self.ledger["links_by_source"]
         self.assertEqual(sources["sweep"], 0)
-        self.assertEqual(sum(sources.values()), test_spans())
+        self.assertEqual(sum(sources.values()), TEST_SPANS)
+
+    def test_given_exception_when_stored_then_both_of_its_events_are_kept(self):
+        root = self.trace_of("answer", input="fail")
+        self.assertEqual(root["status_code"], "ERROR")
+        self.assertEqual(root["status_message"], "RuntimeError: asked to fail")
+        self.assertEqual([e["name"] for e in root["events"]], ["exception", "exception"])
+        for event in root["events"]:
+            self.assertEqual(event["attributes"]["exception.type"], "RuntimeError")
+            self.assertEqual(event["attributes"]["exception.message"], "asked to fail")
+            self.assertIn("asked to fail", event["attributes"]["exception.stacktrace"])
+
+    def test_given_generator_when_stored_then_its_unset_status_is_kept(self):
+        self.assertEqual(self.trace_of("stream", input='ü"\\')["status_code"], "UNSET")
+
+    def test_given_children_before_their_root_when_stored_then_the_tree_is_whole(self):
+        root = self.trace_of("answer", input="slow-0", delay_s=SLOW_S)
+        self.assertEqual(root["span_name"], "function.answer")
+        names = [child["span_name"] for child in root["children"]]
+        self.assertEqual(names, ["function.lookup", "ai.llm.invoke"])
+        wide = self.trace_of("wide", input="z", count=WIDE_SPANS)
+        self.assertEqual(len(wide["children"]), WIDE_SPANS)
+
+    def test_given_conversation_when_stored_then_its_root_says_so(self):
+        turns = [
+            t for t in self.traces.values() if t["conversation_id"] == CONVERSATION["conversation_id"]
+        ]
+        self.assertEqual(len(turns), 1)
+        attributes = turns[0]["root_spans"][0]["attributes"]
+        self.assertEqual(attributes["rhesis.conversation.input"], "hello")
+        self.assertIs(attributes["rhesis.conversation.is_turn_root"], True)

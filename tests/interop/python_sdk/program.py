@@ -2,12 +2,15 @@
 slow, failing, streaming, silent and wide; observed functions; a metric; and a call outside any test."""
 
 import asyncio
+import logging
 import os
 import threading
 import time
 
 from rhesis.sdk import RhesisClient, endpoint, observe
 from rhesis.sdk.decorators import metric
+
+logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
 
 client = RhesisClient(
     api_key=os.environ["RHESIS_API_KEY"],
@@ -31,8 +34,9 @@ def complete(prompt: str) -> str:
     return f"reply:{prompt}"
 
 
-@endpoint(description="upper-cases the question", request_mapping=REQUEST,
-          response_mapping=RESPONSE)
+@endpoint(
+    description="upper-cases the question", request_mapping=REQUEST, response_mapping=RESPONSE
+)
 def answer(input: str, conversation_id: str = None, delay_s: float = 0.0) -> dict:
     first_call.set()
     if input == "fail":

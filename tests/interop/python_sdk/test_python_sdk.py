@@ -5,58 +5,21 @@ folder for packages) in the environment. Exit: 0 passed, 1 failed, 77 the packag
 """
 
 import os
-import pathlib
-import signal
-import subprocess
 import sys
 import unittest
 
 import packages
 import scenario
 from backend_mock import BackendMock, wait_until
+from sdk_program import SdkProgram
 
 VERSION = sys.argv[1]
-PROGRAM = pathlib.Path(__file__).resolve().parent / "program.py"
 CONNECT_LIMIT_S = 60
-RUN_LIMIT_S = 90
-STOP_LIMIT_S = 20
-
-
-class SdkProgram:
-    """The program as a child process; Ctrl+C ends it, as its user would."""
-
-    def __init__(self, backend):
-        self._log_path = backend.folder / "program.log"
-        build = os.environ["MARLINE_INTEROP_BUILD"]
-        environment = {
-            **os.environ, **backend.environment(),
-            "PYTHONPATH": str(packages.python_sdk(build, VERSION)),
-            "PYTHONUNBUFFERED": "1",
-        }
-        with open(self._log_path, "w", encoding="utf-8") as log:
-            self._process = subprocess.Popen(
-                [str(packages.python_environment(build)), str(PROGRAM)],
-                env=environment, stdout=log, stderr=log)
-
-    def is_running(self):
-        return self._process.poll() is None
-
-    def log(self):
-        return self._log_path.read_text(encoding="utf-8", errors="replace")
-
-    def stop(self):
-        if self.is_running():
-            self._process.send_signal(signal.SIGINT)
-        try:
-            return self._process.wait(STOP_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            return self._process.wait()
+GONE_LIMIT_S = 20
 
 
 def is_connected(backend, program):
-    if not program.is_running():
-        raise AssertionError(f"the program ended:\n{program.log()}")
+    program.check_running()
     return set(backend.functions()) == scenario.FUNCTIONS
 
 
@@ -64,26 +27,27 @@ class PythonSdk(scenario.Checks, unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         with BackendMock() as backend:
-            program = SdkProgram(backend)
+            program = SdkProgram(VERSION, backend.environment(), backend.folder)
             try:
-                wait_until("the SDK has registered", lambda: is_connected(backend, program),
-                           CONNECT_LIMIT_S)
+                wait_until(
+                    "the SDK has registered",
+                    lambda: is_connected(backend, program),
+                    CONNECT_LIMIT_S,
+                )
                 cls.functions = backend.functions()
-                run_id = backend.start_run(scenario.tests(), concurrency=len(scenario.tests()))
-                wait_until("the run is completed and all spans are stored and linked",
-                           lambda: scenario.all_is_stored(backend, run_id)
-                           and scenario.all_is_linked(backend, run_id), RUN_LIMIT_S)
-                cls.run_ = backend.run(run_id)
-                cls.spans = backend.spans(run_id)
-                cls.timeline = backend.timeline(run_id)
+                run_id = scenario.start(backend)
+                inputs = {"input": "a", "output": "bcd", "context": ["not asked for"]}
+                cls.metric = backend.metric("brevity", inputs)
+                cls.absent_metric = backend.metric("absent", inputs)
+                scenario.wait_until_linked(backend, run_id)
             except BaseException:
-                print(program.log(), backend.log(), backend.ledger(), sep="\n")
+                print(program.log(), backend.log(), sep="\n")
                 raise
             finally:
                 program.stop()
-            cls.ledger = backend.ledger()
             cls.program_log = program.log()
-            wait_until("the program is gone", lambda: not backend.functions(), STOP_LIMIT_S)
+            wait_until("the program is gone", lambda: not backend.functions(), GONE_LIMIT_S)
+            cls.look_at(backend, run_id)
 
     def test_given_decorated_functions_when_registered_then_schemas_and_mappings_arrive(self):
         answer = self.functions["answer"]
@@ -92,10 +56,19 @@ class PythonSdk(scenario.Checks, unittest.TestCase):
         self.assertEqual(answer["metadata"]["request_mapping"], {"input": "{{ input }}"})
         self.assertEqual(answer["metadata"]["description"], "upper-cases the question")
 
+    def test_given_metric_when_executed_then_score_and_details_come_back(self):
+        status, body = self.metric
+        self.assertEqual(status, 200)
+        self.assertEqual(body["status"], "success")
+        self.assertEqual(body["score"], 0.25)
+        self.assertEqual(body["details"], {"length": 3})
+
+    def test_given_unknown_metric_when_executed_then_nobody_serves_it(self):
+        self.assertEqual(self.absent_metric[0], 404)
+
     def test_given_slow_test_when_exported_in_pieces_then_both_points_link_it(self):
-        slow = self.run_["results"][0]["test_id"]
-        sources = [s["link_source"] for s in self.spans if s["test_id"] == slow]
-        self.assertEqual(set(sources), {"ingest", "result"})
+        slow = self.spans_of(self.run_["results"][0])
+        self.assertEqual({s["link_source"] for s in slow}, {"ingest", "result"})
 
     def test_given_tests_in_parallel_when_exported_then_a_post_mixes_tests(self):
         tests_of_post = {}
@@ -103,10 +76,15 @@ class PythonSdk(scenario.Checks, unittest.TestCase):
             tests_of_post.setdefault(span["post_id"], set()).add(span["test_id"])
         self.assertGreater(max(len(tests) for tests in tests_of_post.values()), 1)
 
-    def test_given_healthy_backend_when_run_then_the_sdk_complains_of_nothing_else(self):
-        complaints = [line for line in self.program_log.splitlines()
-                      if "ERROR" in line or "WARNING" in line or "❌" in line]
-        self.assertEqual([c for c in complaints if "asked to fail" not in c], [])
+    def test_given_healthy_backend_when_run_then_the_sdk_complains_of_the_failing_test_only(self):
+        complaints = [
+            line
+            for line in self.program_log.splitlines()
+            if line.startswith(("ERROR ", "WARNING rhesis")) or "❌" in line
+        ]
+        self.assertTrue(complaints)
+        for line in complaints:
+            self.assertIn("asked to fail", line)
 
 
 def prepare():

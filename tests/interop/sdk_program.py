@@ -1,0 +1,43 @@
+"""The program of python_sdk/ as a child process on one version of the SDK."""
+
+import os
+import pathlib
+import signal
+import subprocess
+
+import packages
+
+PROGRAM = packages.HERE / "python_sdk" / "program.py"
+STOP_LIMIT_S = 20
+
+
+class SdkProgram:
+    def __init__(self, version, environment, log_folder, program=PROGRAM):
+        build = os.environ["MARLINE_INTEROP_BUILD"]
+        self._log_path = pathlib.Path(log_folder) / "program.log"
+        everything = {
+            **os.environ,
+            **environment,
+            "PYTHONPATH": str(packages.python_sdk(build, version)),
+            "PYTHONUNBUFFERED": "1",
+        }
+        command = [str(packages.python_environment(build)), str(program)]
+        with open(self._log_path, "w", encoding="utf-8") as log:
+            self._process = subprocess.Popen(command, env=everything, stdout=log, stderr=log)
+
+    def check_running(self):
+        if self._process.poll() is not None:
+            raise AssertionError(f"the program ended:\n{self.log()}")
+
+    def log(self):
+        return self._log_path.read_text(encoding="utf-8", errors="replace")
+
+    def stop(self):
+        """Ctrl+C, as its user would: it closes the connection and posts the spans that wait."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
