@@ -1,7 +1,7 @@
 """A marline-backend-mock of one test, and a client for its REST routes. Standard library only.
 
-The process listens on a free loopback port with a SQLite file in a folder of its own. It is ended by
-its process id, and an exit code other than 0 (a crash, a finding of a sanitizer) is an error.
+The process listens on a free loopback port with a SQLite file in a folder of its own. It is ended
+by its process id, and an exit code other than 0 (a crash, a finding of a sanitizer) is an error.
 """
 
 import json
@@ -41,13 +41,25 @@ class BackendMock:
     def __enter__(self):
         ready = self.folder / "ready.json"
         binary = os.environ["MARLINE_BACKEND_MOCK"]
-        command = [binary, "serve", "--listen", "127.0.0.1:0", "--store",
-                   f"sqlite:{self.folder / 'mock.db'}", "--ready-file", str(ready), *self._options]
+        command = [
+            binary,
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--store",
+            f"sqlite:{self.folder / 'mock.db'}",
+            "--ready-file",
+            str(ready),
+            *self._options,
+        ]
         with open(self.folder / "backend.log", "w", encoding="utf-8") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
-            wait_until("the backend is ready",
-                       lambda: ready.is_file() or self._process.poll() is not None, START_LIMIT_S)
+            wait_until(
+                "the backend is ready",
+                lambda: ready.is_file() or self._process.poll() is not None,
+                START_LIMIT_S,
+            )
             settings = json.loads(ready.read_text(encoding="utf-8"))
         except Exception:
             self._process.kill()
@@ -77,8 +89,11 @@ class BackendMock:
 
     def environment(self):
         """What a program needs to find this backend."""
-        return {"RHESIS_BASE_URL": self.base_url, "RHESIS_PROJECT_ID": self.project_id,
-                "RHESIS_API_KEY": self.api_key}
+        return {
+            "RHESIS_BASE_URL": self.base_url,
+            "RHESIS_PROJECT_ID": self.project_id,
+            "RHESIS_API_KEY": self.api_key,
+        }
 
     def request(self, method, path, body=None, headers=None):
         """(status, JSON body)"""
@@ -108,9 +123,16 @@ class BackendMock:
 
     def start_run(self, tests, concurrency):
         """The id of a run of [{"function_name", "inputs"}]."""
-        status, body = self.request("POST", "/mock/runs", {
-            "project_id": self.project_id, "environment": "development",
-            "concurrency": concurrency, "tests": tests})
+        status, body = self.request(
+            "POST",
+            "/mock/runs",
+            {
+                "project_id": self.project_id,
+                "environment": "development",
+                "concurrency": concurrency,
+                "tests": tests,
+            },
+        )
         if status != 202:
             raise AssertionError(f"POST /mock/runs: {status} {body}")
         return body["test_run_id"]

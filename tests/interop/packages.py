@@ -1,7 +1,7 @@
 """Foreign packages for the interop tests, prepared once in the build folder and kept there.
 
-Nothing is ever written into the source tree. Where packages cannot be had, Unavailable is raised and
-the test ends as a visible skip; MARLINE_INTEROP_REQUIRED=1 makes a failure of it. Two tests may
+Nothing is ever written into the source tree. Where packages cannot be had, Unavailable is raised
+and the test ends as a visible skip; MARLINE_INTEROP_REQUIRED=1 makes a failure of it. Two tests may
 prepare at the same time: a lock per folder lets one do it and the other find it done.
 """
 
@@ -89,7 +89,7 @@ def python_sdk(build_folder, version):
     environment = python_environment(build_folder).parent.parent
 
     def build(folder):
-        # 0.13 declares Python 3.12 and runs on 3.11; its dependencies are those of the requirements.
+        # 0.13 declares Python 3.12 and runs on 3.11; the requirements hold its dependencies.
         options = ["--no-deps", "--ignore-requires-python", "--target", str(folder)]
         _run([*_pip_install(environment), *options, *packages])
 

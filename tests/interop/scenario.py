@@ -1,5 +1,5 @@
 """What the Python SDK is put through, live and from the transcript: a run of tests and a few single
-calls; what each must return, how many spans it must leave; and what must hold of a backend afterwards."""
+calls; what each must return, how many spans it must leave; and what must hold of a backend then."""
 
 from typing import Any, NamedTuple, Optional
 
@@ -35,7 +35,9 @@ CASES = [
     Case("ask", {"input": "b"}, "Pass", {"output": "B-0 B-1 B-2"}, 4),
     Case("stream", {"input": 'ü"\\'}, "Pass", 'ü"\\ é \u2713', 1),
     Case("nothing", {"input": "x"}, "Pass", None, 1),
-    Case("wide", {"input": "z", "count": WIDE_SPANS}, "Pass", {"output": WIDE_SPANS}, WIDE_SPANS + 1),
+    Case(
+        "wide", {"input": "z", "count": WIDE_SPANS}, "Pass", {"output": WIDE_SPANS}, WIDE_SPANS + 1
+    ),
     Case("absent", {"input": "x"}, "Error", None, 0, "Function 'absent' not found in registry"),
 ]
 FUNCTIONS = {"answer", "ask", "stream", "nothing", "wide"}
@@ -47,6 +49,8 @@ CALLS = [
     ({"input": "talk", "_rhesis_conversation_context": CONVERSATION}, 3),
     ({"input": "partial", "_rhesis_test_context": PARTIAL_CONTEXT}, 3),
 ]
+
+METRIC = ("brevity", {"input": "a", "output": "bcd", "context": ["not asked for"]})
 
 TEST_SPANS = sum(case.spans for case in CASES)
 OTHER_SPANS = STRAY_SPANS + sum(spans for _, spans in CALLS)
@@ -132,7 +136,9 @@ class Checks:
     def test_given_calls_outside_any_test_when_stored_then_they_are_not_linked(self):
         self.assertEqual(len(self.spans), TEST_SPANS)
         self.assertEqual(self.ledger["without_context"], OTHER_SPANS)
-        stray = [t for t in self.traces.values() if t["root_spans"][0]["span_name"] == "function.lookup"]
+        stray = [
+            t for t in self.traces.values() if t["root_spans"][0]["span_name"] == "function.lookup"
+        ]
         self.assertEqual(len(stray), STRAY_SPANS)
         self.assertIsNone(stray[0]["test_result"])
 
@@ -175,7 +181,9 @@ class Checks:
 
     def test_given_conversation_when_stored_then_its_root_says_so(self):
         turns = [
-            t for t in self.traces.values() if t["conversation_id"] == CONVERSATION["conversation_id"]
+            t
+            for t in self.traces.values()
+            if t["conversation_id"] == CONVERSATION["conversation_id"]
         ]
         self.assertEqual(len(turns), 1)
         attributes = turns[0]["root_spans"][0]["attributes"]

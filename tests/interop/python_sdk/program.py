@@ -1,5 +1,6 @@
-"""A program as a user of the platform writes one, on the unmodified SDK: endpoints that are sync, async,
-slow, failing, streaming, silent and wide; observed functions; a metric; and a call outside any test."""
+"""A program as a user of the platform writes one, on the unmodified SDK: endpoints that are sync,
+async, slow, failing, streaming, silent and wide; observed functions; a metric; and a call outside
+any test."""
 
 import asyncio
 import logging

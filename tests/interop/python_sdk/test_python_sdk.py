@@ -1,7 +1,7 @@
 """The platform's own Python SDK, unmodified, against the backend-mock: every span linked.
 
-Usage: test_python_sdk.py VERSION, with MARLINE_BACKEND_MOCK (the program) and MARLINE_INTEROP_BUILD (a
-folder for packages) in the environment. Exit: 0 passed, 1 failed, 77 the packages cannot be had.
+Usage: test_python_sdk.py VERSION, with MARLINE_BACKEND_MOCK (the program) and MARLINE_INTEROP_BUILD
+(a folder for packages) in the environment. Exit: 0 passed, 1 failed, 77 no packages to be had.
 """
 
 import os
@@ -36,9 +36,8 @@ class PythonSdk(scenario.Checks, unittest.TestCase):
                 )
                 cls.functions = backend.functions()
                 run_id = scenario.start(backend)
-                inputs = {"input": "a", "output": "bcd", "context": ["not asked for"]}
-                cls.metric = backend.metric("brevity", inputs)
-                cls.absent_metric = backend.metric("absent", inputs)
+                cls.metric = backend.metric(*scenario.METRIC)
+                cls.absent_metric = backend.metric("absent", {})
                 scenario.wait_until_linked(backend, run_id)
             except BaseException:
                 print(program.log(), backend.log(), sep="\n")
