@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "trace/span_record.h"
 
 static marline_context root;
 
@@ -28,7 +29,7 @@ void marline__facts_unref(struct facts *facts)
     for (uint32_t i = 0; i < facts->group_count; i++) {
         marline_span_group_unref(facts->groups[i]);
     }
-    marline__span_memory_deinit(&facts->arena);
+    marline__span_memory_deinit(&facts->memory);
     marline__memory_free(facts);
 }
 
@@ -40,34 +41,102 @@ static marline_span_group *group_ref(marline_span_group *group)
     return group;
 }
 
-/* A copy that may still be changed; NULL when out of memory. */
-static struct facts *copy_facts(const struct facts *old, bool with_identity)
+bool marline__facts_set_state(struct facts *facts, const uint8_t trace_id[16],
+                              marline_string trace_state)
+{
+    memcpy(facts->state_trace_id, trace_id, sizeof facts->state_trace_id);
+    facts->trace_state = (marline_string){NULL, 0};
+    if (trace_state.size > 0) {
+        facts->trace_state = marline__string_copy(&facts->memory, trace_state);
+    }
+    return facts->trace_state.size == trace_state.size;
+}
+
+marline_string marline__facts_state(const struct facts *facts, const uint8_t trace_id[16])
+{
+    static const marline_string none;
+    bool same = facts && facts->trace_state.size > 0 &&
+                memcmp(facts->state_trace_id, trace_id, sizeof facts->state_trace_id) == 0;
+    return same ? facts->trace_state : none;
+}
+
+static bool copy_slice(struct facts *facts, struct slice *s)
+{
+    if (s->size == 0) {
+        return true;
+    }
+    marline_string copy = marline__string_copy(&facts->memory, (marline_string){s->data, s->size});
+    *s = (struct slice){copy.data, copy.size};
+    return copy.data != NULL;
+}
+
+/* There is room: see marline__facts_copy. */
+bool marline__facts_put_baggage(struct facts *facts, const struct baggage_entry *entry)
+{
+    struct baggage_entry copy = *entry;
+    if (!copy_slice(facts, &copy.name) || !copy_slice(facts, &copy.value) ||
+        !copy_slice(facts, &copy.metadata)) {
+        return false;
+    }
+    for (size_t i = 0; i < facts->baggage_count; i++) {
+        if (marline__slice_equal(facts->baggage[i].name, entry->name)) {
+            facts->baggage[i] = copy;
+            return true;
+        }
+    }
+    facts->baggage[facts->baggage_count++] = copy;
+    return true;
+}
+
+static bool copy_baggage(struct facts *facts, const struct facts *old, size_t extra)
+{
+    size_t old_count = old ? old->baggage_count : 0;
+    if (old_count + extra == 0) {
+        return true;
+    }
+    facts->baggage =
+        marline__span_memory_take(&facts->memory, (old_count + extra) * sizeof *facts->baggage, 8);
+    bool ok = facts->baggage != NULL;
+    for (size_t i = 0; ok && i < old_count; i++) {
+        ok = marline__facts_put_baggage(facts, &old->baggage[i]);
+    }
+    return ok;
+}
+
+static bool copy_facts_into(struct facts *facts, const struct facts *old, bool with_identity)
+{
+    facts->is_test = with_identity && old->is_test;
+    for (uint32_t i = 0; i < old->group_count; i++) {
+        facts->groups[facts->group_count++] = group_ref(old->groups[i]);
+    }
+    if (with_identity) {
+        marline__attributes_set_all(&facts->identity, &facts->memory, UINT32_MAX, &no_limits,
+                                    old->identity.items, old->identity.count);
+    }
+    return facts->identity.dropped == 0 &&
+           marline__facts_set_state(facts, old->state_trace_id, old->trace_state);
+}
+
+struct facts *marline__facts_copy(const struct facts *old, bool with_identity, size_t baggage_extra)
 {
     struct facts *facts = marline__memory_zeroed(sizeof *facts);
     if (!facts) {
         return NULL;
     }
     atomic_init(&facts->references, 1);
-    marline__span_memory_init(&facts->arena, NULL, 0);
+    marline__span_memory_init(&facts->memory, NULL, 0);
     marline__attributes_init(&facts->identity, NULL, 0);
-    if (!old) {
-        return facts;
-    }
-    facts->is_test = with_identity && old->is_test;
-    for (uint32_t i = 0; i < old->group_count; i++) {
-        facts->groups[facts->group_count++] = group_ref(old->groups[i]);
-    }
-    memcpy(facts->state_trace_id, old->state_trace_id, sizeof facts->state_trace_id);
-    facts->trace_state = marline__string_copy(&facts->arena, old->trace_state);
-    if (with_identity) {
-        marline__attributes_set_all(&facts->identity, &facts->arena, UINT32_MAX, &no_limits,
-                                    old->identity.items, old->identity.count);
-    }
-    if (facts->identity.dropped > 0 || (old->trace_state.size > 0 && !facts->trace_state.data)) {
+    if (!copy_baggage(facts, old, baggage_extra) ||
+        (old && !copy_facts_into(facts, old, with_identity))) {
         marline__facts_unref(facts);
         return NULL;
     }
     return facts;
+}
+
+static struct facts *copy_facts(const struct facts *old, bool with_identity)
+{
+    return marline__facts_copy(old, with_identity, 0);
 }
 
 /* ---- contexts ---- */
@@ -143,19 +212,64 @@ static marline_context *fall_back(marline_context *parent)
     return parent ? marline_context_ref(parent) : marline_context_current();
 }
 
-/* Takes `facts`, which is NULL when making it failed. */
+marline_context *marline__context_derive(marline_context *parent, const marline_span *span,
+                                         struct facts *facts)
+{
+    marline_context *context = facts ? make_context(span, facts) : NULL;
+    return context ? context : fall_back(parent);
+}
+
 static marline_context *derive(marline_context *parent, struct facts *facts)
 {
-    struct parent_view view = marline__context_view(parent);
-    marline_context *context = facts ? make_context(view.span, facts) : NULL;
-    return context ? context : fall_back(parent);
+    return marline__context_derive(parent, marline__context_view(parent).span, facts);
+}
+
+enum {
+    /* The most that a valid tracestate has: 32 members of 256 = 256 characters, and commas. */
+    TRACE_STATE_MAX = 32 * (256 + 1 + 256) + 31,
+};
+
+/* The trace state of a running span, copied out from under its lock. */
+static marline_string state_of(const marline_span *span, char buffer[TRACE_STATE_MAX])
+{
+    marline_string state = {NULL, 0};
+    struct span_record *r = marline__record_of(span);
+    if (r) {
+        if (r->data.trace_state.size > 0 && r->data.trace_state.size <= TRACE_STATE_MAX) {
+            state = (marline_string){buffer, r->data.trace_state.size};
+            memcpy(buffer, r->data.trace_state.data, state.size);
+        }
+        marline__record_unlock(r);
+    }
+    return state;
+}
+
+/* The facts to go with a span: the parent's, and the span's trace state where they lack it. False
+ * when out of memory. */
+static bool facts_for_span(struct facts *facts, const marline_span *span, struct facts **out)
+{
+    char buffer[TRACE_STATE_MAX];
+    marline_string state = state_of(span, buffer);
+    if (state.size == 0 || marline__facts_state(facts, span->context.trace_id).size > 0) {
+        *out = marline__facts_ref(facts);
+        return true;
+    }
+    *out = marline__facts_copy(facts, true, 0);
+    if (*out && !marline__facts_set_state(*out, span->context.trace_id, state)) {
+        marline__facts_unref(*out);
+        *out = NULL;
+    }
+    return *out != NULL;
 }
 
 marline_context *marline_context_with_span(marline_context *parent, const marline_span *span)
 {
     static const marline_span none;
-    struct parent_view view = marline__context_view(parent);
-    marline_context *context = make_context(span ? span : &none, marline__facts_ref(view.facts));
+    const marline_span *carried = span ? span : &none;
+    struct facts *facts = NULL;
+    marline_context *context = facts_for_span(marline__context_view(parent).facts, carried, &facts)
+                                   ? make_context(carried, facts)
+                                   : NULL;
     return context ? context : fall_back(parent);
 }
 
@@ -164,7 +278,7 @@ marline_context *marline_context_with_identity(marline_context *parent,
 {
     struct facts *facts = copy_facts(marline__context_view(parent).facts, true);
     if (facts) {
-        marline__attributes_set_all(&facts->identity, &facts->arena, UINT32_MAX, &no_limits,
+        marline__attributes_set_all(&facts->identity, &facts->memory, UINT32_MAX, &no_limits,
                                     attributes, count);
         if (facts->identity.dropped > 0) {
             marline__facts_unref(facts);
@@ -182,7 +296,7 @@ marline_context *marline_context_without_identity(marline_context *parent)
 static void set_identity_text(struct facts *facts, const char *key, const char *text)
 {
     if (text) {
-        (void)marline__attributes_set_text(&facts->identity, &facts->arena, &no_limits,
+        (void)marline__attributes_set_text(&facts->identity, &facts->memory, &no_limits,
                                            marline_text(key), marline_text(text));
     }
 }
@@ -216,7 +330,7 @@ marline_context *marline_context_with_test(marline_context *parent,
         if (test->attempt > 0) {
             marline_attribute attempt = {marline_text("rhesis.test.attempt"),
                                          {.type = MARLINE_VALUE_INT, .as.integer = test->attempt}};
-            (void)marline__attributes_set(&facts->identity, &facts->arena, UINT32_MAX, &no_limits,
+            (void)marline__attributes_set(&facts->identity, &facts->memory, UINT32_MAX, &no_limits,
                                           &attempt);
         }
         if (facts->identity.dropped > 0) {

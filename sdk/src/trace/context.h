@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "trace/attribute_list.h"
+#include "wire/baggage.h"
 #include <marline/trace.h>
 
 enum {
@@ -39,7 +40,9 @@ struct facts {
     struct attribute_list identity;
     uint8_t state_trace_id[16]; /* whose trace state it is */
     marline_string trace_state;
-    struct span_memory arena;
+    struct baggage_entry *baggage;
+    size_t baggage_count;
+    struct span_memory memory;
 };
 
 struct marline_context {
@@ -50,6 +53,21 @@ struct marline_context {
 
 struct facts *marline__facts_ref(struct facts *facts);
 void marline__facts_unref(struct facts *facts);
+
+/* A copy that nobody else has and may still be changed: `baggage_extra` entries fit in. NULL when
+ * out of memory. */
+struct facts *marline__facts_copy(const struct facts *old, bool with_identity,
+                                  size_t baggage_extra);
+/* A context of `span` and `facts`; takes the facts, NULL meaning that making them failed. Never
+ * NULL: out of memory, the parent comes back. */
+marline_context *marline__context_derive(marline_context *parent, const marline_span *span,
+                                         struct facts *facts);
+/* False when out of memory. */
+bool marline__facts_set_state(struct facts *facts, const uint8_t trace_id[16],
+                              marline_string trace_state);
+bool marline__facts_put_baggage(struct facts *facts, const struct baggage_entry *entry);
+/* The trace state of a span of that trace; empty when the facts know none. */
+marline_string marline__facts_state(const struct facts *facts, const uint8_t trace_id[16]);
 
 /* What a new span starts under. Borrowed from the context, or from the current scope. */
 struct parent_view {

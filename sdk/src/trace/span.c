@@ -110,14 +110,6 @@ static struct decision decide(const marline_provider *provider, const marline_sp
     return d;
 }
 
-static marline_string inherited_state(const struct facts *facts, const marline_span_context *own)
-{
-    static const marline_string none;
-    bool same = facts && facts->trace_state.size > 0 &&
-                memcmp(facts->state_trace_id, own->trace_id, sizeof own->trace_id) == 0;
-    return same ? facts->trace_state : none;
-}
-
 static void stamp_identity(struct span_record *r, struct facts *facts)
 {
     for (uint32_t i = 0; i < facts->identity.count; i++) {
@@ -174,7 +166,8 @@ static struct span_record *open_record(struct shard *shard, struct lane *lane,
     fill(r, lane, tracer, own, parent, o);
     r->data.name = marline__string_copy(&r->arena, marline_text(name ? name : ""));
     if (facts) {
-        r->data.trace_state = marline__string_copy(&r->arena, inherited_state(facts, own));
+        r->data.trace_state =
+            marline__string_copy(&r->arena, marline__facts_state(facts, own->trace_id));
         stamp_identity(r, facts);
     }
     for (size_t i = 0; o->attributes && i < o->attribute_count; i++) {
