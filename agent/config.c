@@ -223,6 +223,18 @@ static bool read_trace_mode(struct yaml_file *y, const char *key, yaml_node_t *v
     return true;
 }
 
+static bool read_process(struct yaml_file *y, const char *key, yaml_node_t *value, void *target)
+{
+    static const char *const names[] = {"per_call", "long_lived"};
+    struct endpoint_config *e = target;
+    size_t index;
+    if (!yaml_read_choice(y, key, value, names, COUNT(names), &index)) {
+        return false;
+    }
+    e->exec.is_long_lived = index == 1;
+    return true;
+}
+
 static bool read_flush(struct yaml_file *y, const char *key, yaml_node_t *value, void *target)
 {
     static const char *const names[] = {"default", "batch", "prompt"};
@@ -491,6 +503,7 @@ static bool read_endpoint(struct yaml_file *y, const char *key, yaml_node_t *val
         {"description", read_description},
         {"exec", read_command},
         {"http", read_http},
+        {"process", read_process},
         {"folder", read_folder},
         {"environment", read_variables},
         {"pass_environment", read_pass},

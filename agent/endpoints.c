@@ -54,6 +54,7 @@ bool endpoints_init(struct endpoints *e, const struct config *config, const stru
                                             .target = &c->http,
                                             .timeout_ms = c->timeout_ms,
                                             .answer_max = c->output_max};
+        exec_endpoint_init(&e->exec[i]);
         http_endpoint_init(&e->http[i]);
         e->count++;
     }
@@ -63,6 +64,7 @@ bool endpoints_init(struct endpoints *e, const struct config *config, const stru
 void endpoints_deinit(struct endpoints *e)
 {
     for (size_t i = 0; i < e->count; i++) {
+        exec_endpoint_deinit(&e->exec[i]);
         http_endpoint_deinit(&e->http[i]);
     }
     marline__memory_free(e->http);

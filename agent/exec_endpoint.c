@@ -10,11 +10,18 @@
 #include <marline/trace.h>
 
 #include "agent/child_environment.h"
+#include "agent/json_pointer.h"
 #include "agent/logger.h"
+#include "agent/long_lived_process.h"
+#include "agent/must.h"
 #include "agent/output.h"
 #include "agent/process.h"
+#include "base/clock.h"
+#include "wire/json_reader.h"
+#include "wire/json_writer.h"
+#include "wire/trace_context.h"
 
-enum { MESSAGE_SIZE = 1024 };
+enum { MESSAGE_SIZE = 1024, EXCERPT_MAX = 200 };
 
 struct complaint {
     const char *type; /* error.type of the span; NULL while all is well */
@@ -44,6 +51,13 @@ static void describe_exit(const struct exec_endpoint *e, const struct process_ou
                           struct complaint *c)
 {
     switch (o->end) {
+    case PROCESS_ANSWERED:
+        break;
+    case PROCESS_CHATTERED:
+        c->type = "protocol";
+        (void)snprintf(c->text, sizeof c->text,
+                       "%s wrote more than one line for one call, and was ended", e->name);
+        break;
     case PROCESS_EXITED:
         c->type = "exit_status";
         (void)snprintf(c->text, sizeof c->text, "%s exited with status %d", e->name, o->detail);
@@ -81,6 +95,15 @@ static void describe_exit(const struct exec_endpoint *e, const struct process_ou
     }
 }
 
+static void add_last_line(const struct process_outcome *o, struct complaint *c)
+{
+    if (c->type && o->last_error_line[0]) {
+        size_t used = strlen(c->text);
+        (void)snprintf(c->text + used, sizeof c->text - used, "; last line of stderr: %s",
+                       o->last_error_line);
+    }
+}
+
 static void judge(const struct exec_endpoint *e, const struct process_outcome *o,
                   struct complaint *c)
 {
@@ -94,11 +117,7 @@ static void judge(const struct exec_endpoint *e, const struct process_outcome *o
                        "there",
                        e->name);
     }
-    if (c->type && o->last_error_line[0]) {
-        size_t used = strlen(c->text);
-        (void)snprintf(c->text + used, sizeof c->text - used, "; last line of stderr: %s",
-                       o->last_error_line);
-    }
+    add_last_line(o, c);
 }
 
 /* ---- the run ---- */
@@ -137,46 +156,215 @@ static void end_span(marline_span *span, const struct process_outcome *o, const 
     marline_span_end(span);
 }
 
-static void run_program(marline_call *call, const struct exec_endpoint *e, const marline_span *span,
-                        struct process_outcome *out)
+static void fill_request(const struct exec_endpoint *e, struct watch *watch,
+                         const struct child_environment *environment, struct words *variables,
+                         struct process_request *out)
 {
-    struct words environment;
-    child_environment_build(
-        &(struct child_environment){.inherited = environ,
-                                    .pass = &e->target->pass,
-                                    .fixed = &e->target->environment,
-                                    .project_id = e->project_id,
-                                    .environment = e->environment,
-                                    .invocation_id = marline_call_invocation_id(call),
-                                    .test = marline_call_test(call),
-                                    .span = span},
-        &environment);
+    child_environment_build(environment, variables);
+    *out = (struct process_request){.argv = e->target->command.items,
+                                    .environment = variables->items,
+                                    .folder = e->target->folder,
+                                    .timeout_ms = e->timeout_ms,
+                                    .output_max = e->output_max,
+                                    .is_canceled = is_canceled,
+                                    .on_error_line = log_line,
+                                    .user = watch};
+}
+
+static marline_status run_once(marline_call *call, const struct exec_endpoint *e,
+                               marline_span *span)
+{
     struct watch watch = {call, e};
-    struct process_request request = {.argv = e->target->command.items,
-                                      .environment = environment.items,
-                                      .folder = e->target->folder,
-                                      .input = marline__slice_text(marline_inputs_json(call)),
-                                      .timeout_ms = e->timeout_ms,
-                                      .output_max = e->output_max,
-                                      .is_canceled = is_canceled,
-                                      .on_error_line = log_line,
-                                      .user = &watch};
-    process_run(&request, out);
-    words_deinit(&environment);
+    struct child_environment environment = {.inherited = environ,
+                                            .pass = &e->target->pass,
+                                            .fixed = &e->target->environment,
+                                            .project_id = e->project_id,
+                                            .environment = e->environment,
+                                            .invocation_id = marline_call_invocation_id(call),
+                                            .test = marline_call_test(call),
+                                            .span = span};
+    struct words variables;
+    struct process_request request;
+    struct process_outcome outcome;
+    struct complaint complaint;
+    fill_request(e, &watch, &environment, &variables, &request);
+    request.input = marline__slice_text(marline_inputs_json(call));
+    process_run(&request, &outcome);
+    judge(e, &outcome, &complaint);
+    end_span(span, &outcome, &complaint);
+    marline_status status = complaint.type
+                                ? marline_fail(call, "%s", complaint.text)
+                                : output_set(call, marline__buffer_slice(&outcome.output));
+    words_deinit(&variables);
+    marline__buffer_deinit(&outcome.output);
+    return status;
+}
+
+/* ---- long-lived programs ---- */
+
+void exec_endpoint_init(struct exec_endpoint *e)
+{
+    (void)pthread_mutex_init(&e->shared.mutex, NULL);
+}
+
+/* All are asked to end before the first is waited for, so that they share one time. */
+void exec_endpoint_deinit(struct exec_endpoint *e)
+{
+    uint64_t start = marline__clock_monotonic_ns(marline__clock_system());
+    for (size_t i = 0; i < e->shared.idle_count; i++) {
+        long_lived_process_hang_up(e->shared.idle[i]);
+    }
+    for (size_t i = 0; i < e->shared.idle_count; i++) {
+        uint64_t now = marline__clock_monotonic_ns(marline__clock_system());
+        uint64_t used_ms = (now - start) / NS_PER_MS;
+        long_lived_process_destroy(e->shared.idle[i], used_ms < PROCESS_TERM_GRACE_MS
+                                                          ? PROCESS_TERM_GRACE_MS - used_ms
+                                                          : 0);
+    }
+    (void)pthread_mutex_destroy(&e->shared.mutex);
+}
+
+static struct long_lived_process *take_process(struct exec_endpoint *e)
+{
+    struct long_lived_process *p = NULL;
+    (void)pthread_mutex_lock(&e->shared.mutex);
+    if (e->shared.idle_count > 0) {
+        p = e->shared.idle[--e->shared.idle_count];
+    }
+    (void)pthread_mutex_unlock(&e->shared.mutex);
+    return p ? p : long_lived_process_create();
+}
+
+static void give_process_back(struct exec_endpoint *e, struct long_lived_process *p)
+{
+    (void)pthread_mutex_lock(&e->shared.mutex);
+    bool is_kept = e->shared.idle_count < EXEC_IDLE_MAX;
+    if (is_kept) {
+        e->shared.idle[e->shared.idle_count++] = p;
+    }
+    (void)pthread_mutex_unlock(&e->shared.mutex);
+    if (!is_kept) {
+        long_lived_process_destroy(p, PROCESS_TERM_GRACE_MS);
+    }
+}
+
+static void write_test(struct json_writer *w, const marline_test_context *test)
+{
+    marline__json_key(w, "test");
+    if (!test) {
+        marline__json_null(w);
+        return;
+    }
+    marline__json_begin_object(w);
+    marline__json_member_text(w, "test_run_id", test->test_run_id);
+    marline__json_member_text(w, "test_id", test->test_id);
+    marline__json_member_text(w, "test_configuration_id", test->test_configuration_id);
+    marline__json_end_object(w);
+}
+
+/* The inputs go out as they came, except that a newline between two tokens would end the line. */
+static void write_line(marline_call *call, const marline_span *span, struct buffer *out)
+{
+    struct json_writer w;
+    char traceparent[TRACEPARENT_SIZE] = "";
+    struct trace_ids ids = {.flags = span->context.flags};
+    memcpy(ids.trace_id, span->context.trace_id, sizeof ids.trace_id);
+    memcpy(ids.span_id, span->context.span_id, sizeof ids.span_id);
+    if (marline__trace_id_is_valid(ids.trace_id)) {
+        marline__traceparent_format(&ids, traceparent);
+    }
+    marline__json_writer_init(&w, out);
+    marline__json_begin_object(&w);
+    marline__json_member_text(&w, "id", marline_call_invocation_id(call));
+    marline__json_member_raw(&w, "inputs", marline__slice_text(marline_inputs_json(call)));
+    marline__json_member_text(&w, "traceparent", *traceparent ? traceparent : NULL);
+    write_test(&w, marline_call_test(call));
+    marline__json_end_object(&w);
+    must_buffer(out);
+    for (size_t i = 0; i < out->size; i++) {
+        out->data[i] = out->data[i] == '\n' || out->data[i] == '\r' ? ' ' : out->data[i];
+    }
+}
+
+static bool is_id_of(const marline_call *call, struct slice answer)
+{
+    struct slice raw;
+    struct buffer id = BUFFER_INIT;
+    bool found = json_pointer_find(answer, "/id", &raw) && raw.size >= 2 && raw.data[0] == '"';
+    if (found) {
+        marline__json_unescape((struct slice){raw.data + 1, raw.size - 2}, &id);
+        must_buffer(&id);
+        found = marline__slice_is(marline__buffer_slice(&id), marline_call_invocation_id(call));
+    }
+    marline__buffer_deinit(&id);
+    return found;
+}
+
+/* Reads {"id","output"} or {"id","error"}; `out` is the raw output. */
+static void judge_line(marline_call *call, const struct exec_endpoint *e,
+                       const struct process_outcome *o, struct complaint *c, struct slice *out)
+{
+    struct slice line = marline__buffer_slice(&o->output);
+    struct slice error;
+    c->type = NULL;
+    if (o->end != PROCESS_ANSWERED) {
+        describe_exit(e, o, c);
+    } else if (!marline__json_is_valid(line, JSON_STRICT) || !is_id_of(call, line)) {
+        c->type = "protocol";
+        (void)snprintf(c->text, sizeof c->text,
+                       "%s answered with a line that is not {\"id\":\"%s\",\"output\":…}: %.*s",
+                       e->name, marline_call_invocation_id(call),
+                       line.size > EXCERPT_MAX ? EXCERPT_MAX : (int)line.size,
+                       line.data ? line.data : "");
+    } else if (json_pointer_find(line, "/error", &error) && !marline__slice_is(error, "null")) {
+        c->type = "error";
+        (void)snprintf(c->text, sizeof c->text, "%s: %.*s", e->name, SLICE_ARG(error));
+    } else if (!json_pointer_find(line, "/output", out)) {
+        *out = SLICE("null");
+    }
+    if (o->end != PROCESS_ANSWERED) {
+        add_last_line(o, c);
+    }
+}
+
+static marline_status run_line(marline_call *call, struct exec_endpoint *e, marline_span *span)
+{
+    struct watch watch = {call, e};
+    /* Started for many calls: nothing of this one may stay in its environment. */
+    struct child_environment environment = {.inherited = environ,
+                                            .pass = &e->target->pass,
+                                            .fixed = &e->target->environment,
+                                            .project_id = e->project_id,
+                                            .environment = e->environment};
+    struct words variables;
+    struct process_request request;
+    struct process_outcome outcome;
+    struct complaint complaint;
+    struct slice output = SLICE_EMPTY;
+    struct buffer line = BUFFER_INIT;
+    fill_request(e, &watch, &environment, &variables, &request);
+    write_line(call, span, &line);
+    request.input = marline__buffer_slice(&line);
+    struct long_lived_process *process = take_process(e);
+    long_lived_process_call(process, &request, &outcome);
+    judge_line(call, e, &outcome, &complaint, &output);
+    if (complaint.type && strcmp(complaint.type, "protocol") == 0) {
+        long_lived_process_destroy(process, 0); /* out of step: its next answer would be wrong */
+    } else {
+        give_process_back(e, process);
+    }
+    end_span(span, &outcome, &complaint);
+    marline_status status =
+        complaint.type ? marline_fail(call, "%s", complaint.text) : output_set(call, output);
+    words_deinit(&variables);
+    marline__buffer_deinit(&line);
+    marline__buffer_deinit(&outcome.output);
+    return status;
 }
 
 marline_status exec_endpoint_handle(marline_call *call, void *user)
 {
-    const struct exec_endpoint *e = user;
+    struct exec_endpoint *e = user;
     marline_span span = start_span(e);
-    struct process_outcome outcome;
-    run_program(call, e, &span, &outcome);
-    struct complaint complaint;
-    judge(e, &outcome, &complaint);
-    end_span(&span, &outcome, &complaint);
-    marline_status status = complaint.type
-                                ? marline_fail(call, "%s", complaint.text)
-                                : output_set(call, marline__buffer_slice(&outcome.output));
-    marline__buffer_deinit(&outcome.output);
-    return status;
+    return e->target->is_long_lived ? run_line(call, e, &span) : run_once(call, e, &span);
 }

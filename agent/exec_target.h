@@ -13,6 +13,7 @@ struct exec_target {
     char *folder;             /* NULL = the agent's own */
     struct words environment; /* NAME=value */
     struct words pass;        /* names of variables taken over from the agent */
+    bool is_long_lived;       /* one program for many calls, a line of JSON each */
 };
 
 void exec_target_deinit(struct exec_target *t);

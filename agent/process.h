@@ -38,6 +38,8 @@ struct process_request {
 };
 
 enum process_end {
+    PROCESS_ANSWERED,    /* a long-lived one: it still runs, and `output` is its line */
+    PROCESS_CHATTERED,   /* a long-lived one: more than one line */
     PROCESS_NOT_STARTED, /* `detail` is the errno */
     PROCESS_EXITED,      /* `detail` is the exit status */
     PROCESS_SIGNALED,    /* `detail` is the signal */

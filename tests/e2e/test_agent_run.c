@@ -37,8 +37,21 @@ static const char config[] =
     "  - {name: failing, exec: [/bin/sh, -c, 'echo ValueError: bad input >&2; exit 3']}\n"
     "  - {name: dying, exec: [/bin/sh, -c, 'kill -ABRT $$']}\n"
     "  - {name: hanging, exec: [/usr/bin/tail, -f, /dev/null], timeout_ms: 300}\n"
+    "  - {name: lines, process: long_lived, exec: [/bin/sh, lines.sh]}\n"
     "  - name: context\n"
     "    exec: [/bin/sh, -c, 'echo \"$TRACEPARENT $RHESIS_TEST_ID $RHESIS_API_KEY\"']\n";
+
+/* Counts its calls; one that holds "fail" is answered with an error, "lie" with a foreign id. */
+static const char lines_script[] =
+    "n=0\n"
+    "while read -r l; do\n"
+    "  n=$((n+1)); id=$(echo \"$l\" | sed 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/')\n"
+    "  case $l in\n"
+    "  *fail*) echo \"{\\\"id\\\":\\\"$id\\\",\\\"error\\\":\\\"no luck\\\"}\";;\n"
+    "  *lie*) echo '{\"id\":\"other\",\"output\":1}';;\n"
+    "  *) echo \"{\\\"id\\\":\\\"$id\\\",\\\"output\\\":{\\\"output\\\":$n}}\";;\n"
+    "  esac\n"
+    "done\n";
 
 static int set_up(void **state)
 {
@@ -49,6 +62,7 @@ static int set_up(void **state)
     }
     char path[256];
     write_file(f.backend, "agent.yaml", config);
+    write_file(f.backend, "lines.sh", lines_script);
     (void)snprintf(path, sizeof path, "%s", agent_fixture_path(f.backend, "agent.yaml"));
     const char *arguments[] = {"marline-agent",
                                "run",
@@ -131,6 +145,17 @@ static void given_programs_that_fail_when_invoked_then_the_error_names_the_cause
     assert_result(*state, "silent", "{}", "Error", "error", "wrote nothing to stdout");
     assert_result(*state, "hanging", "{}", "Error", "error", "hanging timed out after 300 ms");
     assert_result(*state, "echo", "{\"input\":\"still here\"}", "Pass", "output", "still here");
+}
+
+static void given_long_lived_program_when_invoked_often_then_it_stays(void **state)
+{
+    assert_result(*state, "lines", "{}", "Pass", "output", "{\"output\":1}");
+    assert_result(*state, "lines", "{}", "Pass", "output", "{\"output\":2}");
+    assert_result(*state, "lines", "{\"do\":\"fail\"}", "Error", "error", "no luck");
+    assert_result(*state, "lines", "{}", "Pass", "output", "{\"output\":4}");
+    assert_result(*state, "lines", "{\"do\":\"lie\"}", "Error", "error",
+                  "answered with a line that is not");
+    assert_result(*state, "lines", "{}", "Pass", "output", "{\"output\":1}");
 }
 
 static bool all_linked(const cJSON *body, const void *user)
@@ -225,6 +250,7 @@ int main(void)
         cmocka_unit_test(given_program_when_invoked_then_its_output_is_the_result),
         cmocka_unit_test(given_program_when_invoked_then_it_knows_test_and_trace_but_no_key),
         cmocka_unit_test(given_programs_that_fail_when_invoked_then_the_error_names_the_cause),
+        cmocka_unit_test(given_long_lived_program_when_invoked_often_then_it_stays),
         cmocka_unit_test(given_bad_input_when_started_then_cause_named_and_exit_code_documented),
         cmocka_unit_test(given_help_when_asked_then_examples_and_exit_codes),
         cmocka_unit_test(given_term_when_running_then_spans_are_flushed_and_exit_is_0),
