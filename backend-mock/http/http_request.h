@@ -34,6 +34,18 @@ const char *http_request_id(const struct http_request *r);
 const struct auth_identity *http_request_identity(const struct http_request *r);
 struct server *http_request_server(const struct http_request *r);
 
+/* ---- for faults ---- */
+
+/* Ends the connection instead of answering. */
+void http_answer_cut(struct http_request *r);
+/* Whatever the answer will be, this status goes out. */
+void http_request_override_status(struct http_request *r, unsigned status);
+/* Hands the request to its handler once more, on a worker; any thread. */
+void http_request_handle_again(struct http_request *r);
+bool http_request_is_repeated(const struct http_request *r);
+
+/* ---- answers ---- */
+
 /* Adds a header to the answer; `name` is borrowed for good (a literal), `value` copied. */
 void http_answer_header(struct http_request *r, const char *name, const char *value);
 /* Takes the buffer's memory (and empties it). */

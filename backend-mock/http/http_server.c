@@ -54,6 +54,9 @@ struct http_request {
     struct slice parameters[HTTP_PATH_PARAMETERS_MAX];
     /* The answer: written by whoever answers, before the connection is resumed. */
     unsigned status;
+    unsigned override_status; /* 0 = none */
+    bool cut;
+    bool repeated;
     const char *content_type;
     struct buffer answer;
     size_t answer_header_count;
@@ -164,7 +167,7 @@ static void set_answer(struct http_request *r, unsigned status, const char *cont
                        struct buffer *body)
 {
     alloc_check_buffer(body);
-    r->status = status;
+    r->status = r->override_status ? r->override_status : status;
     r->content_type = content_type;
     r->answer = *body;
     *body = BUFFER_INIT;
@@ -176,6 +179,23 @@ void http_answer(struct http_request *r, unsigned status, const char *content_ty
     set_answer(r, status, content_type, body);
     r->state = REQUEST_ANSWERED;
     MHD_resume_connection(r->connection); /* from here on the daemon's thread owns the request */
+}
+
+void http_answer_cut(struct http_request *r)
+{
+    struct buffer nothing = BUFFER_INIT;
+    r->cut = true;
+    http_answer(r, 500, NULL, &nothing);
+}
+
+void http_request_override_status(struct http_request *r, unsigned status)
+{
+    r->override_status = status;
+}
+
+bool http_request_is_repeated(const struct http_request *r)
+{
+    return r->repeated;
 }
 
 void http_answer_json(struct http_request *r, unsigned status, struct buffer *body)
@@ -221,6 +241,9 @@ void http_answer_failure(struct http_request *r, unsigned status, const char *ca
 
 static enum MHD_Result queue_answer(struct http_request *r)
 {
+    if (r->cut) {
+        return MHD_NO;
+    }
     struct MHD_Response *response =
         MHD_create_response_from_buffer(r->answer.size, r->answer.data, MHD_RESPMEM_PERSISTENT);
     if (!response) {
@@ -352,6 +375,14 @@ static void give_to_worker(struct http_request *r)
     r->state = REQUEST_WORKING;
     r->job.run = handle_on_worker;
     MHD_suspend_connection(r->connection);
+    if (marline__worker_pool_submit(r->server->options.workers, &r->job) != MARLINE_OK) {
+        answer_overloaded(r);
+    }
+}
+
+void http_request_handle_again(struct http_request *r)
+{
+    r->repeated = true;
     if (marline__worker_pool_submit(r->server->options.workers, &r->job) != MARLINE_OK) {
         answer_overloaded(r);
     }

@@ -37,11 +37,44 @@ static struct hub_job *take_job(struct hub *hub)
     return node ? LIST_ENTRY(node, struct hub_job, node) : NULL;
 }
 
+/* While the hub stops, nothing waits any more. */
+static bool is_due(const struct hub *hub, const struct hub_job *job, uint64_t now_ns)
+{
+    return job->deadline_ns <= now_ns || hub->loop.stopping;
+}
+
 static void run_jobs(struct hub *hub)
 {
     for (struct hub_job *job; (job = take_job(hub));) {
-        job->run(hub, job);
+        if (is_due(hub, job, hub_now_ns(hub))) {
+            job->run(hub, job);
+        } else {
+            marline__list_push_back(&hub->loop.delayed, &job->node);
+        }
     }
+}
+
+static void run_delayed(struct hub *hub, uint64_t now_ns)
+{
+    LIST_EACH(&hub->loop.delayed, node)
+    {
+        struct hub_job *job = LIST_ENTRY(node, struct hub_job, node);
+        if (is_due(hub, job, now_ns)) {
+            marline__list_remove(&job->node);
+            job->run(hub, job);
+        }
+    }
+}
+
+static uint64_t delayed_deadline(const struct hub *hub)
+{
+    uint64_t earliest = TIME_NEVER;
+    LIST_EACH(&hub->loop.delayed, node)
+    {
+        uint64_t deadline = LIST_ENTRY(node, struct hub_job, node)->deadline_ns;
+        earliest = deadline < earliest ? deadline : earliest;
+    }
+    return earliest;
 }
 
 void hub_on_woken(void *user)
@@ -251,6 +284,7 @@ void hub_settle(struct hub *hub)
         earlier(router_next_deadline(hub->loop.router), linker_next_deadline(hub->loop.linker));
     deadline = earlier(deadline, hub_runs_deadline(hub));
     deadline = earlier(deadline, hub->loop.next_idle_ns);
+    deadline = earlier(deadline, delayed_deadline(hub));
     if (hub->loop.stopping) {
         go_on_stopping(hub, now_ns);
         deadline = earlier(deadline, hub->loop.stop_deadline_ns);
@@ -262,6 +296,7 @@ void hub_on_timer(void *user)
 {
     struct hub *hub = user;
     uint64_t now_ns = hub_now_ns(hub);
+    run_delayed(hub, now_ns);
     hub_agents_tick(hub, now_ns);
     hub_runs_tick(hub, now_ns);
     linker_on_tick(hub->loop.linker, now_ns);
@@ -313,6 +348,7 @@ static void init_hub(struct hub *hub, const struct hub_options *options)
     marline__list_init(&hub->shared.jobs);
     hub->shared.stopped = true;
     marline__list_init(&hub->loop.runs);
+    marline__list_init(&hub->loop.delayed);
     text_map_init(&hub->loop.sessions);
     text_map_init(&hub->loop.uncommitted);
     hub->loop.next_idle_ns = TIME_NEVER;
@@ -349,6 +385,7 @@ static void begin_stop(struct hub *hub, struct hub_job *job)
     struct stop *stop = LIST_ENTRY(&job->node, struct stop, job.node);
     hub->loop.stopping = true;
     hub->loop.stop_deadline_ns = hub_now_ns(hub) + stop->timeout_ms * NS_PER_MS;
+    run_delayed(hub, 0);
     hub_runs_cancel_all(hub);
     marline__memory_free(stop);
 }
@@ -370,6 +407,7 @@ void hub_destroy(struct hub *hub)
     hub->loop.stopping = true; /* with its deadline past: writes are refused at once */
     hub->loop.stop_deadline_ns = 0;
     hub->loop.ended = true;
+    run_delayed(hub, 0);
     run_jobs(hub);
     ws_server_destroy(hub->loop.ws);
     run_jobs(hub);

@@ -15,6 +15,7 @@
 #include "core/agent_session.h"
 #include "core/linker.h"
 #include "core/run.h"
+#include "http/faults.h"
 #include "io/worker_pool.h"
 #include "store/commit_queue.h"
 #include "store/store.h"
@@ -24,9 +25,10 @@ enum { HUB_FUNCTION_TIMEOUT_MS = 120 * 1000 }; /* of a call that names none (wir
 struct hub;
 
 struct hub_options {
-    struct store *store; /* borrowed, as the next two, until destroy */
+    struct store *store; /* borrowed, as the next three, until destroy */
     struct commit_queue *queue;
     struct worker_pool *workers;
+    struct faults *faults;
     struct agent_limits agent_limits;
     struct linker_options linker;
 };
@@ -45,9 +47,10 @@ void hub_adopt(struct hub *hub, int socket);
 /* Work for the loop, embedded in what it is about; `run` may free it. */
 struct hub_job {
     struct list node;
+    uint64_t deadline_ns; /* not before; 0 = at once */
     void (*run)(struct hub *hub, struct hub_job *job);
 };
-/* [any] Jobs run in order of posting. */
+/* [any] Jobs run in order of posting, those with a deadline in no order. */
 void hub_post(struct hub *hub, struct hub_job *job);
 
 /* ---- store ---- */

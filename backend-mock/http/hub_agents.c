@@ -30,11 +30,75 @@ static struct hub_session *find_session(const struct hub *hub, uint64_t number)
     return text_map_get(&hub->loop.sessions, number_key(&number));
 }
 
+/* ---- sending, with the faults that tests ask for ---- */
+
+/* The value of "type", which every message of ours begins with. */
+static struct slice type_of(struct slice text)
+{
+    static const char begin[] = "{\"type\":\"";
+    if (!marline__slice_starts(text, begin)) {
+        return SLICE_EMPTY;
+    }
+    const char *word = text.data + sizeof(begin) - 1;
+    const char *end = memchr(word, '"', text.size - (sizeof(begin) - 1));
+    return end ? (struct slice){word, (size_t)(end - word)} : SLICE_EMPTY;
+}
+
+struct delayed_message {
+    struct hub_job job;
+    uint64_t session;
+    char *text;
+};
+
+static void send_delayed(struct hub *hub, struct hub_job *job)
+{
+    struct delayed_message *d = LIST_ENTRY(job, struct delayed_message, job);
+    struct hub_session *s = find_session(hub, d->session);
+    if (s) {
+        ws_connection_send(s->ws, marline__slice_text(d->text));
+    }
+    marline__memory_free(d->text);
+    marline__memory_free(d);
+}
+
+static void send_later(struct hub *hub, const struct hub_session *s, struct slice text,
+                       uint32_t delay_ms)
+{
+    struct delayed_message *d = alloc_zeroed(sizeof(*d));
+    d->session = s->number;
+    d->text = alloc_slice(text);
+    d->job.run = send_delayed;
+    d->job.deadline_ns = hub_now_ns(hub) + delay_ms * NS_PER_MS;
+    hub_post(hub, &d->job);
+}
+
+static void send_text(struct hub *hub, struct hub_session *s, struct slice text)
+{
+    struct fault_rule fault =
+        faults_match(hub->options.faults, &s->identity.organization_id, FAULT_SENT, type_of(text));
+    switch (fault.action) {
+    case FAULT_WITHHOLD:
+        return;
+    case FAULT_CLOSE:
+        ws_connection_close(s->ws, fault.code, "A fault was asked for");
+        return;
+    case FAULT_DELAY:
+        send_later(hub, s, text, fault.delay_ms);
+        return;
+    case FAULT_DUPLICATE:
+        ws_connection_send(s->ws, text);
+        break;
+    default:
+        break;
+    }
+    ws_connection_send(s->ws, text);
+}
+
 /* Carries out what a step asks for, but for its event. */
-static void apply_step(struct hub_session *s, const struct agent_step *step)
+static void apply_step(struct hub *hub, struct hub_session *s, const struct agent_step *step)
 {
     if (step->reply.size) {
-        ws_connection_send(s->ws, step->reply);
+        send_text(hub, s, step->reply);
     }
     if (step->close_code) {
         ws_connection_close(s->ws, step->close_code, step->close_reason);
@@ -250,7 +314,7 @@ static void finish_registration(struct hub *hub, struct hub_job *job)
     }
     struct agent_step step;
     agent_session_registered(s->agent, &outcome, &step);
-    apply_step(s, &step);
+    apply_step(hub, s, &step);
     marline__buffer_deinit(&stats);
     free_registration(r);
 }
@@ -297,12 +361,13 @@ bool hub_find_functions(struct hub *hub, struct slice project, struct slice envi
 
 /* ---- calls ---- */
 
-static void send_message(struct hub_session *s, const struct connector_message *message)
+static void send_message(struct hub *hub, struct hub_session *s,
+                         const struct connector_message *message)
 {
     struct buffer text = BUFFER_INIT;
     marline__message_encode(message, &text);
     alloc_check_buffer(&text);
-    ws_connection_send(s->ws, marline__buffer_slice(&text));
+    send_text(hub, s, marline__buffer_slice(&text));
     marline__buffer_deinit(&text);
 }
 
@@ -312,7 +377,7 @@ void hub_acknowledge(struct hub *hub, uint64_t session, struct slice invocation_
     if (s && agent_session_capabilities(s->agent) & CAPABILITY_RESULT_ACK) {
         struct connector_message message = {.type = MESSAGE_RESULT_ACK};
         message.result_ack.invocation_id = invocation_id;
-        send_message(s, &message);
+        send_message(hub, s, &message);
     }
 }
 
@@ -355,7 +420,7 @@ bool hub_call_send(struct hub *hub, const struct hub_invocation *invocation, str
     encode_invocation(s, invocation, call->id, &text);
     router_call_begin(hub->loop.router, marline__slice_text(call->id), number, invocation->project,
                       invocation->environment, invocation->deadline_ns, call);
-    ws_connection_send(s->ws, marline__buffer_slice(&text));
+    send_text(hub, s, marline__buffer_slice(&text));
     marline__buffer_deinit(&text);
     return true;
 }
@@ -375,7 +440,7 @@ bool hub_metric_send(struct hub *hub, const struct hub_metric_call *metric, stru
     message.execute_metric.inputs = metric->inputs;
     router_call_begin(hub->loop.router, marline__slice_text(call->id), number, metric->organization,
                       name, metric->deadline_ns, call);
-    send_message(s, &message);
+    send_message(hub, s, &message);
     return true;
 }
 
@@ -390,7 +455,7 @@ void hub_call_withdraw(struct hub *hub, struct hub_call *call)
     struct connector_message message = {.type = MESSAGE_CANCEL};
     message.cancel.invocation_id = id;
     message.cancel.reason = SLICE("nobody waits for the result");
-    send_message(s, &message);
+    send_message(hub, s, &message);
 }
 
 static void take_result(struct hub *hub, struct hub_session *s,
@@ -447,9 +512,8 @@ static void expire_calls(struct hub *hub, uint64_t now_ns, const char *failure)
 
 /* ---- frames ---- */
 
-static void handle_step(struct hub *hub, struct hub_session *s, const struct agent_step *step)
+static void handle_event(struct hub *hub, struct hub_session *s, const struct agent_step *step)
 {
-    apply_step(s, step);
     switch (step->event) {
     case AGENT_REGISTER:
         begin_registration(hub, s, &step->message->registration);
@@ -463,6 +527,24 @@ static void handle_step(struct hub *hub, struct hub_session *s, const struct age
     case AGENT_DRAIN: /* hub_call_send asks the session */
     case AGENT_NOTHING:
         break;
+    }
+}
+
+static void handle_step(struct hub *hub, struct hub_session *s, const struct agent_step *step)
+{
+    apply_step(hub, s, step);
+    struct fault_rule fault = {.action = FAULT_NONE};
+    if (step->event != AGENT_NOTHING) {
+        fault = faults_match(hub->options.faults, &s->identity.organization_id, FAULT_RECEIVED,
+                             step->message->type_name);
+    }
+    if (fault.action == FAULT_CLOSE) {
+        ws_connection_close(s->ws, fault.code, "A fault was asked for");
+    } else if (fault.action != FAULT_WITHHOLD) {
+        handle_event(hub, s, step);
+    }
+    if (fault.action == FAULT_DUPLICATE) {
+        handle_event(hub, s, step);
     }
     hub_settle(hub);
 }
@@ -612,7 +694,7 @@ void hub_agents_tick(struct hub *hub, uint64_t now_ns)
     for (struct hub_session *s; (s = text_map_next(&hub->loop.sessions, &cursor, NULL));) {
         struct agent_step step;
         agent_session_tick(s->agent, now_ns, &step);
-        apply_step(s, &step);
+        apply_step(hub, s, &step);
         if (!step.close_code) {
             note_idle_deadline(hub, s);
         }

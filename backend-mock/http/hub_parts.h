@@ -18,6 +18,7 @@ struct hub {
         struct router *router;
         struct linker *linker;
         bool sweeping;
+        struct list delayed;      /* jobs whose deadline is to come */
         struct list runs;         /* struct hub_run */
         struct text_map sessions; /* number → struct hub_session */
         uint64_t last_session;

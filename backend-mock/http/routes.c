@@ -3,13 +3,14 @@
 
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/time_text.h"
 #include "core/alloc.h"
 #include "http/routes_otlp.h"
 
-static const struct route *const groups[] = {routes_ingest, routes_otlp, routes_connector,
-                                             routes_traces, routes_mock, routes_metric_call,
-                                             routes_health, routes_basic};
+static const struct route *const groups[] = {routes_ingest,      routes_otlp,   routes_connector,
+                                             routes_traces,      routes_mock,   routes_faults,
+                                             routes_metric_call, routes_health, routes_basic};
 
 /* Takes the next segment off a path that begins with '/'. */
 static struct slice next_segment(struct slice *path)
@@ -95,11 +96,69 @@ static void answer_no_route(struct http_request *r, const char *allow)
     http_answer(r, status, type, &body);
 }
 
+/* A request that waits, as a fault wants it. */
+struct delayed_request {
+    struct hub_job job;
+    struct http_request *request;
+};
+
+static void go_on(struct hub *hub, struct hub_job *job)
+{
+    (void)hub;
+    struct delayed_request *d = LIST_ENTRY(job, struct delayed_request, job);
+    http_request_handle_again(d->request);
+    marline__memory_free(d);
+}
+
+static void delay_request(struct http_request *r, uint32_t delay_ms)
+{
+    struct hub *hub = http_request_server(r)->hub;
+    struct delayed_request *d = alloc_zeroed(sizeof(*d));
+    d->request = r;
+    d->job.run = go_on;
+    d->job.deadline_ns = hub_now_ns(hub) + delay_ms * NS_PER_MS;
+    hub_post(hub, &d->job);
+}
+
+/* True when a fault has taken the request. Control routes have none. */
+static bool apply_fault(struct http_request *r, struct slice path)
+{
+    struct server *server = http_request_server(r);
+    struct auth_identity identity;
+    if (http_request_is_repeated(r) || marline__slice_starts(path, "/mock/") ||
+        !faults_any(server->faults) ||
+        auth_check(server->store, http_request_header(r, "Authorization"), AUTH_SCHEME_ANY_CASE,
+                   &identity) != AUTH_OK) {
+        return false;
+    }
+    struct fault_rule fault =
+        faults_match(server->faults, &identity.organization_id, FAULT_HTTP, path);
+    switch (fault.action) {
+    case FAULT_STATUS:
+        http_answer_detail(r, fault.code, "A fault was asked for");
+        return true;
+    case FAULT_CUT:
+        http_answer_cut(r);
+        return true;
+    case FAULT_DELAY:
+        delay_request(r, fault.delay_ms);
+        return true;
+    case FAULT_AFTER:
+        http_request_override_status(r, fault.code);
+        return false;
+    default:
+        return false;
+    }
+}
+
 void routes_handle(struct http_request *r)
 {
     struct slice path = marline__slice_text(http_request_path(r));
     if (path.size > 1 && path.data[path.size - 1] == '/') {
         path.size--;
+    }
+    if (apply_fault(r, path)) {
+        return;
     }
     char allow[ALLOW_SIZE] = "";
     const struct route *route =

@@ -24,12 +24,14 @@ static bool start_parts(struct server *s, const struct server_options *options)
 {
     s->workers = marline__worker_pool_create(SERVER_WORKERS, SERVER_WORKERS_QUEUE);
     s->queue = commit_queue_create(options->store, NULL);
+    s->faults = faults_create();
     if (!s->workers || !s->queue) {
         return false;
     }
     struct hub_options hub = {.store = options->store,
                               .queue = s->queue,
                               .workers = s->workers,
+                              .faults = s->faults,
                               .agent_limits = options->agent_limits,
                               .linker = options->linker};
     s->hub = hub_start(&hub);
@@ -76,5 +78,6 @@ void server_stop(struct server *s)
     commit_queue_destroy(s->queue);
     hub_destroy(s->hub);
     http_server_stop(s->http);
+    faults_destroy(s->faults);
     marline__memory_free(s);
 }

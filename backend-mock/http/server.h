@@ -31,6 +31,7 @@ struct server {
     struct listener *listener;
     struct worker_pool *workers;
     struct commit_queue *queue;
+    struct faults *faults;
     struct hub *hub;
     struct enricher *enricher;
     struct http_server *http;
