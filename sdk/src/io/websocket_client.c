@@ -4,9 +4,12 @@
 #include "io/websocket_client.h"
 
 #include <libwebsockets.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/clock.h"
@@ -20,7 +23,7 @@ enum {
     KEEP_CAPACITY = 64 * 1024,   /* buffers above this are given back after use */
     HEADERS_SIZE_MAX = 3 * 1024, /* libwebsockets builds the request in a 4 KiB buffer */
     DESCRIPTORS = 16,            /* of this context: socket, wake pipe, and room */
-    REFUSAL_SIZE = 128,
+    REFUSAL_SIZE = 160,
 };
 
 enum connection { IDLE, CONNECTING, OPEN };
@@ -193,6 +196,15 @@ static int take_text(struct websocket_client *ws, const void *data, size_t size)
 
 /* ---- the callback ---- */
 
+/* libwebsockets' own text for a certificate that failed is a number. */
+static const char *explain_tls(const struct websocket_client *ws, struct lws *wsi,
+                               const char *reason)
+{
+    SSL *ssl = ws->url.secure ? lws_get_ssl(wsi) : NULL;
+    long verdict = ssl ? SSL_get_verify_result(ssl) : X509_V_OK;
+    return verdict == X509_V_OK ? reason : X509_verify_cert_error_string(verdict);
+}
+
 static int add_headers(struct websocket_client *ws, struct lws *wsi, unsigned char **at,
                        size_t size)
 {
@@ -241,7 +253,7 @@ static int handle(struct lws *wsi, enum lws_callback_reasons reason, void *sessi
         return add_headers(ws, wsi, in, size);
     case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
         ws->refused_status = (int)lws_http_client_http_response(wsi);
-        report_refused(ws, in);
+        report_refused(ws, explain_tls(ws, wsi, in));
         return 0;
     case LWS_CALLBACK_CLIENT_ESTABLISHED:
         ws->wsi = wsi;
@@ -365,6 +377,18 @@ static marline_status copy_headers(struct websocket_client *ws,
     return MARLINE_OK;
 }
 
+/* libwebsockets goes on without a file that it cannot read. NULL: all are readable. */
+static const char *unreadable_file(const struct websocket_tls *tls)
+{
+    const char *const files[] = {tls->ca_file, tls->cert_file, tls->key_file};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        if (files[i] && access(files[i], R_OK) != 0) {
+            return files[i];
+        }
+    }
+    return NULL;
+}
+
 static marline_status set_up(struct websocket_client *ws, const struct websocket_options *options,
                              const char **out_reason)
 {
@@ -380,34 +404,44 @@ static marline_status set_up(struct websocket_client *ws, const struct websocket
     ws->idle_policy.secs_since_valid_hangup = options->hang_up_after_s;
     if (!open_context(ws, options)) {
         *out_reason = "libwebsockets could not be set up: out of memory or descriptors, or a TLS "
-                      "file that cannot be read";
+                      "file that is not what it should be";
         return MARLINE_EIO;
     }
     return MARLINE_OK;
+}
+
+static marline_status fail(marline_error *error, marline_status status, const char *url,
+                           const char *reason, const char *file)
+{
+    if (error) {
+        error->code = status;
+        (void)snprintf(error->text, sizeof error->text, "WebSocket to %s: %s%s", url ? url : "",
+                       reason, file ? file : "");
+    }
+    return status;
 }
 
 marline_status marline__websocket_create(const struct websocket_options *options,
                                          const struct websocket_events *events,
                                          struct websocket_client **out, marline_error *error)
 {
-    const char *reason = "out of memory";
-    marline_status status = MARLINE_ENOMEM;
+    const char *file = unreadable_file(&options->tls);
+    if (file) {
+        return fail(error, MARLINE_EIO, options->url, "cannot read the TLS file ", file);
+    }
     struct websocket_client *ws = marline__memory_zeroed(sizeof *ws);
-    if (ws) {
-        ws->events = *events;
-        status = set_up(ws, options, &reason);
+    if (!ws) {
+        return fail(error, MARLINE_ENOMEM, options->url, "out of memory", NULL);
     }
-    if (status == MARLINE_OK) {
-        *out = ws;
-        return status;
+    const char *reason = "";
+    ws->events = *events;
+    marline_status status = set_up(ws, options, &reason);
+    if (status != MARLINE_OK) {
+        marline__websocket_destroy(ws);
+        return fail(error, status, options->url, reason, NULL);
     }
-    marline__websocket_destroy(ws);
-    if (error) {
-        error->code = status;
-        (void)snprintf(error->text, sizeof error->text, "WebSocket to %s: %s",
-                       options->url ? options->url : "(null)", reason);
-    }
-    return status;
+    *out = ws;
+    return MARLINE_OK;
 }
 
 void marline__websocket_destroy(struct websocket_client *ws)

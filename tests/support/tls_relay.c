@@ -1,0 +1,206 @@
+/* OpenSSL and poll; see tls_relay.h. */
+#include "tls_relay.h"
+
+#include <arpa/inet.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+enum { DAY_S = 86400, CHUNK = 4096 };
+
+static void require(bool condition, const char *what)
+{
+    if (!condition) {
+        (void)fprintf(stderr, "tls_relay: %s failed\n", what);
+        abort();
+    }
+}
+
+/* ---- certificates ---- */
+
+struct identity {
+    EVP_PKEY *key;
+    X509 *certificate;
+};
+
+static void add_extension(X509 *certificate, X509 *issuer, int nid, const char *value)
+{
+    X509V3_CTX context;
+    X509V3_set_ctx(&context, issuer, certificate, NULL, NULL, 0);
+    X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, &context, nid, value);
+    require(extension && X509_add_ext(certificate, extension, -1) == 1, "extension");
+    X509_EXTENSION_free(extension);
+}
+
+/* issuer NULL: an authority that signs itself. */
+static struct identity make_identity(const char *name, const struct identity *issuer, long serial)
+{
+    struct identity id = {EVP_EC_gen("P-256"), X509_new()};
+    require(id.key && id.certificate, "key");
+    const struct identity *signer = issuer ? issuer : &id;
+    X509_set_version(id.certificate, 2);
+    ASN1_INTEGER_set(X509_get_serialNumber(id.certificate), serial);
+    X509_gmtime_adj(X509_getm_notBefore(id.certificate), -DAY_S);
+    X509_gmtime_adj(X509_getm_notAfter(id.certificate), DAY_S);
+    X509_set_pubkey(id.certificate, id.key);
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(id.certificate), "CN", MBSTRING_ASC,
+                               (const unsigned char *)name, -1, -1, 0);
+    X509_set_issuer_name(id.certificate, X509_get_subject_name(signer->certificate));
+    if (issuer) {
+        char san[128];
+        (void)snprintf(san, sizeof san, "DNS:%s", name);
+        add_extension(id.certificate, signer->certificate, NID_subject_alt_name, san);
+    } else {
+        add_extension(id.certificate, id.certificate, NID_basic_constraints, "critical,CA:TRUE");
+    }
+    require(X509_sign(id.certificate, signer->key, EVP_sha256()) > 0, "signing");
+    return id;
+}
+
+static void free_identity(struct identity *id)
+{
+    X509_free(id->certificate);
+    EVP_PKEY_free(id->key);
+}
+
+static void write_pem(char *name, size_t size, const char *kind, X509 *certificate, EVP_PKEY *key)
+{
+    (void)snprintf(name, size, "tls-%s-%d.pem", kind, (int)getpid());
+    FILE *file = fopen(name, "w");
+    require(file != NULL, "PEM file");
+    require(certificate ? PEM_write_X509(file, certificate) == 1
+                        : PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL) == 1,
+            "PEM text");
+    (void)fclose(file);
+}
+
+static void set_up_context(struct tls_relay *relay, const char *host, bool wants_client)
+{
+    struct identity authority = make_identity("Test Authority", NULL, 1);
+    struct identity server = make_identity(host, &authority, 2);
+    struct identity client = make_identity("agent", &authority, 3);
+    write_pem(relay->ca_file, sizeof relay->ca_file, "ca", authority.certificate, NULL);
+    write_pem(relay->client_cert_file, sizeof relay->client_cert_file, "cert", client.certificate,
+              NULL);
+    write_pem(relay->client_key_file, sizeof relay->client_key_file, "key", NULL, client.key);
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    require(context && SSL_CTX_use_certificate(context, server.certificate) == 1 &&
+                SSL_CTX_use_PrivateKey(context, server.key) == 1,
+            "context");
+    if (wants_client) {
+        require(SSL_CTX_load_verify_locations(context, relay->ca_file, NULL) == 1, "authority");
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    }
+    relay->context = context;
+    free_identity(&authority);
+    free_identity(&server);
+    free_identity(&client);
+}
+
+/* ---- relaying ---- */
+
+static int connect_backend(uint16_t port)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    require(fd >= 0, "socket");
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static bool to_backend(SSL *ssl, int backend)
+{
+    char chunk[CHUNK];
+    do {
+        int n = SSL_read(ssl, chunk, sizeof chunk);
+        if (n <= 0 || send(backend, chunk, (size_t)n, MSG_NOSIGNAL) != n) {
+            return false;
+        }
+    } while (SSL_pending(ssl) > 0);
+    return true;
+}
+
+static bool to_client(SSL *ssl, int backend)
+{
+    char chunk[CHUNK];
+    ssize_t n = recv(backend, chunk, sizeof chunk, 0);
+    return n > 0 && SSL_write(ssl, chunk, (int)n) == n;
+}
+
+static void relay_connection(struct tls_relay *relay, SSL *ssl, int client, int backend)
+{
+    struct pollfd fds[] = {{client, POLLIN, 0}, {backend, POLLIN, 0}, {relay->wake[0], POLLIN, 0}};
+    bool open = true;
+    while (open && poll(fds, 3, -1) > 0) {
+        if (fds[2].revents) {
+            open = false;
+        } else if (fds[0].revents) {
+            open = to_backend(ssl, backend);
+        } else if (fds[1].revents) {
+            open = to_client(ssl, backend);
+        }
+    }
+}
+
+static void *serve(void *user)
+{
+    struct tls_relay *relay = user;
+    struct pollfd fds[] = {{relay->listener, POLLIN, 0}, {relay->wake[0], POLLIN, 0}};
+    while (poll(fds, 2, -1) > 0 && !fds[1].revents) {
+        int client = accept4(relay->listener, NULL, NULL, SOCK_CLOEXEC);
+        SSL *ssl = SSL_new(relay->context);
+        SSL_set_fd(ssl, client);
+        if (SSL_accept(ssl) == 1) {
+            int backend = connect_backend(relay->backend_port);
+            if (backend >= 0) {
+                relay_connection(relay, ssl, client, backend);
+                close(backend);
+            }
+        }
+        SSL_free(ssl);
+        close(client);
+    }
+    return NULL;
+}
+
+void tls_relay_start(struct tls_relay *relay, uint16_t backend_port, const char *host,
+                     bool wants_client_certificate)
+{
+    memset(relay, 0, sizeof *relay);
+    relay->backend_port = backend_port;
+    set_up_context(relay, host, wants_client_certificate);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    relay->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    require(relay->listener >= 0 && bind(relay->listener, (struct sockaddr *)&address, size) == 0 &&
+                listen(relay->listener, 4) == 0 &&
+                getsockname(relay->listener, (struct sockaddr *)&address, &size) == 0 &&
+                pipe(relay->wake) == 0,
+            "listener");
+    relay->port = ntohs(address.sin_port);
+    require(pthread_create(&relay->thread, NULL, serve, relay) == 0, "thread");
+}
+
+void tls_relay_stop(struct tls_relay *relay)
+{
+    close(relay->wake[1]);
+    pthread_join(relay->thread, NULL);
+    close(relay->wake[0]);
+    close(relay->listener);
+    SSL_CTX_free(relay->context);
+    (void)unlink(relay->ca_file);
+    (void)unlink(relay->client_cert_file);
+    (void)unlink(relay->client_key_file);
+}
