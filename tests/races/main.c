@@ -4,6 +4,7 @@
  * 3 the store is not installed · 4 the store failed. */
 #include <errno.h>
 #include <getopt.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 
 #include "base/clock.h"
 #include "explore.h"
+#include "postgres_server.h"
 #include "print.h"
 #include "report.h"
 #include "simulate.h"
@@ -26,6 +28,9 @@ enum exit_code {
 enum {
     SEED_SHIFT = 24,
     /* a new seed is short enough to be typed */ RUNS_DEFAULT = 2000,
+    ADDRESS_SIZE = 192,
+    START_TRIES_MAX = 600,
+    START_POLL_MS = 50,
     DESIGN_MAX = 64,
     SHRINK_SWITCHES_MAX = 12,
     SHRINK_SWITCHES_MANY = 4
@@ -72,7 +77,7 @@ static const char usage[] =
     "  These also take\n"
     "      --store NAME         model (default), sqlite, postgres (a private server; needs "
     "Debian's\n"
-    "                           package postgresql; not for simulate)\n"
+    "                           package postgresql)\n"
     "      --journal MODE       of sqlite: wal (default) or delete\n"
     "      --programs FOLDER    of postgres: where initdb and postgres are\n"
     "                           (default: the newest under /usr/lib/postgresql)\n"
@@ -388,17 +393,38 @@ static int command_replay(const struct options *options)
 
 /* ---- simulate ---- */
 
-static int command_simulate(const struct options *options)
+/* A private server, when it answers: its address for the store of production. */
+static int start_postgres(const struct options *options, struct postgres_server *server,
+                          char location[ADDRESS_SIZE])
 {
-    if (options->store == STORE_POSTGRES)
-        return misuse("simulate runs on the stores model and sqlite");
-    if (options->mutants)
-        return simulate_mutants(stdout, options->explore.seed) ? EXIT_AS_EXPECTED : EXIT_DIFFERENT;
-    if (options->mutant && options->store == STORE_SQLITE)
-        return misuse("mutants live in the store model");
+    char why[512] = "";
+    struct store_error error = {STORE_OK, ""};
+    enum postgres_start started = postgres_server_start(server, options->programs, why, sizeof why);
+    if (started != POSTGRES_STARTED) {
+        (void)fprintf(stderr, "marline-races: %s\n", why);
+        return started == POSTGRES_MISSING ? EXIT_STORE_MISSING : EXIT_STORE_FAILED;
+    }
+    postgres_server_url(server, location, ADDRESS_SIZE);
+    for (int tries = 0; tries < START_TRIES_MAX && postgres_server_lives(server); tries++) {
+        struct store *store = store_open(location, &error);
+        store_close(store);
+        if (store)
+            return EXIT_AS_EXPECTED;
+        (void)poll(NULL, 0, START_POLL_MS);
+    }
+    (void)fprintf(stderr, "marline-races: PostgreSQL: %s\n", error.text);
+    return EXIT_STORE_FAILED;
+}
+
+static int simulate(const struct options *options, const char *location)
+{
     const struct simulate_options simulate = {.seed = options->explore.seed,
                                               .runs = options->runs ? options->runs : RUNS_DEFAULT,
-                                              .sqlite = options->store == STORE_SQLITE,
+                                              .location = location,
+                                              .store_name =
+                                                  options->store == STORE_POSTGRES ? "postgres"
+                                                  : options->store == STORE_SQLITE ? "sqlite"
+                                                                                   : "memory",
                                               .mutant = options->mutant,
                                               .faults = options->faults,
                                               .log = options->log ? stdout : NULL};
@@ -414,6 +440,28 @@ static int command_simulate(const struct options *options)
         simulate_report(stdout, &simulate, &tally, elapsed_ns / NS_PER_MS);
     bool covered = tally.runs < SIMULATE_COVERED_RUNS || simulate_unvisited(&tally) == 0;
     return tally.violated || (!options->faults && !covered) ? EXIT_DIFFERENT : EXIT_AS_EXPECTED;
+}
+
+static int simulate_on_postgres(const struct options *options)
+{
+    char location[ADDRESS_SIZE];
+    struct postgres_server server;
+    int code = start_postgres(options, &server, location);
+    if (code == EXIT_AS_EXPECTED)
+        code = simulate(options, location);
+    postgres_server_stop(&server);
+    return code;
+}
+
+static int command_simulate(const struct options *options)
+{
+    if (options->mutants)
+        return simulate_mutants(stdout, options->explore.seed) ? EXIT_AS_EXPECTED : EXIT_DIFFERENT;
+    if (options->mutant && options->store != STORE_MODEL)
+        return misuse("mutants live in the store model");
+    if (options->store == STORE_POSTGRES)
+        return simulate_on_postgres(options);
+    return simulate(options, options->store == STORE_SQLITE ? "sqlite::memory:" : NULL);
 }
 
 int main(int argc, char **argv)

@@ -172,6 +172,11 @@ void postgres_server_address(const struct postgres_server *server, char *out, si
     (void)snprintf(out, size, "host=%s user=races dbname=postgres", server->folder);
 }
 
+void postgres_server_url(const struct postgres_server *server, char *out, size_t size)
+{
+    (void)snprintf(out, size, "postgresql:///postgres?host=%s&user=races", server->folder);
+}
+
 /* Goes on after a failure: what can be removed is. */
 static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *walk)
 {

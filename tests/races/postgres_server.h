@@ -30,6 +30,8 @@ bool postgres_server_is_interrupted(void);
 bool postgres_server_lives(const struct postgres_server *server);
 /* A connection string; the caller's buffer of 192 bytes or more. */
 void postgres_server_address(const struct postgres_server *server, char *out, size_t size);
+/* The same as a URL. */
+void postgres_server_url(const struct postgres_server *server, char *out, size_t size);
 /* Also cleans up after a failed start. */
 void postgres_server_stop(struct postgres_server *server);
 

@@ -8,13 +8,14 @@
 
 enum { COLUMN_MUTANT = 28, COLUMN_SEED = 8, COLUMN_FACT = 12, COLUMN_SITUATION = 58 };
 
-/* A database grows with each run, and every run scans what waits: start anew after so many. */
-enum { SQLITE_RUNS_PER_STORE = 25 };
+/* A database grows with each run, and every sweep scans what waits: open it anew after so many (a
+ * database in memory is then a new one). */
+enum { RUNS_PER_STORE = 25 };
 
 static struct store *open_store(const struct simulate_options *options, struct store_error *error)
 {
-    return options->sqlite ? store_open("sqlite::memory:", error)
-                           : memory_store_open(options->mutant);
+    return options->location ? store_open(options->location, error)
+                             : memory_store_open(options->mutant);
 }
 
 static void add(struct simulate_tally *t, const struct simulation_outcome *run)
@@ -43,7 +44,7 @@ static bool run_seed(const struct simulate_options *options, uint64_t seed, stru
     const struct simulation_options run = {
         .seed = seed, .mutant = options->mutant, .faults = options->faults, .log = options->log};
     struct simulation_outcome outcome;
-    if (!options->sqlite) {
+    if (!options->location) {
         memory_store_clear(store);
     }
     simulation_run(&run, store, &outcome);
@@ -74,7 +75,7 @@ static bool run_some(const struct simulate_options *options, uint64_t from, uint
 
 void simulate_runs(const struct simulate_options *options, struct simulate_tally *out)
 {
-    uint64_t most = options->sqlite ? SQLITE_RUNS_PER_STORE : options->runs;
+    uint64_t most = options->location ? RUNS_PER_STORE : options->runs;
     uint64_t from = 0;
     *out = (struct simulate_tally){0};
     while (from < options->runs) {
@@ -130,7 +131,7 @@ static void print_counts(FILE *out, const struct simulate_options *options,
     (void)snprintf(text, sizeof text, "%llu, seeds %llu to %llu, on the %s store",
                    (unsigned long long)t->runs, (unsigned long long)options->seed,
                    (unsigned long long)(options->seed + t->runs - (t->runs > 0)),
-                   options->sqlite ? "SQLite" : "memory");
+                   options->store_name);
     print_fact(out, "runs", text);
     (void)snprintf(text, sizeof text, "%llu, after each commit all invariants were checked",
                    (unsigned long long)t->steps);
@@ -175,10 +176,11 @@ static void print_verdict(FILE *out, const struct simulate_options *options,
     if (t->violated) {
         print_padded(out, COLOUR_BAD, "  VIOLATED", COLUMN_FACT + 2);
         print_text(out, COLOUR_BAD, t->violation);
-        (void)snprintf(
-            text, sizeof text, "marline-races simulate --seed %llu --log%s%s%s",
-            (unsigned long long)t->violating_seed, options->sqlite ? " --store sqlite" : "",
-            options->mutant ? " --mutant " : "", options->mutant ? mutant_id(options->mutant) : "");
+        (void)snprintf(text, sizeof text, "marline-races simulate --seed %llu --log%s%s%s%s",
+                       (unsigned long long)t->violating_seed, options->location ? " --store " : "",
+                       options->location ? options->store_name : "",
+                       options->mutant ? " --mutant " : "",
+                       options->mutant ? mutant_id(options->mutant) : "");
         (void)fputc('\n', out);
         print_fact(out, "replay", text);
     } else if (t->runs >= SIMULATE_COVERED_RUNS && simulate_unvisited(t)) {

@@ -17,7 +17,9 @@ enum {
 struct simulate_options {
     uint64_t seed;
     uint64_t runs;
-    bool sqlite;
+    /* A store of production: "sqlite::memory:", "postgresql://…"; NULL: the memory store. */
+    const char *location;
+    const char *store_name; /* for the report */
     enum mutant mutant;
     const struct faults *faults; /* NULL: a mixture of each seed's own */
     FILE *log;                   /* NULL: none */

@@ -48,7 +48,8 @@ TMPDIR=/nonexistent expect 4 'no temporary folder' explore --store sqlite
 expect 2 'runs "0" is not a number from 1' simulate --runs 0
 expect 2 'no faults "some"; there are mix and none' simulate --faults some
 expect 2 'no mutant "x"' simulate --mutant x
-expect 2 'simulate runs on the stores model and sqlite' simulate --store postgres
+expect 2 'mutants live in the store model' simulate --store sqlite --mutant no-sweeper
+expect 3 'apt install postgresql' simulate --store postgres --programs /nonexistent
 expect 0 'no invariant was violated' simulate --seed 7
 expect 0 'agent 0: connecting' simulate --seed 7 --log
 expect 1 '--log --mutant no-sweeper' simulate --seed 1 --runs 1000 --mutant no-sweeper

@@ -76,7 +76,8 @@ static void given_the_design_when_simulated_then_no_violation_and_every_situatio
 static void given_sqlite_when_simulated_then_no_violation(void **state)
 {
     (void)state;
-    const struct simulate_options options = {.seed = 1, .runs = SQLITE_RUNS, .sqlite = true};
+    const struct simulate_options options = {
+        .seed = 1, .runs = SQLITE_RUNS, .location = "sqlite::memory:"};
     struct simulate_tally t;
     simulate_runs(&options, &t);
     assert_green(&t, SQLITE_RUNS);
