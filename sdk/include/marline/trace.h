@@ -250,11 +250,12 @@ typedef struct marline_batch_options {
     uint32_t export_timeout_ms; /* optional: 0 = OTEL_BSP_EXPORT_TIMEOUT, else 30000 */
     bool
         prompt; /* optional: the end of a root, or of a child of a remote parent, exports at once */
+    bool no_thread; /* optional: the program calls marline_provider_pump instead */
 } marline_batch_options;
 
 #define MARLINE_BATCH_OPTIONS_INIT                                                                 \
     {                                                                                              \
-        sizeof(marline_batch_options), 0, 0, 0, 0, false                                           \
+        sizeof(marline_batch_options), 0, 0, 0, 0, false, false                                    \
     }
 
 /* Adds a batch processor with a thread of its own. Exports happen when batch_max spans wait, on
@@ -292,6 +293,12 @@ MARLINE_API marline_status marline_provider_add_processor(marline_provider *prov
 /* Exports everything ended before the call. MARLINE_ETIMEDOUT when the deadline came first. */
 MARLINE_API marline_status marline_provider_force_flush(marline_provider *provider,
                                                         uint64_t timeout_ms);
+/* For batch processors with no_thread: exports what is due, in the calling thread, and returns
+ * after how many milliseconds to call again (UINT64_MAX: no such processor). Call it from an event
+ * loop, and whenever a full batch should not wait for that; flush and shutdown do the same work in
+ * their callers. One thread at a time does it; a call while another is at it returns at once. */
+MARLINE_API uint64_t marline_provider_pump(marline_provider *provider);
+
 /* Flushes within the timeout, then stops: whatever is left is counted as dropped. Once; a second
  * call answers MARLINE_ESTATE. */
 MARLINE_API marline_status marline_provider_shutdown(marline_provider *provider,

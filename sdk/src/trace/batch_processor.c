@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <limits.h>
+#include <sched.h>
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -39,6 +40,7 @@ struct batch_processor {
     atomic_int free_places;
     atomic_bool wake_wanted;
     atomic_bool prompt_wanted;
+    atomic_bool pumping;  /* somebody does the work of the thread that there is not */
     atomic_bool orphaned; /* by a fork: the thread is the parent's */
     struct monitor monitor;
     struct {
@@ -410,8 +412,14 @@ static void give_up(struct batch_processor *b)
     }
 }
 
-/* One look at lanes, time and wishes. False: the worker's end. */
-static bool work_once(struct batch_processor *b)
+enum step {
+    STEP_EXPORTED, /* there may be more to do at once */
+    STEP_IDLE,
+    STEP_END,
+};
+
+/* One look at lanes, time and wishes. */
+static enum step work_once(struct batch_processor *b)
 {
     atomic_store_explicit(&b->wake_wanted, false, memory_order_release);
     struct wishes wishes = read_wishes(b);
@@ -420,32 +428,71 @@ static bool work_once(struct batch_processor *b)
     note_flush(b, &wishes);
     if (wishes.stopping && now_ns(b) >= wishes.stop_deadline_ns) {
         give_up(b);
-        return false;
+        return STEP_END;
     }
     size_t count = marline__batch_schedule_take(&b->worker.schedule, now_ns(b));
     if (count > 0) {
-        return export_batch(b, count, &wishes);
+        return export_batch(b, count, &wishes) ? STEP_EXPORTED : STEP_END;
     }
     finish_flush(b);
-    if (wishes.stopping) {
-        return false;
-    }
-    wait_for_work(b);
-    return true;
+    return wishes.stopping ? STEP_END : STEP_IDLE;
 }
 
-static void *run(void *user)
+static void finish(struct batch_processor *b)
 {
-    struct batch_processor *b = user;
-    while (work_once(b)) {
-    }
     marline__monitor_lock(&b->monitor);
     b->shared.finished = true;
     b->shared.flush_done = b->shared.flush_wanted;
     marline__monitor_notify(&b->monitor);
     marline__monitor_unlock(&b->monitor);
+}
+
+static void *run(void *user)
+{
+    struct batch_processor *b = user;
+    enum step step;
+    while ((step = work_once(b)) != STEP_END) {
+        if (step == STEP_IDLE) {
+            wait_for_work(b);
+        }
+    }
+    finish(b);
     unref(b);
     return NULL;
+}
+
+/* ---- without a thread: the callers of pump, flush and shutdown do its work, one at a time ---- */
+
+/* Works until nothing is due, or until the deadline. False when another thread is at it; else
+ * out_next_ns is when there will be more to do. */
+static bool pump_until(struct batch_processor *b, uint64_t deadline_ns, uint64_t *out_next_ns)
+{
+    if (atomic_exchange_explicit(&b->pumping, true, memory_order_acquire)) {
+        return false;
+    }
+    enum step step = STEP_EXPORTED;
+    while (step == STEP_EXPORTED && !b->shared.finished) {
+        step = work_once(b);
+        if (now_ns(b) >= deadline_ns) {
+            break;
+        }
+    }
+    if (step == STEP_END) {
+        finish(b);
+    }
+    *out_next_ns = marline__batch_schedule_deadline_ns(&b->worker.schedule);
+    atomic_store_explicit(&b->pumping, false, memory_order_release);
+    return true;
+}
+
+static uint64_t pump(struct processor *p)
+{
+    struct batch_processor *b = (struct batch_processor *)p;
+    uint64_t next_ns = TIME_NEVER;
+    if (b->options.no_thread) {
+        (void)pump_until(b, TIME_NEVER, &next_ns);
+    }
+    return next_ns;
 }
 
 /* ---- the provider's calls ---- */
@@ -465,6 +512,13 @@ static marline_status force_flush(struct processor *p, uint64_t deadline_ns)
     marline__monitor_lock(&b->monitor);
     uint64_t ticket = ++b->shared.flush_wanted;
     marline__monitor_notify(&b->monitor);
+    if (b->options.no_thread) {
+        marline__monitor_unlock(&b->monitor);
+        uint64_t next_ns;
+        (void)pump_until(b, deadline_ns,
+                         &next_ns); /* else the one who is at it will see the ticket */
+        marline__monitor_lock(&b->monitor);
+    }
     while (b->shared.flush_done < ticket && !b->shared.finished &&
            marline__monitor_wait(&b->monitor, deadline_ns)) {
     }
@@ -532,6 +586,14 @@ static marline_status shutdown_processor(struct processor *p, uint64_t deadline_
     b->shared.stop_deadline_ns = deadline_ns;
     b->shared.flush_wanted++;
     marline__monitor_notify(&b->monitor);
+    if (b->options.no_thread) {
+        marline__monitor_unlock(&b->monitor);
+        uint64_t next_ns;
+        while (!pump_until(b, TIME_NEVER, &next_ns)) { /* work_once itself minds the deadline */
+            (void)sched_yield();
+        }
+        return b->shared.cut_short ? MARLINE_ETIMEDOUT : MARLINE_OK;
+    }
     (void)wait_flag(b, &b->shared.finished, deadline_ns);
     bool finished = end_worker(b);
     b->shared.abandoned = !finished;
@@ -576,6 +638,7 @@ void marline__batch_options_complete(const marline_batch_options *options,
         out->batch_max = out->queue_max;
     }
     out->prompt = o->prompt;
+    out->no_thread = o->no_thread;
     if (out->interval_ms == 0) {
         out->interval_ms = 1; /* a delay of 0 means as soon as possible */
     }
@@ -584,6 +647,9 @@ void marline__batch_options_complete(const marline_batch_options *options,
 static bool start(struct processor *p)
 {
     struct batch_processor *b = (struct batch_processor *)p;
+    if (b->options.no_thread) {
+        return true;
+    }
     atomic_fetch_add_explicit(&b->references, 1, memory_order_relaxed);
     if (pthread_create(&b->thread, NULL, run, b) != 0) {
         atomic_fetch_sub_explicit(&b->references, 1, memory_order_relaxed);
@@ -624,7 +690,8 @@ static void after_fork_in_child(struct processor *p)
     atomic_store(&b->free_places, (int)b->options.queue_max);
     atomic_store(&b->wake_wanted, false);
     atomic_store(&b->prompt_wanted, false);
-    if (!b->shared.finished && !b->shared.abandoned) {
+    atomic_store(&b->pumping, false);
+    if (!b->shared.finished && !b->shared.abandoned && !b->options.no_thread) {
         atomic_store(&b->references, 1); /* the worker's is gone */
         atomic_store(&b->orphaned, true);
     }
@@ -640,6 +707,7 @@ static const struct processor_functions functions = {
     .force_flush = force_flush,
     .shutdown = shutdown_processor,
     .prompt = prompt,
+    .pump = pump,
     .before_fork = before_fork,
     .after_fork_in_parent = after_fork_in_parent,
     .after_fork_in_child = after_fork_in_child,

@@ -31,6 +31,9 @@ struct processor_functions {
     marline_status (*shutdown)(struct processor *p, uint64_t deadline_ns);
     /* Asks to hurry the spans that have ended so far out; returns at once. Optional. */
     void (*prompt)(struct processor *p);
+    /* Does what is due, for a processor without a thread. Returns when it wants to be called again
+     * (monotonic), TIME_NEVER for any time. Optional. */
+    uint64_t (*pump)(struct processor *p);
     /* Around fork(), all optional: before takes the processor's lock, after gives it back; in the
      * child the processor is empty and has no thread. */
     void (*before_fork)(struct processor *p);

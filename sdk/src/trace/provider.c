@@ -492,6 +492,23 @@ marline_status marline_provider_force_flush(marline_provider *provider, uint64_t
     return status;
 }
 
+uint64_t marline_provider_pump(marline_provider *provider)
+{
+    uint64_t next_ns = TIME_NEVER;
+    unsigned count =
+        provider ? atomic_load_explicit(&provider->processor_count, memory_order_acquire) : 0;
+    for (unsigned i = 0; i < count; i++) {
+        struct processor *p = provider->processors[i];
+        uint64_t wanted_ns = p->functions->pump ? p->functions->pump(p) : TIME_NEVER;
+        next_ns = wanted_ns < next_ns ? wanted_ns : next_ns;
+    }
+    if (next_ns == TIME_NEVER) {
+        return UINT64_MAX;
+    }
+    uint64_t now = marline__clock_monotonic_ns(marline__clock_system());
+    return next_ns > now ? (next_ns - now + NS_PER_MS - 1) / NS_PER_MS : 0;
+}
+
 marline_status marline_provider_shutdown(marline_provider *provider, uint64_t timeout_ms)
 {
     if (!provider) {

@@ -407,6 +407,38 @@ static void given_wrong_arguments_when_processor_is_added_then_refused(void **st
     pthread_mutex_destroy(&gate.mutex);
 }
 
+static void given_no_thread_when_pumped_then_exports_in_the_caller(void **state)
+{
+    (void)state;
+    marline_provider *provider = NULL;
+    assert_int_equal(marline_provider_create(NULL, &provider, NULL), MARLINE_OK);
+    assert_true(marline_provider_pump(provider) == UINT64_MAX);
+    assert_true(marline_provider_pump(NULL) == UINT64_MAX);
+    marline_exporter exporter;
+    marline_memory_exporter *memory = marline_memory_exporter_create(&exporter);
+    marline_batch_options options = MARLINE_BATCH_OPTIONS_INIT;
+    options.no_thread = true;
+    options.batch_max = 4;
+    options.interval_ms = 3600 * 1000;
+    assert_int_equal(marline_provider_add_batch_processor(provider, &exporter, &options, NULL),
+                     MARLINE_OK);
+    struct fixture f = {.provider = provider, .tracer = marline_tracer_get(provider, "t", NULL)};
+    make_spans(&f, 3);
+    uint64_t next_ms = marline_provider_pump(provider);
+    assert_in_range(next_ms, 3590 * 1000, 3600 * 1000);
+    assert_int_equal(marline_memory_exporter_count(memory), 0);
+    make_spans(&f, 6);
+    (void)marline_provider_pump(provider);
+    assert_int_equal(marline_memory_exporter_count(memory), 8); /* two full batches */
+    assert_int_equal(marline_provider_force_flush(provider, LONG_MS), MARLINE_OK);
+    assert_int_equal(marline_memory_exporter_count(memory), 9);
+    make_spans(&f, 1);
+    assert_delivery_balanced(provider);
+    assert_int_equal(marline_provider_shutdown(provider, LONG_MS), MARLINE_OK);
+    assert_delivery(provider, 10, 0);
+    marline_provider_destroy(provider);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -424,6 +456,7 @@ int main(void)
         cmocka_unit_test(given_no_exporter_when_span_starts_then_not_recorded_API_05),
         cmocka_unit_test(given_variables_when_options_are_completed_then_rules_hold_ENV),
         cmocka_unit_test(given_wrong_arguments_when_processor_is_added_then_refused),
+        cmocka_unit_test(given_no_thread_when_pumped_then_exports_in_the_caller),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
