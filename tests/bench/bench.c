@@ -56,7 +56,7 @@ bool bench_is_sound(void)
 static const struct {
     const char *name;
     void (*run)(void);
-} benches[] = {{"trace", bench_trace}, {"agent", bench_agent}};
+} benches[] = {{"trace", bench_trace}, {"agent", bench_agent}, {"encode", bench_encode}};
 
 int main(int argc, char **argv)
 {
@@ -66,6 +66,6 @@ int main(int argc, char **argv)
             return bench_is_sound() ? 0 : 1;
         }
     }
-    (void)fprintf(stderr, "usage: marline-bench trace|agent\n");
+    (void)fprintf(stderr, "usage: marline-bench trace|agent|encode\n");
     return 2;
 }

@@ -21,5 +21,6 @@ bool bench_is_sound(void);
 
 void bench_trace(void);
 void bench_agent(void);
+void bench_encode(void);
 
 #endif
