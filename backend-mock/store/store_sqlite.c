@@ -233,16 +233,31 @@ static struct sql_connection *driver_open(const char *location, const char *name
     return &c->base;
 }
 
+/* The cache (16 MiB) holds the inner pages of the indexes that random trace ids fall into; the log
+ * is copied back every 16 MiB, so that a page which many transactions touch is copied but once;
+ * with temp_store in memory the old pages that a savepoint keeps are not written to a file. */
+static const char writer_script[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                                    " PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 4096;"
+                                    " PRAGMA temp_store = MEMORY";
+
+/* Nobody reads SQLite's count of its memory, which takes a lock at every allocation. Too late, and
+ * of no effect, where the process has used SQLite before. */
+static void configure(void)
+{
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 struct store *store_open_sqlite(const char *path, struct store_error *error)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, configure);
     struct store *store =
         sql_store_open(&sqlite_driver, path, path, strcmp(path, ":memory:") == 0, error);
     if (!store) {
         return NULL;
     }
     struct sql_connection *c = ((struct sql_store *)store)->writer.connection;
-    if (driver_execute(c, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", error) !=
-        STORE_OK) {
+    if (driver_execute(c, writer_script, error) != STORE_OK) {
         store_close(store);
         return NULL;
     }
