@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libwebsockets.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -84,6 +85,8 @@ void frame_server_accept(struct frame_server *s)
     wait_readable(s->listener, "a connection");
     s->socket = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
     assert_true(s->socket >= 0);
+    int on = 1; /* what is said goes out, though it is said in pieces */
+    assert_int_equal(setsockopt(s->socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), 0);
     marline__buffer_clear(&s->head);
     while (s->head.size < 4 || memcmp(s->head.data + s->head.size - 4, "\r\n\r\n", 4) != 0) {
         char byte;
