@@ -25,6 +25,7 @@ static void add(struct simulate_tally *t, const struct simulation_outcome *run)
     t->virtual_ms += run->virtual_ms;
     t->orphaned += (uint64_t)run->orphaned;
     t->undeliverable += (uint64_t)run->undeliverable;
+    t->misreported += (uint64_t)run->misreported;
     for (int i = 0; i < SITUATION_COUNT; i++) {
         t->visits[i] += run->visited >> i & 1;
     }
@@ -140,12 +141,16 @@ static void print_counts(FILE *out, const struct simulate_options *options,
                    (double)t->virtual_ms / 3.6e6, (double)ms / 1e3,
                    (double)t->runs * 1e3 / (double)ms);
     print_fact(out, "time", text);
-    if (t->orphaned || t->undeliverable) {
+    if (t->orphaned || t->undeliverable || t->misreported) {
         (void)snprintf(text, sizeof text,
-                       "%llu invocations without result, %llu results that nobody takes",
+                       "%llu invocations without result, %llu results that nobody takes,",
                        (unsigned long long)t->orphaned, (unsigned long long)t->undeliverable);
-        print_fact(out, "known gap", text);
-        print_fact(out, "", "(a restarted backend takes up no run again: docs/races.md)");
+        print_fact(out, "known gaps", text);
+        (void)snprintf(text, sizeof text,
+                       "%llu finished runs that the store calls running"
+                       " (docs/races.md)",
+                       (unsigned long long)t->misreported);
+        print_fact(out, "", text);
     }
 }
 

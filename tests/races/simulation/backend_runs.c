@@ -120,6 +120,9 @@ static void withdraw(struct backend *b, struct backend_test *t)
         backend_send(b, s, &message);
     }
     t->wanted = t->sent = false;
+    /* Its result is being made: an answer that comes now is acknowledged with that, not before. */
+    t->uncommitted = true;
+    t->answered_by = 0;
 }
 
 static void second_result_done(struct backend *b, struct commit *c, bool ok)

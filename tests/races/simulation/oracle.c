@@ -206,6 +206,7 @@ static void check_run(struct simulation *s, int number)
     }
     if (!run->orphaned && row.status != RUN_COMPLETED) {
         world_log(&s->world, "run %d ends as '%s'", number, run_status_name(row.status));
+        s->misreported++; /* a status that could not be stored is not tried again */
     }
 }
 

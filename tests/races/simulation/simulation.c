@@ -199,7 +199,8 @@ void simulation_run(const struct simulation_options *options, struct store *stor
                                        .steps = s->world.steps,
                                        .virtual_ms = s->world.now_ns / NS_PER_MS,
                                        .orphaned = s->orphaned,
-                                       .undeliverable = s->undeliverable};
+                                       .undeliverable = s->undeliverable,
+                                       .misreported = s->misreported};
     memcpy(out->violation, s->world.violation, sizeof out->violation);
     backend_deinit(&s->backend);
     for (int i = 0; i < s->agent_count; i++) {

@@ -242,6 +242,7 @@ struct simulation {
     struct oracle oracle;
     int orphaned;
     int undeliverable;
+    int misreported;
     bool quiet; /* a run without any fault: the sweeper must find nothing */
 };
 
@@ -261,6 +262,7 @@ struct simulation_outcome {
     /* What a crash of the backend costs, for it takes up no run again: see docs/races.md. */
     int orphaned;      /* invocations left without a result */
     int undeliverable; /* results that the agent keeps sending, and nobody takes */
+    int misreported;   /* runs that are over, and in the store are not */
 };
 
 /* The store must be empty, or hold other organizations only. */
