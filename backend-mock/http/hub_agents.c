@@ -180,19 +180,19 @@ static void lower_case(char *text)
     }
 }
 
-static size_t count_functions(const char *functions, char reason[DECODE_REASON_SIZE])
+/* False, with the reason, when the list is malformed. */
+static bool check_functions(const char *functions, char reason[DECODE_REASON_SIZE])
 {
     struct buffer scratch = BUFFER_INIT;
     struct message_function function;
     size_t position = 0;
-    size_t count = 0;
     reason[0] = '\0';
     while (marline__message_next_function(marline__slice_text(functions), &position, &function,
                                           &scratch, reason)) {
-        count++;
+        marline__buffer_clear(&scratch);
     }
     marline__buffer_deinit(&scratch);
-    return count;
+    return reason[0] == '\0';
 }
 
 enum { METRIC_NAME_SIZE = 256 + sizeof("metric:") };
@@ -253,16 +253,16 @@ static void set_route(struct hub *hub, struct hub_session *s, struct registratio
     r->functions = NULL;
 }
 
-static void write_stats(struct buffer *out, size_t functions, size_t metrics)
+static void write_stats(struct buffer *out, const struct endpoint_sync *sync, size_t metrics)
 {
-    static const char counts[] =
-        "\"created\":%zu,\"updated\":0,\"marked_inactive\":0,\"errors\":[]";
-    marline__buffer_append_text(out, "{");
-    marline__buffer_append_format(out, counts, functions);
+    marline__buffer_append_format(
+        out, "{\"created\":%zu,\"updated\":%zu,\"marked_inactive\":%zu,\"errors\":[]",
+        sync->created, sync->updated, sync->marked_inactive);
     if (metrics) {
-        marline__buffer_append_text(out, ",\"metric_sync\":{");
-        marline__buffer_append_format(out, counts, metrics);
-        marline__buffer_append_text(out, "}");
+        marline__buffer_append_format(out,
+                                      ",\"metric_sync\":{\"created\":%zu,\"updated\":0,"
+                                      "\"marked_inactive\":0,\"errors\":[]}",
+                                      metrics);
     }
     marline__buffer_append_text(out, "}");
     alloc_check_buffer(out);
@@ -270,23 +270,27 @@ static void write_stats(struct buffer *out, size_t functions, size_t metrics)
 
 /* The text of the refusal, or an empty one after the route is set. */
 static void apply_registration(struct hub *hub, struct hub_session *s, struct registration *r,
-                               char error[256], size_t *out_functions)
+                               char error[256], struct endpoint_sync *out_sync)
 {
     char reason[DECODE_REASON_SIZE];
-    *out_functions = count_functions(r->functions, reason);
+    bool well_formed = check_functions(r->functions, reason);
     error[0] = '\0';
     if (r->store_failed) {
         (void)snprintf(error, 256, "The store is not available, register again later");
     } else if (!r->found) {
         (void)snprintf(error, 256, "Project %.64s not found or not accessible", r->project_id);
-    } else if (reason[0]) {
+    } else if (!well_formed) {
         (void)snprintf(error, 256, "%s", reason);
     } else if (!is_environment(r->environment)) {
         (void)snprintf(error, 256,
                        "Environment '%.32s' is none of production, staging, development, local",
                        r->environment);
     } else if (r->sequence > s->registration_applied) {
+        struct endpoint_owner owner = {s->identity.organization_id, r->project,
+                                       marline__slice_text(r->environment)};
         s->registration_applied = r->sequence;
+        *out_sync =
+            endpoint_registry_sync(hub->loop.endpoints, &owner, marline__slice_text(r->functions));
         set_route(hub, s, r);
     }
 }
@@ -300,16 +304,16 @@ static void finish_registration(struct hub *hub, struct hub_job *job)
         return;
     }
     char error[256] = "";
-    size_t functions = 0;
+    struct endpoint_sync sync = {0};
     struct agent_registration outcome = {.metrics_only = r->project_id[0] == '\0'};
     if (!outcome.metrics_only) {
-        apply_registration(hub, s, r, error, &functions);
+        apply_registration(hub, s, r, error, &sync);
     }
     struct buffer stats = BUFFER_INIT;
     if (error[0]) {
         outcome.error = error;
     } else {
-        write_stats(&stats, functions, set_metric_routes(hub, s, r->metrics));
+        write_stats(&stats, &sync, set_metric_routes(hub, s, r->metrics));
         outcome.stats = marline__buffer_slice(&stats);
     }
     struct agent_step step;

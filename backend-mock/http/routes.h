@@ -30,6 +30,7 @@ const char *routes_write_refusal(const struct http_request *request, unsigned st
 extern const struct route routes_basic[];
 extern const struct route routes_connector[];
 extern const struct route routes_ingest[];
+extern const struct route routes_endpoints[];
 extern const struct route routes_faults[];
 extern const struct route routes_health[];
 extern const struct route routes_metric_call[];
