@@ -2,6 +2,7 @@
 #ifndef MARLINE_H
 #define MARLINE_H
 
+#include <marline/ai.h>
 #include <marline/client.h>
 #include <marline/context.h>
 #include <marline/dead_letters.h>
