@@ -39,8 +39,9 @@ void marline__json_string(struct json_writer *w, struct slice value);
 void marline__json_text(struct json_writer *w, const char *value_or_null); /* NULL writes null */
 void marline__json_int(struct json_writer *w, int64_t value);
 void marline__json_unsigned(struct json_writer *w, uint64_t value);
-/* The shortest text that reads back to the same double, as Python writes it (1.0, 1e-05, 1e+16), so
- * that it stays a double. NaN and infinities are written as null. */
+/* The shortest text that reads back to the same double (of some powers of two one digit longer), as
+ * Python writes it (1.0, 1e-05, 1e+16), so that it stays a double. NaN and infinities are written
+ * as null. */
 void marline__json_double(struct json_writer *w, double value);
 void marline__json_bool(struct json_writer *w, bool value);
 void marline__json_null(struct json_writer *w);
