@@ -219,6 +219,9 @@ void marline__session_closed(struct session *s, uint64_t now, uint64_t random, u
     if (now - s->opened_ns >= SESSION_STABLE_MS * NS_PER_MS) {
         marline__backoff_reset(&s->backoff);
     }
+    if (code == 1006 && !marline__session_peer_has(s, CAPABILITY_RESULT_ACK)) {
+        marline__session_report_doubt(s, now);
+    }
     lose_connection(s);
     if (s->draining && (s->canceled_all || !has_work(s))) {
         stop_now(s);

@@ -39,6 +39,7 @@ enum {
     SESSION_MESSAGE_DEFAULT = 1048576, /* bytes of a message (§1.6) */
     SESSION_ACK_WAIT_MS = 30000,       /* then a result is sent again */
     SESSION_ACK_SILENCES = 4,          /* on an open connection; then the result is a dead letter */
+    SESSION_DOUBT_MS = 2000,           /* what was written so shortly before a loss may be lost */
     SESSION_LAST_WORDS_MS = 500,       /* to write cancelled results when the time of stop is up */
     SESSION_CLOSE_WAIT_MS = 3000,      /* for the peer's Close, when the agent stops */
     SESSION_PONGS_MAX = 16,
@@ -131,6 +132,7 @@ struct session_counters {
     uint64_t late_results;     /* handlers that returned after their result was made */
     uint64_t results_written;
     uint64_t results_repeated; /* sent again: no acknowledgement came */
+    uint64_t results_doubtful; /* written to a plain peer shortly before its connection broke */
     uint64_t results_given_up; /* nor after SESSION_ACK_SILENCES */
 };
 

@@ -88,6 +88,8 @@ void marline__session_expire_acks(struct session *s, uint64_t now);
 void marline__session_cancel_all(struct session *s, uint64_t now);
 /* Written but unacknowledged results are to be sent again, before those that wait. */
 void marline__session_unwrite(struct session *s);
+/* After a broken connection to a peer that does not acknowledge: names what may be lost. */
+void marline__session_report_doubt(struct session *s, uint64_t now);
 struct ledger_record *marline__session_startable(struct session *s);
 struct session_job *marline__session_begin(struct session *s, uint64_t now,
                                            struct ledger_record *r);

@@ -462,6 +462,22 @@ void marline__session_expire_acks(struct session *s, uint64_t now)
     }
 }
 
+void marline__session_report_doubt(struct session *s, uint64_t now)
+{
+    struct list *settled = &s->ledger.states[LEDGER_SETTLED];
+    for (struct list *node = settled->previous; node != settled; node = node->previous) {
+        const struct ledger_record *r = LIST_ENTRY(node, struct ledger_record, node);
+        if (r->written_ns == 0 || now - r->written_ns > SESSION_DOUBT_MS * NS_PER_MS) {
+            return;
+        }
+        s->counters.results_doubtful++;
+        marline__log(LOG_WARN,
+                     "the result of invocation %.*s may be lost: the connection broke right after "
+                     "it, and this backend does not acknowledge results",
+                     SLICE_ARG(r->id));
+    }
+}
+
 void marline__session_unwrite(struct session *s)
 {
     uint32_t waiting = s->ledger.counts[LEDGER_READY];

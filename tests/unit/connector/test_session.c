@@ -465,6 +465,23 @@ static void given_no_acknowledgement_in_time_then_sent_again(void **state)
     assert_non_null(strstr(rig_text(rig), "\"test_run_id\":\"a\""));
 }
 
+static void
+given_plain_peer_when_lost_right_after_a_result_then_possible_loss_is_counted(void **state)
+{
+    struct rig *rig = *state;
+    rig_open(rig);
+    rig_register(rig, "");
+    rig_invoke(rig, "old");
+    rig_finish(rig, "old");
+    assert_non_null(rig_text(rig));
+    rig_pass_ms(rig, SESSION_DOUBT_MS + 1);
+    rig_invoke(rig, "a");
+    rig_finish(rig, "a");
+    assert_non_null(rig_text(rig));
+    rig_lose(rig);
+    assert_int_equal(marline__session_counters(rig->session)->results_doubtful, 1);
+}
+
 static void given_backend_that_never_acknowledges_then_dead_letter_in_the_end(void **state)
 {
     struct rig *rig = *state;
@@ -850,6 +867,7 @@ int main(void)
         RIGGED(given_unacknowledged_when_reconnected_then_sent_again_in_order),
         RIGGED(given_reconnected_then_in_flight_names_what_is_still_to_come),
         RIGGED(given_no_acknowledgement_in_time_then_sent_again),
+        RIGGED(given_plain_peer_when_lost_right_after_a_result_then_possible_loss_is_counted),
         RIGGED(given_backend_that_never_acknowledges_then_dead_letter_in_the_end),
         RIGGED(given_refused_invocation_then_dead_letter_with_its_request),
         RIGGED(given_plain_peer_when_many_results_then_spaced),
