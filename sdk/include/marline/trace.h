@@ -242,6 +242,10 @@ MARLINE_API marline_provider *marline_provider_global(void);
 MARLINE_API marline_tracer *marline_tracer_get(marline_provider *provider, const char *name,
                                                const char *version);
 
+/* False while nothing that the tracer starts would be recorded: no processor, shut down, or
+ * disabled. The answer may change, so ask each time (API-05). */
+MARLINE_API bool marline_tracer_is_enabled(const marline_tracer *tracer);
+
 typedef struct marline_batch_options {
     size_t size;                /* sizeof(marline_batch_options) */
     uint32_t queue_max;         /* optional: 0 = OTEL_BSP_MAX_QUEUE_SIZE, else 2048 */

@@ -180,6 +180,13 @@ marline_tracer *marline_tracer_get(marline_provider *provider, const char *name,
     return tracer ? tracer : provider->default_tracer;
 }
 
+bool marline_tracer_is_enabled(const marline_tracer *tracer)
+{
+    const marline_provider *provider = tracer ? tracer->provider : NULL;
+    return provider && !provider->disabled && !atomic_load(&provider->stopped) &&
+           atomic_load_explicit(&provider->processor_count, memory_order_acquire) > 0;
+}
+
 /* ---- creation ---- */
 
 static void free_provider(marline_provider *provider)

@@ -472,6 +472,32 @@ static void given_shut_down_provider_when_spans_start_or_end_then_counted_API_06
     assert_int_equal(d.in_flight, 0);
 }
 
+static void given_tracers_when_got_then_one_per_name_and_never_null_API_02(void **state)
+{
+    (void)state;
+    marline_tracer *a = marline_tracer_get(f.provider, "a", "1");
+    assert_ptr_equal(a, marline_tracer_get(f.provider, "a", "1"));
+    assert_ptr_not_equal(a, marline_tracer_get(f.provider, "a", "2"));
+    assert_non_null(marline_tracer_get(f.provider, NULL, NULL));
+    assert_null(marline_tracer_get(NULL, "a", NULL));
+    marline_span span = marline_span_start(a, "function.a", NULL);
+    marline_span_end(&span);
+    assert_string_is(trace_fixture_span(&f, 0)->scope->version, "1"); /* API-04 */
+}
+
+static void given_tracer_when_provider_can_record_then_enabled_API_05(void **state)
+{
+    (void)state;
+    assert_true(marline_tracer_is_enabled(f.tracer));
+    assert_false(marline_tracer_is_enabled(NULL));
+    marline_provider *bare = NULL;
+    assert_int_equal(marline_provider_create(NULL, &bare, NULL), MARLINE_OK);
+    assert_false(marline_tracer_is_enabled(marline_tracer_get(bare, "t", NULL)));
+    marline_provider_destroy(bare);
+    assert_int_equal(marline_provider_shutdown(f.provider, 1000), MARLINE_OK);
+    assert_false(marline_tracer_is_enabled(f.tracer));
+}
+
 #define SPAN_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -500,6 +526,8 @@ int main(void)
         SPAN_TEST(given_wall_clock_set_back_when_span_ends_then_end_after_start_SPN_02),
         SPAN_TEST(given_many_ids_when_drawn_then_valid_and_distinct_CTX_03),
         SPAN_TEST(given_one_span_when_changed_and_ended_by_threads_then_whole_API_08),
+        SPAN_TEST(given_tracers_when_got_then_one_per_name_and_never_null_API_02),
+        SPAN_TEST(given_tracer_when_provider_can_record_then_enabled_API_05),
         SPAN_TEST(given_shut_down_provider_when_spans_start_or_end_then_counted_API_06),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
