@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "core/alloc.h"
+#include "wire/json_reader.h"
 
 enum { CLOSE_NORMAL = 1000 };
 
@@ -29,6 +30,7 @@ struct agent_session {
     /* The latest message and what it borrows from. */
     struct connector_message message;
     struct buffer scratch;
+    struct buffer finite;
     struct buffer reply;
     struct agent_session_counters counters;
 };
@@ -44,6 +46,7 @@ static void begin_step(struct agent_session *s, struct agent_step *out)
 {
     *out = (struct agent_step){.event = AGENT_NOTHING};
     marline__buffer_clear(&s->scratch);
+    marline__buffer_clear(&s->finite);
     marline__buffer_clear(&s->reply);
 }
 
@@ -101,6 +104,7 @@ void agent_session_destroy(struct agent_session *s)
         return;
     }
     marline__buffer_deinit(&s->scratch);
+    marline__buffer_deinit(&s->finite);
     marline__buffer_deinit(&s->reply);
     marline__memory_free(s->arrivals);
     marline__memory_free(s->connection_id);
@@ -180,6 +184,31 @@ static void accept_registration(struct agent_session *s, struct agent_step *out)
     out->event = AGENT_REGISTER;
 }
 
+/* What a handler returned is stored and answered as JSON, which NaN and infinities, as Python
+ * writes them, are not. */
+static void make_finite(struct agent_session *s, struct slice *part)
+{
+    if (part->size == 0 || marline__json_is_valid(*part, JSON_STRICT)) {
+        return;
+    }
+    size_t start = s->finite.size;
+    marline__json_append_finite(&s->finite, *part);
+    alloc_check_buffer(&s->finite);
+    *part = (struct slice){s->finite.data + start, s->finite.size - start};
+}
+
+static void accept_metric_result(struct agent_session *s, struct message_metric_result *m,
+                                 struct agent_step *out)
+{
+    /* Room for both parts at once: the first must not move when the second is written. A token of
+     * three bytes becomes one of four. */
+    (void)marline__buffer_reserve(&s->finite, 2 * (m->score.size + m->details.size));
+    alloc_check_buffer(&s->finite);
+    make_finite(s, &m->score);
+    make_finite(s, &m->details);
+    out->event = AGENT_METRIC_RESULT;
+}
+
 static void accept_message(struct agent_session *s, struct agent_step *out)
 {
     out->message = &s->message;
@@ -188,10 +217,11 @@ static void accept_message(struct agent_session *s, struct agent_step *out)
         accept_registration(s, out);
         break;
     case MESSAGE_TEST_RESULT:
+        make_finite(s, &s->message.test_result.output);
         out->event = AGENT_RESULT;
         break;
     case MESSAGE_METRIC_RESULT:
-        out->event = AGENT_METRIC_RESULT;
+        accept_metric_result(s, &s->message.metric_result, out);
         break;
     case MESSAGE_DRAIN:
         s->draining = true;

@@ -69,6 +69,16 @@ static bool copy(struct slice text, struct buffer *out)
     return marline__json_finish(&r);
 }
 
+static void check_finite(struct slice text)
+{
+    struct buffer finite = BUFFER_INIT;
+    if (marline__json_is_valid(text, JSON_ALLOW_NON_FINITE)) {
+        marline__json_append_finite(&finite, text);
+        FUZZ_CHECK(marline__json_is_valid(marline__buffer_slice(&finite), JSON_STRICT));
+    }
+    marline__buffer_deinit(&finite);
+}
+
 static void check_numbers(struct slice text)
 {
     struct json_reader r;
@@ -85,7 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct slice text = fuzz_input(data, size);
     struct buffer first = BUFFER_INIT;
     struct buffer second = BUFFER_INIT;
-    (void)marline__json_is_valid(text, JSON_ALLOW_NON_FINITE);
+    check_finite(text);
     check_numbers(text);
     if (!marline__json_is_valid(text, JSON_STRICT)) {
         FUZZ_CHECK(!copy(text, &first));

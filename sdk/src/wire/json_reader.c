@@ -619,3 +619,24 @@ bool marline__json_is_valid(struct slice text, enum json_flags flags)
     marline__json_reader_init(&r, text, flags);
     return marline__json_skip(&r, NULL) && marline__json_finish(&r);
 }
+
+void marline__json_append_finite(struct buffer *out, struct slice json)
+{
+    size_t copied = 0;
+    for (size_t at = 0; at < json.size;) {
+        const char *token = json.data + at;
+        size_t size = token[0] == 'N' ? 3 : (token[0] == 'I' ? 8 : 0);
+        if (token[0] == '-' && at + 1 < json.size && token[1] == 'I') {
+            size = 9;
+        }
+        if (size > 0) {
+            marline__buffer_append(out, json.data + copied, at - copied);
+            marline__buffer_append(out, "null", 4);
+            copied = at + size;
+        }
+        at = token[0] == '"' ? string_end(json, at + 1) : at + (size > 0 ? size : 1);
+    }
+    if (copied < json.size) {
+        marline__buffer_append(out, json.data + copied, json.size - copied);
+    }
+}

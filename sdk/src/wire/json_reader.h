@@ -115,6 +115,9 @@ struct json_member {
 void marline__json_find_members(struct slice object, const char *const *names, size_t count,
                                 struct json_member *out);
 
+/* Appends a text that is valid with JSON_ALLOW_NON_FINITE as one that is valid without: NaN and
+ * infinities become null, all else stays as it is. */
+void marline__json_append_finite(struct buffer *out, struct slice json);
 /* Checks a whole text; on failure the error and its offset. */
 bool marline__json_is_valid(struct slice text, enum json_flags flags);
 

@@ -141,6 +141,20 @@ static void given_result_when_received_then_handed_over(void **state)
     assert_true(marline__slice_is(step->message->test_result.output, "{\"a\":1.50}"));
 }
 
+static void given_result_with_nan_when_received_then_handed_over_as_json(void **state)
+{
+    struct fixture *f = *state;
+    const struct agent_step *step =
+        say(f, "{\"type\":\"test_result\",\"test_run_id\":\"invoke_1\",\"status\":\"success\","
+               "\"output\":{\"a\":NaN,\"b\":\"NaN\"},\"duration_ms\":4.1}");
+    assert_true(marline__slice_is(step->message->test_result.output, "{\"a\":null,\"b\":\"NaN\"}"));
+    step = say(f, "{\"type\":\"metric_result\",\"metric_run_id\":\"m\",\"status\":\"success\","
+                  "\"score\":-Infinity,\"details\":{\"c\":[Infinity]}}");
+    assert_int_equal(step->event, AGENT_METRIC_RESULT);
+    assert_true(marline__slice_is(step->message->metric_result.score, "null"));
+    assert_true(marline__slice_is(step->message->metric_result.details, "{\"c\":[null]}"));
+}
+
 static void given_result_without_id_when_received_then_dropped(void **state)
 {
     struct fixture *f = *state;
@@ -253,6 +267,7 @@ int main(void)
         SESSION_TEST(given_refused_registration_when_told_then_error_text, open_default),
         SESSION_TEST(given_malformed_register_when_received_then_answered_with_error, open_default),
         SESSION_TEST(given_result_when_received_then_handed_over, open_default),
+        SESSION_TEST(given_result_with_nan_when_received_then_handed_over_as_json, open_default),
         SESSION_TEST(given_result_without_id_when_received_then_dropped, open_default),
         SESSION_TEST(given_no_json_object_when_received_then_invalid_json_and_on, open_default),
         SESSION_TEST(given_binary_when_received_then_invalid_json, open_default),

@@ -390,6 +390,24 @@ static void given_non_finite_tokens_when_allowed_then_numbers(void **state)
     assert_false(marline__json_read_int64(&r, &whole));
 }
 
+static void given_non_finite_tokens_when_made_finite_then_null_and_all_else_unchanged(void **state)
+{
+    (void)state;
+    static const char *const vectors[][2] = {
+        {"NaN", "null"},
+        {" [NaN , -Infinity,Infinity,-1] ", " [null , null,null,-1] "},
+        {"{\"NaN\":\"-Infinity \\\" NaN\",\"I\":{}}", "{\"NaN\":\"-Infinity \\\" NaN\",\"I\":{}}"},
+        {"{\"a\\\\\":NaN}", "{\"a\\\\\":null}"},
+    };
+    for (size_t i = 0; i < COUNT(vectors); i++) {
+        struct buffer out = BUFFER_INIT;
+        marline__json_append_finite(&out, marline__slice_text(vectors[i][0]));
+        assert_string_equal(out.data, vectors[i][1]);
+        assert_true(marline__json_is_valid(marline__buffer_slice(&out), JSON_STRICT));
+        marline__buffer_deinit(&out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -410,6 +428,7 @@ int main(void)
         cmocka_unit_test(given_thousand_digits_when_read_as_double_then_last_digit_counts),
         cmocka_unit_test(given_many_digits_when_read_as_double_then_as_the_c_library),
         cmocka_unit_test(given_non_finite_tokens_when_allowed_then_numbers),
+        cmocka_unit_test(given_non_finite_tokens_when_made_finite_then_null_and_all_else_unchanged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
