@@ -157,6 +157,9 @@ class BackendMock:
     def spans(self, run_id):
         return self.get(f"/mock/runs/{run_id}/spans")["spans"]
 
+    def timeline(self, run_id):
+        return self.get(f"/mock/runs/{run_id}/timeline")["events"]
+
     def traces(self):
         """All traces of the project, in full."""
         project = f"project_id={self.project_id}"

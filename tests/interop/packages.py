@@ -15,14 +15,20 @@ import sys
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
-REQUIREMENTS = HERE / "python_sdk" / "requirements.txt"
 
-# Both generations of the platform's SDK that a backend meets: the current one (POSTs of at most 100
-# spans, retries) and the last that declares Python 3.10 (POSTs of up to 512 spans, no retry).
+# Two generations of the platform's SDK, each with the OpenTelemetry of its time: the current one
+# (POSTs of at most 100 spans, retries), and the last that declares Python 3.10 (POSTs of up to 512
+# spans, no retry), whose exporter needs OpenTelemetry before 1.45.
 PYTHON_SDKS = {
-    "0.13.0": ["rhesis-sdk==0.13.0", "rhesis==0.17.1"],
-    "0.6.8": ["rhesis-sdk==0.6.8.post1"],
+    "0.13.0": ("current", ["rhesis-sdk==0.13.0", "rhesis==0.17.1"]),
+    "0.6.8": ("old", ["rhesis-sdk==0.6.8.post1"]),
 }
+NODE_PACKAGES = [
+    "@opentelemetry/api@1.9.1",
+    "@opentelemetry/sdk-trace-node@2.12.0",
+    "@opentelemetry/exporter-trace-otlp-http@0.223.1",
+    "@opentelemetry/exporter-trace-otlp-proto@0.223.1",
+]
 
 PREPARE_LIMIT_S = 150  # of one command; a slow network is a skip, not a hang
 EXIT_SKIPPED = 77
@@ -71,44 +77,45 @@ def _pip_install(folder):
     return [str(folder / "bin" / "python"), "-m", "pip", "install", *quiet]
 
 
-def python_environment(build_folder):
-    """The interpreter of a virtual environment that holds the requirements."""
+def python_environment(build_folder, generation):
+    """The interpreter of a virtual environment that holds requirements-GENERATION.txt."""
+    requirements = HERE / f"requirements-{generation}.txt"
 
     def build(folder):
         _run([sys.executable, "-m", "venv", str(folder)])
-        _run([*_pip_install(folder), "-r", str(REQUIREMENTS)])
+        _run([*_pip_install(folder), "-r", str(requirements)])
 
-    pins = sys.version + "\n" + REQUIREMENTS.read_text(encoding="utf-8")
-    folder = _prepared(pathlib.Path(build_folder) / "python", pins, build)
+    pins = sys.version + "\n" + requirements.read_text(encoding="utf-8")
+    folder = _prepared(pathlib.Path(build_folder) / f"python-{generation}", pins, build)
     return folder / "bin" / "python"
 
 
 def python_sdk(build_folder, version):
-    """A folder for PYTHONPATH that holds the unmodified SDK and nothing else."""
-    packages = PYTHON_SDKS[version]
-    environment = python_environment(build_folder).parent.parent
+    """An interpreter, and a folder for PYTHONPATH with the unmodified SDK and nothing else."""
+    generation, packages = PYTHON_SDKS[version]
+    interpreter = python_environment(build_folder, generation)
 
     def build(folder):
         # 0.13 declares Python 3.12 and runs on 3.11; the requirements hold its dependencies.
         options = ["--no-deps", "--ignore-requires-python", "--target", str(folder)]
-        _run([*_pip_install(environment), *options, *packages])
+        _run([*_pip_install(interpreter.parent.parent), *options, *packages])
 
-    return _prepared(
-        pathlib.Path(build_folder) / f"python-sdk-{version}", "\n".join(packages), build
-    )
+    folder = pathlib.Path(build_folder) / f"python-sdk-{version}"
+    return interpreter, _prepared(folder, "\n".join(packages), build)
 
 
-def node_modules(build_folder, packages):
-    """A folder with node_modules of the named packages, each as NAME@VERSION."""
+def node_modules(build_folder):
+    """A folder for NODE_PATH that holds NODE_PACKAGES."""
 
     def build(folder):
         folder.mkdir(parents=True)
         (folder / "package.json").write_text('{"private":true}\n', encoding="utf-8")
-        options = ["--no-audit", "--no-fund", "--no-package-lock", "--silent"]
-        _run(["npm", "install", "--prefix", str(folder), *options, *packages])
+        options = ["--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
+        _run(["npm", "install", "--prefix", str(folder), *options, *NODE_PACKAGES])
 
     _run(["node", "--version"])
-    return _prepared(pathlib.Path(build_folder) / "node", "\n".join(packages), build)
+    folder = _prepared(pathlib.Path(build_folder) / "node", "\n".join(NODE_PACKAGES), build)
+    return folder / "node_modules"
 
 
 def main(prepare):

@@ -13,15 +13,15 @@ STOP_LIMIT_S = 20
 
 class SdkProgram:
     def __init__(self, version, environment, log_folder, program=PROGRAM):
-        build = os.environ["MARLINE_INTEROP_BUILD"]
+        interpreter, sdk = packages.python_sdk(os.environ["MARLINE_INTEROP_BUILD"], version)
         self._log_path = pathlib.Path(log_folder) / "program.log"
         everything = {
             **os.environ,
             **environment,
-            "PYTHONPATH": str(packages.python_sdk(build, version)),
+            "PYTHONPATH": str(sdk),
             "PYTHONUNBUFFERED": "1",
         }
-        command = [str(packages.python_environment(build)), str(program)]
+        command = [str(interpreter), str(program)]
         with open(self._log_path, "w", encoding="utf-8") as log:
             self._process = subprocess.Popen(command, env=everything, stdout=log, stderr=log)
 

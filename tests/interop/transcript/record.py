@@ -20,15 +20,14 @@ import os
 import pathlib
 import re
 import shutil
-import socket
 import sys
-import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 import packages  # noqa: E402
 import scenario  # noqa: E402
 from backend_mock import BackendMock, wait_until  # noqa: E402
+from proxy import Proxy  # noqa: E402
 from sdk_program import PROGRAM, SdkProgram  # noqa: E402
 from transcript import websocket  # noqa: E402
 
@@ -111,46 +110,13 @@ class Direction:
             )
 
 
-class Proxy:
-    """Passes bytes on after writing them down, so that the transcript has causes before effects."""
-
-    def __init__(self, upstream_port, lines):
-        self._upstream_port = upstream_port
-        self._lines = lines
-        self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _write(self, line):
-        with self._lock:
-            self._lines.append(line)
-
-    def _accept(self):
-        while True:
-            client, _ = self._listener.accept()
-            server = socket.create_connection(("127.0.0.1", self._upstream_port))
-            for source, target, sender in ((client, server, "sdk"), (server, client, "backend")):
-                direction = Direction(sender, self._write)
-                threading.Thread(
-                    target=self._pump, args=(source, target, direction), daemon=True
-                ).start()
-
-    @staticmethod
-    def _pump(source, target, direction):
-        while data := source.recv(65536):
-            direction.feed(data)
-            target.sendall(data)
-        target.shutdown(socket.SHUT_WR)
-
-
 def record(version):
     lines = [{"sdk": version, "api_key": API_KEY}]
     build = pathlib.Path(os.environ["MARLINE_INTEROP_BUILD"])
     packages.python_sdk(build, version)
     program_copy = shutil.copy(PROGRAM, build / "program.py")
     with BackendMock("--api-key", API_KEY) as backend:
-        proxy = Proxy(backend.port, lines)
+        proxy = Proxy(backend.port, lambda sender: Direction(sender, lines.append).feed)
         environment = {**backend.environment(), "RHESIS_BASE_URL": f"http://127.0.0.1:{proxy.port}"}
         program = SdkProgram(version, environment, backend.folder, program_copy)
         try:
@@ -164,6 +130,7 @@ def record(version):
             scenario.wait_until_linked(backend, run_id)
         finally:
             program.stop()
+            proxy.close()
     return lines
 
 
