@@ -99,6 +99,13 @@ MARLINE_API marline_status marline_client_remove_endpoint(marline_client *client
 MARLINE_API marline_status marline_client_add_declared(marline_client *client,
                                                        marline_error *error);
 
+/* Has a dead letter of the client's outbox (marline/dead_letters.h) executed again, under its old
+ * invocation id: its span continues the trace of the failure and links to it. Returns at once; the
+ * letter is gone when the work was taken, and comes back as a new one when it is refused again.
+ * MARLINE_ENOTFOUND: there is none of that number. MARLINE_EINVAL: it keeps no request. */
+MARLINE_API marline_status marline_client_retry_dead_letter(marline_client *client, int64_t number,
+                                                            marline_error *error);
+
 /* Starts the threads and connects, and reconnects for as long as it takes. Returns at once. */
 MARLINE_API marline_status marline_client_start(marline_client *client, marline_error *error);
 MARLINE_API marline_client_state marline_client_current_state(const marline_client *client);

@@ -17,6 +17,7 @@ typedef struct marline_dead_letter {
     const char *scope; /* "URL project environment" of the agent that kept it */
     const char *invocation_id;
     const char *reason;
+    const char *traceparent; /* of the span of the failure; "" without one */
     /* The message of the protocol as it came: function, inputs, test context, trace context. NULL
      * when only the result is kept. */
     const char *request_json;

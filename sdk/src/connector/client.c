@@ -120,6 +120,35 @@ marline_status marline_client_add_declared(marline_client *client, marline_error
     return MARLINE_OK;
 }
 
+marline_status marline_client_retry_dead_letter(marline_client *client, int64_t number,
+                                                marline_error *error)
+{
+    if (!client || !client->outbox_path) {
+        return marline__client_refuse(error, MARLINE_EINVAL, "the client has no outbox");
+    }
+    struct client_retry *retry = marline__memory_zeroed(sizeof *retry);
+    if (!retry) {
+        return marline__client_refuse(error, MARLINE_ENOMEM, "out of memory");
+    }
+    retry->number = number;
+    marline_status status = marline__dead_letter_read(client->outbox_path, number, retry, error);
+    if (status == MARLINE_OK) {
+        pthread_mutex_lock(&client->shared.lock);
+        if (client->shared.running) {
+            marline__list_push_back(&client->shared.retries, &retry->node);
+            marline__websocket_wake(client->loop.ws);
+        } else {
+            status = marline__client_refuse(error, MARLINE_ESTATE, "the client does not run");
+        }
+        pthread_mutex_unlock(&client->shared.lock);
+    }
+    if (status != MARLINE_OK) {
+        marline__buffer_deinit(&retry->request);
+        marline__memory_free(retry);
+    }
+    return status;
+}
+
 /* ---- running ---- */
 
 static marline_status make_parts(marline_client *client, marline_error *error)

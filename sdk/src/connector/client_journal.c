@@ -44,12 +44,49 @@ static void settled(void *user, const struct ledger_record *record)
     }
 }
 
+/* A refused invocation has a span too: it says so in the trace of its test, and a retry goes on
+ * from it. */
+static void trace_refusal(const marline_client *client, struct slice request, const char *reason,
+                          char out_traceparent[TRACEPARENT_SIZE])
+{
+    struct session_trace trace;
+    const struct invocation_failure failure = {0, "refused", reason};
+    struct session_job *job = marline__session_job_create(request);
+    if (job) { /* else it is malformed: there is nothing to say of it */
+        marline__invocation_report_failure(job, client->tracer, &failure, &trace, out_traceparent);
+    }
+}
+
 static void buried(void *user, const struct ledger_record *record, struct slice request,
                    struct slice result, const char *reason)
 {
     const marline_client *client = user;
+    char traceparent[TRACEPARENT_SIZE] = "";
+    if (request.size > 0 && !record->is_metric) {
+        trace_refusal(client, request, reason, traceparent);
+    }
+    const struct outbox_letter letter = {.id = record->id,
+                                         .request = request,
+                                         .result = result,
+                                         .reason = reason,
+                                         .traceparent = traceparent,
+                                         .at_unix_ns = wall_ns()};
     if (client->loop.outbox) {
-        marline__outbox_bury(client->loop.outbox, record->id, request, result, reason, wall_ns());
+        marline__outbox_bury(client->loop.outbox, &letter);
+    }
+}
+
+void marline__client_retry_letter(marline_client *client, int64_t number, struct slice request,
+                                  struct slice traceparent)
+{
+    marline_status status =
+        marline__session_retry(client->loop.session, marline__client_now(), request, traceparent);
+    if (status == MARLINE_OK && client->loop.outbox) {
+        marline__outbox_unbury(client->loop.outbox, number);
+    } else {
+        marline__log(LOG_WARN, "dead letter %lld is not tried again: %s", (long long)number,
+                     status == MARLINE_ESTATE ? "its invocation is at work"
+                                              : "its request cannot be read");
     }
 }
 
@@ -157,8 +194,9 @@ static void report_lost(struct restoration *r, struct lost *lost)
                      "running when the agent ended: reported as an error",
                      SLICE_ARG(id), SLICE_ARG(test->test_run_id), SLICE_ARG(test->test_id),
                      SLICE_ARG(test->test_configuration_id));
-        marline__invocation_report_lost(request, r->client->tracer, lost->accepted_unix_ns,
-                                        lost_text, &trace);
+        const struct invocation_failure failure = {lost->accepted_unix_ns, "agent_restarted",
+                                                   lost_text};
+        marline__invocation_report_failure(request, r->client->tracer, &failure, &trace, NULL);
     } else {
         marline__session_job_free(request);
     }

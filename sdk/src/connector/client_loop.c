@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "connector/client_private.h"
 
 static uint64_t random_bits(void)
@@ -251,6 +252,18 @@ static void perform(marline_client *client, const struct session_action *action)
     }
 }
 
+static void take_retries(marline_client *client, struct list *retries)
+{
+    struct list *node;
+    while ((node = marline__list_pop_front(retries)) != NULL) {
+        struct client_retry *retry = LIST_ENTRY(node, struct client_retry, node);
+        marline__client_retry_letter(client, retry->number, marline__buffer_slice(&retry->request),
+                                     marline__slice_text(retry->traceparent));
+        marline__buffer_deinit(&retry->request);
+        marline__memory_free(retry);
+    }
+}
+
 static void report_result(marline_client *client, struct invocation *i)
 {
     if (i->request->is_metric) {
@@ -277,16 +290,23 @@ static void settle_done(marline_client *client, struct list *done)
     }
 }
 
+static void move_all(struct list *from, struct list *to)
+{
+    struct list *node;
+    marline__list_init(to);
+    while ((node = marline__list_pop_front(from)) != NULL) {
+        marline__list_push_back(to, node);
+    }
+}
+
 /* Takes what other threads asked for. */
 static void read_mailbox(marline_client *client)
 {
     struct list done;
-    marline__list_init(&done);
+    struct list retries;
     pthread_mutex_lock(&client->shared.lock);
-    struct list *node;
-    while ((node = marline__list_pop_front(&client->shared.done)) != NULL) {
-        marline__list_push_back(&done, node);
-    }
+    move_all(&client->shared.done, &done);
+    move_all(&client->shared.retries, &retries);
     bool changed = client->shared.endpoints_changed;
     client->shared.endpoints_changed = false;
     bool stop = client->shared.stop;
@@ -294,6 +314,7 @@ static void read_mailbox(marline_client *client)
     uint64_t within_ns = client->shared.stop_within_ns;
     pthread_mutex_unlock(&client->shared.lock);
     settle_done(client, &done);
+    take_retries(client, &retries);
     if (changed) {
         marline__session_endpoints_changed(client->loop.session, marline__client_now());
     }
@@ -397,16 +418,20 @@ const struct websocket_events marline__client_events = {
 static void close_mailbox(marline_client *client)
 {
     struct list done;
-    marline__list_init(&done);
+    struct list retries;
     pthread_mutex_lock(&client->shared.lock);
     client->shared.closed = true;
     client->shared.running = false;
-    struct list *node;
-    while ((node = marline__list_pop_front(&client->shared.done)) != NULL) {
-        marline__list_push_back(&done, node);
-    }
+    move_all(&client->shared.done, &done);
+    move_all(&client->shared.retries, &retries);
     pthread_mutex_unlock(&client->shared.lock);
     settle_done(client, &done);
+    while ((retries.next) != &retries) { /* they stay dead letters */
+        struct client_retry *retry =
+            LIST_ENTRY(marline__list_pop_front(&retries), struct client_retry, node);
+        marline__buffer_deinit(&retry->request);
+        marline__memory_free(retry);
+    }
 }
 
 void *marline__client_run(void *user)

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "connector/client_private.h"
+
 enum { BUSY_WAIT_MS = 2000 };
 
 __attribute__((format(printf, 3, 4))) static marline_status
@@ -52,11 +54,12 @@ marline_status marline_dead_letters_list(const char *outbox_path, marline_dead_l
 {
     sqlite3 *db;
     sqlite3_stmt *s;
-    marline_status status = open_existing(
-        outbox_path,
-        "SELECT d.row,d.at_ns,s.name,d.id,d.reason,d.request,d.result FROM dead_letter d"
-        " JOIN scope s ON s.id=d.scope ORDER BY d.row",
-        &db, &s, error);
+    marline_status status =
+        open_existing(outbox_path,
+                      "SELECT d.row,d.at_ns,s.name,d.id,d.reason,d.request,d.result,d.traceparent "
+                      "FROM dead_letter d"
+                      " JOIN scope s ON s.id=d.scope ORDER BY d.row",
+                      &db, &s, error);
     if (status != MARLINE_OK) {
         return status;
     }
@@ -70,11 +73,41 @@ marline_status marline_dead_letters_list(const char *outbox_path, marline_dead_l
             .reason = text_column(s, 4),
             .request_json = text_column(s, 5),
             .result_json = text_column(s, 6),
+            .traceparent = text_column(s, 7),
         };
         visit(user, &letter);
     }
     if (code != SQLITE_DONE) {
         status = refuse(error, MARLINE_EIO, "outbox %s: %s", outbox_path, sqlite3_errmsg(db));
+    }
+    sqlite3_finalize(s);
+    sqlite3_close(db);
+    return status;
+}
+
+marline_status marline__dead_letter_read(const char *outbox_path, int64_t number,
+                                         struct client_retry *out, marline_error *error)
+{
+    sqlite3 *db;
+    sqlite3_stmt *s;
+    marline_status status = open_existing(
+        outbox_path, "SELECT request,traceparent FROM dead_letter WHERE row=?1", &db, &s, error);
+    if (status != MARLINE_OK) {
+        return status;
+    }
+    sqlite3_bind_int64(s, 1, number);
+    if (sqlite3_step(s) != SQLITE_ROW) {
+        status = refuse(error, MARLINE_ENOTFOUND, "there is no dead letter %lld in %s",
+                        (long long)number, outbox_path);
+    } else if (sqlite3_column_type(s, 0) == SQLITE_NULL) {
+        status =
+            refuse(error, MARLINE_EINVAL, "dead letter %lld was executed; only its result is kept",
+                   (long long)number);
+    } else {
+        marline__buffer_append(&out->request, sqlite3_column_blob(s, 0),
+                               (size_t)sqlite3_column_bytes(s, 0));
+        (void)snprintf(out->traceparent, sizeof out->traceparent, "%s", text_column(s, 1));
+        status = out->request.failed ? refuse(error, MARLINE_ENOMEM, "out of memory") : MARLINE_OK;
     }
     sqlite3_finalize(s);
     sqlite3_close(db);

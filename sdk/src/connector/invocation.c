@@ -119,28 +119,43 @@ static bool conversation_trace(const struct invocation *i, uint8_t out[16])
     return text.size == 32 && marline__hex_decode(text, out, 16) && marline__trace_id_is_valid(out);
 }
 
+static void link_to(struct placement *p, const struct trace_ids *ids)
+{
+    memcpy(p->link.trace_id, ids->trace_id, sizeof ids->trace_id);
+    memcpy(p->link.span_id, ids->span_id, sizeof ids->span_id);
+    p->link.flags = ids->flags;
+    p->link.is_remote = true;
+    p->has_link = true;
+}
+
+static void continue_from(struct placement *p, const struct trace_ids *ids)
+{
+    memcpy(p->parent.trace_id, ids->trace_id, sizeof ids->trace_id);
+    memcpy(p->parent.span_id, ids->span_id, sizeof ids->span_id);
+    p->parent.flags = ids->flags;
+    p->has_parent = true;
+}
+
 static struct placement place(const struct invocation *i)
 {
-    struct placement p = {.kind = MARLINE_SPAN_KIND_INTERNAL};
+    struct placement p = {.kind = MARLINE_SPAN_KIND_INTERNAL, .parent.is_remote = true};
+    if (i->request->is_retry) { /* the trace of the failure goes on */
+        continue_from(&p, &i->request->failure);
+        link_to(&p, &i->request->failure);
+        return p;
+    }
     struct trace_ids trigger;
     bool triggered = marline__traceparent_parse(i->request->test.headers.traceparent, &trigger);
     bool talks = conversation_trace(i, p.parent.trace_id);
     if (talks) {
         memcpy(p.parent.span_id, conversation_parent, sizeof conversation_parent);
         p.parent.flags = TRACE_FLAG_SAMPLED;
+        p.has_parent = true;
     } else if (triggered && !wants_link(i)) {
-        memcpy(p.parent.trace_id, trigger.trace_id, sizeof trigger.trace_id);
-        memcpy(p.parent.span_id, trigger.span_id, sizeof trigger.span_id);
-        p.parent.flags = trigger.flags;
+        continue_from(&p, &trigger);
     }
-    p.has_parent = talks || (triggered && !wants_link(i));
-    p.parent.is_remote = true;
-    p.has_link = triggered && (talks || wants_link(i));
-    if (p.has_link) {
-        memcpy(p.link.trace_id, trigger.trace_id, sizeof trigger.trace_id);
-        memcpy(p.link.span_id, trigger.span_id, sizeof trigger.span_id);
-        p.link.flags = trigger.flags;
-        p.link.is_remote = true;
+    if (triggered && (talks || wants_link(i))) {
+        link_to(&p, &trigger);
     }
     if (triggered) {
         p.kind = MARLINE_SPAN_KIND_CONSUMER;
@@ -358,9 +373,31 @@ void marline__invocation_metric_result(const struct invocation *i,
     }
 }
 
-void marline__invocation_report_lost(struct session_job *request, marline_tracer *tracer,
-                                     uint64_t start_unix_ns, const char *why,
-                                     struct session_trace *out)
+static void trace_failure(struct invocation *i, marline_tracer *tracer,
+                          const struct invocation_failure *failure)
+{
+    struct placement placement = place(i);
+    marline_context *outside = surroundings(i, &placement);
+    i->start_unix_ns = failure->start_unix_ns;
+    start_span(i, tracer, outside, &placement);
+    atomic_store(&i->traced, true);
+    fail_span(&i->span, failure->type, failure->text);
+    marline_span_end(&i->span);
+    marline_context_unref(outside);
+}
+
+static void format_traceparent(const marline_span *span, char out[TRACEPARENT_SIZE])
+{
+    struct trace_ids ids = {.flags = span->context.flags};
+    memcpy(ids.trace_id, span->context.trace_id, sizeof ids.trace_id);
+    memcpy(ids.span_id, span->context.span_id, sizeof ids.span_id);
+    marline__traceparent_format(&ids, out);
+}
+
+void marline__invocation_report_failure(struct session_job *request, marline_tracer *tracer,
+                                        const struct invocation_failure *failure,
+                                        struct session_trace *out,
+                                        char out_traceparent[TRACEPARENT_SIZE])
 {
     *out = (struct session_trace){"", 0, false};
     char *name = marline__memory_slice(request->test.function_name);
@@ -369,15 +406,11 @@ void marline__invocation_report_lost(struct session_job *request, marline_tracer
     atomic_init(&stand_in.references, 2);
     struct invocation *i = marline__invocation_create(request, &stand_in);
     if (i && name && tracer && !i->request->test.disable_tracing) {
-        struct placement placement = place(i);
-        marline_context *outside = surroundings(i, &placement);
-        i->start_unix_ns = start_unix_ns;
-        start_span(i, tracer, outside, &placement);
-        atomic_store(&i->traced, true);
-        fail_span(&i->span, "agent_restarted", why);
-        marline_span_end(&i->span);
+        trace_failure(i, tracer, failure);
         marline__invocation_describe(i, out);
-        marline_context_unref(outside);
+        if (out_traceparent && out->trace_id[0]) {
+            format_traceparent(&i->span, out_traceparent);
+        }
     }
     marline__invocation_destroy(i);
     marline__memory_free(name);

@@ -54,11 +54,18 @@ void marline__invocation_result(struct invocation *i, struct session_trace *trac
 void marline__invocation_metric_result(const struct invocation *i,
                                        struct message_metric_result *out);
 
-/* Makes the span of an invocation whose execution nobody saw end: from start_unix_ns to now,
- * failed. Takes the request. */
-void marline__invocation_report_lost(struct session_job *request, marline_tracer *tracer,
-                                     uint64_t start_unix_ns, const char *why,
-                                     struct session_trace *out);
+struct invocation_failure {
+    uint64_t start_unix_ns; /* of the span, 0 = now */
+    const char *type;       /* of the error */
+    const char *text;
+};
+
+/* Makes the failed span of an invocation that was not executed, or that nobody saw end. Takes the
+ * request. out_traceparent may be NULL; it is left alone when nothing is traced. */
+void marline__invocation_report_failure(struct session_job *request, marline_tracer *tracer,
+                                        const struct invocation_failure *failure,
+                                        struct session_trace *out,
+                                        char out_traceparent[TRACEPARENT_SIZE]);
 
 /* Any thread, also while it runs. `abandon`: nobody wants the result any more, so the span ends
  * now, with this reason (a fixed text). */

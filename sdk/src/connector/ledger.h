@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "base/slice.h"
 #include "wire/connector_message.h"
+#include "wire/trace_context.h"
 
 enum {
     LEDGER_UNSETTLED_MAX = 20000,              /* beyond: new invocations are not taken */
@@ -40,6 +41,8 @@ struct session_job {
     /* Of a metric: its id, name and inputs, under the names that a test has for them. */
     struct message_execute_test test;
     uint64_t endpoint; /* as the host named it */
+    bool is_retry;     /* of a dead letter, whose failure has the span `failure` */
+    struct trace_ids failure;
 };
 
 /* Copies the text and decodes it again; NULL when out of memory. */

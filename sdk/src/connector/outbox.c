@@ -37,7 +37,7 @@ static const char schema[] =
     "CREATE TABLE dead_letter("
     " row INTEGER PRIMARY KEY AUTOINCREMENT,"
     " scope INTEGER NOT NULL, id BLOB NOT NULL, at_ns INTEGER NOT NULL,"
-    " reason TEXT NOT NULL, request BLOB, result BLOB);"
+    " reason TEXT NOT NULL, traceparent TEXT NOT NULL, request BLOB, result BLOB);"
     "CREATE TABLE agent(id TEXT NOT NULL);"
     "PRAGMA user_version=1;";
 
@@ -52,6 +52,7 @@ enum statement {
     PRUNE,
     LOAD,
     BURY,
+    UNBURY,
     PRUNE_DEAD,
     STATEMENTS
 };
@@ -69,8 +70,9 @@ static const char *const texts[STATEMENTS] = {
     [PRUNE] = "DELETE FROM invocation WHERE row<=?1 AND state=3",
     [LOAD] = "SELECT row,id,is_metric,state,accepted_ns,request,result,span_count FROM invocation"
              " WHERE scope=?1 ORDER BY row",
-    [BURY] = "INSERT INTO dead_letter(scope,id,at_ns,reason,request,result)"
-             " VALUES(?1,?2,?3,?4,?5,?6)",
+    [BURY] = "INSERT INTO dead_letter(scope,id,at_ns,reason,request,result,traceparent)"
+             " VALUES(?1,?2,?3,?4,?5,?6,?7)",
+    [UNBURY] = "DELETE FROM dead_letter WHERE row=?1",
     [PRUNE_DEAD] = "DELETE FROM dead_letter WHERE row<=?1",
 };
 
@@ -511,21 +513,30 @@ void marline__outbox_settled(struct outbox *o, uint64_t row)
     note_transaction(o);
 }
 
-void marline__outbox_bury(struct outbox *o, struct slice id, struct slice request,
-                          struct slice result, const char *reason, uint64_t now_unix_ns)
+void marline__outbox_bury(struct outbox *o, const struct outbox_letter *letter)
 {
     if (begin(o)) {
         sqlite3_stmt *s = o->statements[BURY];
         sqlite3_bind_int64(s, 1, o->scope);
-        bind_slice(s, 2, id);
-        sqlite3_bind_int64(s, 3, (sqlite3_int64)now_unix_ns);
-        sqlite3_bind_text(s, 4, reason, -1, SQLITE_STATIC);
-        bind_slice(s, 5, request);
-        bind_slice(s, 6, result);
+        bind_slice(s, 2, letter->id);
+        sqlite3_bind_int64(s, 3, (sqlite3_int64)letter->at_unix_ns);
+        sqlite3_bind_text(s, 4, letter->reason, -1, SQLITE_STATIC);
+        bind_slice(s, 5, letter->request.size > 0 ? letter->request : SLICE_EMPTY);
+        bind_slice(s, 6, letter->result.size > 0 ? letter->result : SLICE_EMPTY);
+        sqlite3_bind_text(s, 7, letter->traceparent, -1, SQLITE_STATIC);
         uint64_t row = inserted(o, BURY);
         sqlite3_bind_int64(o->statements[PRUNE_DEAD], 1,
                            (sqlite3_int64)row - OUTBOX_DEAD_LETTERS_MAX);
         (void)step(o, PRUNE_DEAD);
+    }
+    note_transaction(o);
+}
+
+void marline__outbox_unbury(struct outbox *o, int64_t number)
+{
+    if (begin(o)) {
+        sqlite3_bind_int64(o->statements[UNBURY], 1, number);
+        (void)step(o, UNBURY);
     }
     note_transaction(o);
 }

@@ -32,6 +32,16 @@ struct outbox_record {
     uint32_t span_count;
 };
 
+/* A dead letter; request or result may be empty. */
+struct outbox_letter {
+    struct slice id;
+    struct slice request;
+    struct slice result;
+    const char *reason;
+    const char *traceparent; /* of the failure's span, may be "" */
+    uint64_t at_unix_ns;
+};
+
 struct outbox_options {
     const char *path;
     const char *scope; /* whose records: project, environment and backend; others are left alone */
@@ -61,8 +71,8 @@ uint64_t marline__outbox_stored(struct outbox *o, const struct outbox_record *re
 /* Not urgent: may be lost in a crash, then the result is sent once more. */
 void marline__outbox_settled(struct outbox *o, uint64_t row);
 /* Keeps an invocation that was not executed, or a result that cannot be delivered. */
-void marline__outbox_bury(struct outbox *o, struct slice id, struct slice request,
-                          struct slice result, const char *reason, uint64_t now_unix_ns);
+void marline__outbox_bury(struct outbox *o, const struct outbox_letter *letter);
+void marline__outbox_unbury(struct outbox *o, int64_t number);
 
 /* True: something waits for a commit. `urgent`: something that must not be lost. */
 bool marline__outbox_is_pending(const struct outbox *o, bool *out_urgent);

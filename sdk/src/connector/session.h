@@ -181,6 +181,11 @@ void marline__session_metric_finished(struct session *s, uint64_t now,
                                       const struct message_metric_result *result);
 /* The endpoints changed: registers again, at once where connected. */
 void marline__session_endpoints_changed(struct session *s, uint64_t now);
+/* Executes a dead letter again: its request, under its old id, in the trace of its failure (a
+ * traceparent; may be empty). MARLINE_EINVAL: it is no execute_test. MARLINE_ESTATE: that id is at
+ * work. */
+marline_status marline__session_retry(struct session *s, uint64_t now, struct slice request,
+                                      struct slice traceparent);
 /* Drains: refuses new invocations, and ends when all is done and delivered, or after the time. A
  * second call shortens the time. */
 void marline__session_stop(struct session *s, uint64_t now, uint64_t within_ns);

@@ -292,6 +292,32 @@ void marline__session_take_metric(struct session *s, uint64_t now, struct slice 
     enqueue(s, now, r, text, &metric);
 }
 
+marline_status marline__session_retry(struct session *s, uint64_t now, struct slice request,
+                                      struct slice traceparent)
+{
+    struct connector_message message;
+    marline__buffer_clear(&s->scratch);
+    if (marline__message_decode(request, &s->scratch, &message, NULL) != DECODE_OK ||
+        message.type != MESSAGE_EXECUTE_TEST) {
+        return MARLINE_EINVAL;
+    }
+    struct slice id = message.execute_test.invocation_id;
+    struct ledger_record *r = marline__ledger_find(&s->ledger, id, false);
+    if (r && (r->state != LEDGER_SETTLED || !marline__list_is_empty(&r->busy))) {
+        return MARLINE_ESTATE;
+    }
+    if (r) {
+        marline__ledger_drop(&s->ledger, r);
+    }
+    marline__session_take_test(s, now, request, &message.execute_test, NULL);
+    r = marline__ledger_find(&s->ledger, id, false);
+    if (r && r->job) {
+        r->job->is_retry = marline__traceparent_parse(traceparent, &r->job->failure);
+    }
+    marline__session_tick(s, now);
+    return MARLINE_OK;
+}
+
 /* ---- starting ---- */
 
 static bool endpoint_has_room(const struct session *s, const struct ledger_record *r)
@@ -513,6 +539,10 @@ void marline__session_write_in_flight(const struct session *s, struct buffer *ou
 
 static struct ledger_record *restore(struct session *s, const struct session_restored *from)
 {
+    struct ledger_record *older = marline__ledger_find(&s->ledger, from->id, from->is_metric);
+    if (older) { /* a retry came after it */
+        marline__ledger_drop(&s->ledger, older);
+    }
     struct ledger_record *r = marline__ledger_add(&s->ledger, from->id, from->is_metric);
     if (r) {
         r->journal = from->journal;

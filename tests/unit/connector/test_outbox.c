@@ -203,9 +203,9 @@ static void given_outbox_when_reopened_then_the_agent_is_the_same(void **state)
 
 static void describe_letter(void *user, const marline_dead_letter *letter)
 {
-    marline__buffer_append_format(user, "%lld %llu %s %s %s %s %s;", (long long)letter->number,
+    marline__buffer_append_format(user, "%lld %llu %s %s %s %s %s %s;", (long long)letter->number,
                                   (unsigned long long)letter->at_unix_ns, letter->scope,
-                                  letter->invocation_id, letter->reason,
+                                  letter->invocation_id, letter->reason, letter->traceparent,
                                   letter->request_json ? letter->request_json : "-",
                                   letter->result_json ? letter->result_json : "-");
 }
@@ -224,14 +224,22 @@ given_dead_letters_when_listed_and_dropped_then_exact_also_beside_the_agent(void
 {
     const struct folder *folder = *state;
     struct outbox *box = open_box(folder, "s");
-    marline__outbox_bury(box, SLICE("a"), SLICE("{\"r\":1}"), SLICE_EMPTY, "full", 7);
-    marline__outbox_bury(box, SLICE("b"), SLICE_EMPTY, SLICE("{\"x\":2}"), "too large", 8);
+    marline__outbox_bury(box, &(struct outbox_letter){.id = SLICE("a"),
+                                                      .request = SLICE("{\"r\":1}"),
+                                                      .reason = "full",
+                                                      .traceparent = "tp",
+                                                      .at_unix_ns = 7});
+    marline__outbox_bury(box, &(struct outbox_letter){.id = SLICE("b"),
+                                                      .result = SLICE("{\"x\":2}"),
+                                                      .reason = "too large",
+                                                      .traceparent = "",
+                                                      .at_unix_ns = 8});
     assert_int_equal(marline__outbox_commit(box), MARLINE_OK);
-    assert_letters(folder, "1 7 s a full {\"r\":1} -;2 8 s b too large - {\"x\":2};");
+    assert_letters(folder, "1 7 s a full tp {\"r\":1} -;2 8 s b too large  - {\"x\":2};");
     marline_error error;
     assert_int_equal(marline_dead_letters_drop(folder->path, 9, &error), MARLINE_ENOTFOUND);
     assert_int_equal(marline_dead_letters_drop(folder->path, 1, &error), MARLINE_OK);
-    assert_letters(folder, "2 8 s b too large - {\"x\":2};");
+    assert_letters(folder, "2 8 s b too large  - {\"x\":2};");
     assert_int_equal(marline_dead_letters_drop(folder->path, 0, &error), MARLINE_OK);
     assert_letters(folder, "");
     marline__outbox_close(box);

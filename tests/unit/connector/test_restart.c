@@ -236,6 +236,54 @@ static void given_stored_result_when_killed_then_delivered_by_the_next_process(v
     assert_int_equal(rig->calls, 0); /* executed by the other process alone */
 }
 
+static void find_letter(void *user, const marline_dead_letter *letter)
+{
+    assert_string_equal(letter->invocation_id, "a");
+    assert_string_equal(letter->reason, "Function 'late' not found in registry");
+    assert_int_equal(strlen(letter->traceparent), 55);
+    *(int64_t *)user = letter->number;
+}
+
+static void given_dead_letter_when_retried_then_executed_in_the_trace_of_its_failure(void **state)
+{
+    struct rig *rig = *state;
+    marline_exporter exporter;
+    marline_memory_exporter *memory = marline_memory_exporter_create(&exporter);
+    marline_provider *provider;
+    assert_int_equal(marline_provider_create(NULL, &provider, NULL), MARLINE_OK);
+    assert_int_equal(marline_provider_add_simple_processor(provider, &exporter, NULL), MARLINE_OK);
+    marline_client *client = start_client(rig, provider);
+    serve_registration(rig);
+    invoke(rig, "a", "late");
+    assert_has(read_text(rig), "not found in registry");
+    acknowledge(rig, "a");
+    settle(rig);
+    int64_t number = 0;
+    assert_int_equal(marline_dead_letters_list(rig->outbox, find_letter, &number, NULL),
+                     MARLINE_OK);
+    marline_error error;
+    assert_int_equal(marline_client_retry_dead_letter(client, number + 1, &error),
+                     MARLINE_ENOTFOUND);
+    const marline_endpoint late = {
+        .size = sizeof late, .name = "late", .handler = count, .user = &rig->calls};
+    assert_int_equal(marline_client_add_endpoint(client, &late, NULL), MARLINE_OK);
+    (void)read_text(rig); /* the registration */
+    assert_int_equal(marline_client_retry_dead_letter(client, number, &error), MARLINE_OK);
+    assert_has(read_text(rig), "\"test_run_id\":\"a\",\"status\":\"success\"");
+    acknowledge(rig, "a");
+    settle(rig);
+    marline_client_destroy(client);
+    assert_int_equal(rig->calls, 1);
+    const marline_span_data *failure = marline_memory_exporter_span(memory, 0);
+    const marline_span_data *retry = marline_memory_exporter_span(memory, 1);
+    assert_int_equal(failure->status, MARLINE_SPAN_STATUS_ERROR);
+    assert_memory_equal(retry->trace_id, failure->trace_id, 16);
+    assert_memory_equal(retry->parent_span_id, failure->span_id, 8);
+    assert_int_equal(retry->link_count, 1);
+    assert_memory_equal(retry->links[0].span_id, failure->span_id, 8);
+    marline_provider_destroy(provider);
+}
+
 static void given_outbox_in_use_when_started_then_refused(void **state)
 {
     struct rig *rig = *state;
@@ -262,6 +310,7 @@ int main(void)
         RIGGED(given_unacknowledged_result_when_restarted_then_sent_again_and_not_executed),
         RIGGED(given_running_invocation_when_killed_then_reported_with_its_span),
         RIGGED(given_stored_result_when_killed_then_delivered_by_the_next_process),
+        RIGGED(given_dead_letter_when_retried_then_executed_in_the_trace_of_its_failure),
         RIGGED(given_outbox_in_use_when_started_then_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
