@@ -8,6 +8,7 @@
 #include <marline/dead_letters.h>
 #include <marline/endpoint.h>
 #include <marline/exporters.h>
+#include <marline/http.h>
 #include <marline/propagation.h>
 #include <marline/sampler.h>
 #include <marline/span_data.h>
