@@ -180,8 +180,23 @@ enum exit_code ready_prepare(struct store *store, const struct options *options,
 
 /* ---- telling ---- */
 
+/* A location without the password that it may hold. */
+static void redact(const char *store, char *out, size_t size)
+{
+    const char *user = strstr(store, "://");
+    const char *at = user ? strrchr(user, '@') : NULL;
+    const char *colon = at ? memchr(user + 3, ':', (size_t)(at - user - 3)) : NULL;
+    if (colon) {
+        (void)snprintf(out, size, "%.*s:***%s", (int)(colon - store), store, at);
+    } else {
+        (void)snprintf(out, size, "%s", store);
+    }
+}
+
 void ready_print(const struct ready *ready, const char *store)
 {
+    char shown[512];
+    redact(store, shown, sizeof(shown));
     (void)printf("Marline backend-mock is ready\n\n"
                  "  base URL     %s\n"
                  "  organization %s\n"

@@ -36,6 +36,7 @@ extern const struct route routes_health[];
 extern const struct route routes_metric_call[];
 extern const struct route routes_mock[];
 extern const struct route routes_otlp[];
+extern const struct route routes_results[];
 extern const struct route routes_traces[];
 
 /* ---- for handlers ---- */

@@ -20,6 +20,9 @@ static void given_running_backend_when_asked_then_plain_routes_answer(void **sta
     backend_expect(b, "GET", "/health/", NULL, 200, "ok");
     backend_expect(b, "GET", "/tokens/current", NULL, 200,
                    "\"project_id\":\"" BACKEND_PROJECT "\"");
+    backend_expect(b, "GET", "/projects", NULL, 200, "[{\"id\":\"" BACKEND_PROJECT "\"");
+    backend_expect(b, "GET", "/projects/" BACKEND_PROJECT, NULL, 200, "{\"id\":\"" BACKEND_PROJECT);
+    backend_expect(b, "GET", "/projects/" BACKEND_UNKNOWN, NULL, 404, "Project not found");
     backend_expect(b, "GET", "/nowhere", NULL, 404, "{\"detail\":\"Not Found\"}");
     backend_expect(b, "DELETE", "/health", NULL, 405, "{\"detail\":\"Method Not Allowed\"}");
     backend_expect(b, "GET", "/connector/ws", NULL, 426, "WebSocket");

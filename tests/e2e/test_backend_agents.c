@@ -434,6 +434,36 @@ static void given_narrow_limits_when_started_then_they_hold(void **state)
     assert_int_equal(backend_process_stop(&b), 0);
 }
 
+static const char result_ids[] = "\"test_run_id\":\"aaaaaaaa-0000-4000-8000-000000000001\","
+                                 "\"test_id\":\"aaaaaaaa-0000-4000-8000-000000000002\","
+                                 "\"test_configuration_id\":"
+                                 "\"AAAAAAAA-0000-4000-8000-000000000003\"";
+
+/* Flaw F6 of the reference. */
+static void given_result_over_rest_when_spans_were_there_then_linked(void **state)
+{
+    struct backend_process *b = *state;
+    struct backend_answer answer;
+    char body[512];
+    backend_post_test_span(b,
+                           "_rhesis_test_context "
+                           "\"test_run_id\":\"aaaaaaaa-0000-4000-8000-000000000001\","
+                           "\"test_id\":\"aaaaaaaa-0000-4000-8000-000000000002\","
+                           "\"test_configuration_id\":\"aaaaaaaa-0000-4000-8000-000000000003\"",
+                           "0000000000000001");
+    (void)snprintf(body, sizeof(body),
+                   "{%s,\"test_output\":{\"a\":1.50},\"test_metrics\":{\"execution_time\":1,"
+                   "\"metrics\":{\"m\":{\"is_successful\":true},\"n\":{\"is_successful\":false}}}}",
+                   result_ids);
+    backend_expect(b, "POST", "/test_results/", body, 200, "\"status\":\"Fail\"");
+    backend_wait_for(b, "/mock/ledger", "\"linked\":1", &answer);
+    assert_non_null(strstr(answer.body.data, "\"result\":1,\"ingest\":0,\"sweep\":0"));
+    backend_answer_deinit(&answer);
+    (void)snprintf(body, sizeof(body), "{%s}", result_ids);
+    backend_expect(b, "POST", "/test_results", body, 200, "\"status\":\"Error\"");
+    backend_expect(b, "POST", "/test_results", "{}", 422, "must be UUIDs");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -455,6 +485,7 @@ int main(void)
         BACKEND_TEST(given_metric_when_asked_for_then_the_agent_answers),
         BACKEND_TEST(given_operator_when_asking_then_health_and_counters_without_a_key),
         cmocka_unit_test(given_narrow_limits_when_started_then_they_hold),
+        BACKEND_TEST(given_result_over_rest_when_spans_were_there_then_linked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
