@@ -8,9 +8,10 @@
 #include "core/alloc.h"
 #include "http/routes_otlp.h"
 
-static const struct route *const groups[] = {
-    routes_ingest,    routes_otlp,   routes_connector,   routes_traces, routes_mock, routes_results,
-    routes_endpoints, routes_faults, routes_metric_call, routes_health, routes_basic};
+static const struct route *const groups[] = {routes_ingest,    routes_otlp,   routes_connector,
+                                             routes_traces,    routes_mock,   routes_results,
+                                             routes_endpoints, routes_faults, routes_metric_call,
+                                             routes_gates,     routes_health, routes_basic};
 
 /* Takes the next segment off a path that begins with '/'. */
 static struct slice next_segment(struct slice *path)

@@ -32,6 +32,7 @@ extern const struct route routes_connector[];
 extern const struct route routes_ingest[];
 extern const struct route routes_endpoints[];
 extern const struct route routes_faults[];
+extern const struct route routes_gates[];
 extern const struct route routes_health[];
 extern const struct route routes_metric_call[];
 extern const struct route routes_mock[];

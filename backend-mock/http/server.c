@@ -23,7 +23,9 @@ static void give_to_http(void *user, int socket, const struct sockaddr *address,
 static bool start_parts(struct server *s, const struct server_options *options)
 {
     s->workers = marline__worker_pool_create(SERVER_WORKERS, SERVER_WORKERS_QUEUE);
-    s->queue = commit_queue_create(options->store, NULL);
+    s->gates = commit_gates_create();
+    struct commit_queue_options queue = {.gates = s->gates};
+    s->queue = commit_queue_create(options->store, &queue);
     s->faults = faults_create();
     if (!s->workers || !s->queue) {
         return false;
@@ -67,6 +69,9 @@ void server_stop(struct server *s)
         return;
     }
     listener_close(s->listener);
+    if (s->queue) {
+        commit_gates_open_all(s->gates, s->queue);
+    }
     if (s->http && !http_server_drain(s->http, SERVER_DRAIN_TIMEOUT_MS)) {
         marline__log(LOG_WARN, "some requests did not end in time");
     }
@@ -76,6 +81,7 @@ void server_stop(struct server *s)
     }
     (void)marline__worker_pool_stop(s->workers, SERVER_DRAIN_TIMEOUT_MS);
     commit_queue_destroy(s->queue);
+    commit_gates_destroy(s->gates);
     hub_destroy(s->hub);
     http_server_stop(s->http);
     faults_destroy(s->faults);

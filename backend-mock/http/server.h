@@ -8,6 +8,7 @@
 #include "http/http_server.h"
 #include "http/hub.h"
 #include "http/listener.h"
+#include "store/commit_gates.h"
 #include "store/commit_queue.h"
 #include "store/store.h"
 
@@ -30,6 +31,7 @@ struct server {
     struct store *store; /* borrowed */
     struct listener *listener;
     struct worker_pool *workers;
+    struct commit_gates *gates;
     struct commit_queue *queue;
     struct faults *faults;
     struct hub *hub;
