@@ -542,3 +542,63 @@ bool backend_api_read_timeline(struct backend_api *api, struct facts *facts, str
     return ask_about_run(api, facts, "/timeline", f) &&
            read_answer(api, read_timeline_member, facts, f);
 }
+
+/* ---- gates ---- */
+
+bool backend_api_set_gates(struct backend_api *api, bool are_shut, struct failure *f)
+{
+    struct slice shut = SLICE(
+        "{\"result.store\":true,\"result.link\":true,\"spans.store\":true,\"spans.link\":true}");
+    struct slice open = SLICE("{\"result.store\":false,\"result.link\":false,\"spans.store\":false,"
+                              "\"spans.link\":false}");
+    return ask(api, "PUT", "/mock/gates", are_shut ? shut : open, f);
+}
+
+static void read_gate_member(struct json_reader *r, struct slice key, void *user)
+{
+    struct gate_state *state = user;
+    if (marline__json_key_is(key, "waiting")) {
+        read_count(r, &state->waiting);
+    } else if (marline__json_key_is(key, "committed")) {
+        read_count(r, &state->committed);
+    } else {
+        (void)marline__json_skip(r, NULL);
+    }
+}
+
+struct gate_query {
+    const char *step;
+    struct gate_state *out;
+};
+
+static void read_gates_member(struct json_reader *r, struct slice key, void *user)
+{
+    struct gate_query *q = user;
+    if (marline__json_key_is(key, q->step)) {
+        each_member(r, read_gate_member, q->out);
+    } else {
+        (void)marline__json_skip(r, NULL);
+    }
+}
+
+bool backend_api_read_gate(struct backend_api *api, const char *step, struct gate_state *out,
+                           struct failure *f)
+{
+    struct gate_query query = {step, out};
+    return ask(api, "GET", "/mock/gates", SLICE_EMPTY, f) &&
+           read_answer(api, read_gates_member, &query, f);
+}
+
+bool backend_api_release(struct backend_api *api, const char *step, struct failure *f)
+{
+    struct buffer body = BUFFER_INIT;
+    struct json_writer w;
+    marline__json_writer_init(&w, &body);
+    marline__json_begin_object(&w);
+    marline__json_member_text(&w, "step", step);
+    marline__json_end_object(&w);
+    must_buffer(&body);
+    bool ok = ask(api, "POST", "/mock/gates/release", marline__buffer_slice(&body), f);
+    marline__buffer_deinit(&body);
+    return ok;
+}

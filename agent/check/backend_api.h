@@ -30,4 +30,18 @@ bool backend_api_read_timeline(struct backend_api *api, struct facts *facts, str
 /* How many spans without a test the backend has stored. */
 bool backend_api_count_stray(struct backend_api *api, int64_t *out, struct failure *f);
 
+/* A gate of the backend-mock: writes that wait before it, and that it let through since its start.
+ */
+struct gate_state {
+    uint64_t waiting;
+    uint64_t committed;
+};
+/* All four at once. They hold whatever the backend does, so it should serve nobody else meanwhile.
+ */
+bool backend_api_set_gates(struct backend_api *api, bool are_shut, struct failure *f);
+bool backend_api_read_gate(struct backend_api *api, const char *step, struct gate_state *out,
+                           struct failure *f);
+/* Lets one write through. */
+bool backend_api_release(struct backend_api *api, const char *step, struct failure *f);
+
 #endif

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "agent/check/backend_api.h"
+#include "agent/check/conductor.h"
 #include "agent/check/orchestrator.h"
 #include "agent/check/pace.h"
 #include "agent/check/probes.h"
@@ -23,6 +24,7 @@ enum {
     WORKER_COUNT = 32, /* every test of every scenario runs at once */
     REGISTER_TIMEOUT_MS = 15000,
     CLOSE_TIMEOUT_MS = 5000,
+    SCHEDULE_INTERVAL_MS = 100, /* a schedule needs no long export: gates make the order */
     INTERVAL_MIN_MS = 20, /* below, the network alone takes longer than a phase of a scenario */
 };
 
@@ -31,6 +33,10 @@ static const struct option_spec specs[] = {
      .kind = OPTION_LIST,
      .value_name = "NAME",
      .help = "fast, slow, boundary or mixed; repeatable (default: all)"},
+    {.name = "schedule",
+     .kind = OPTION_TEXT,
+     .value_name = "ORDER",
+     .help = "play one order of storing and linking instead: two R and two S, such as RSRS"},
     {.name = "export-interval-ms",
      .kind = OPTION_WHOLE,
      .value_name = "MS",
@@ -76,6 +82,13 @@ static void print_help(void)
         "  marline-agent check --flush prompt                 # spans first: point 1 links all\n"
         "  marline-agent check --json --junit check.xml\n"
         "\n"
+        "With --schedule the backend-mock's gates hold result and spans, and let them in step by\n"
+        "step: R stores, then links the result; S stores, then links the spans. So any order is\n"
+        "played in milliseconds, whatever the export interval and luck. The backend must be a\n"
+        "marline-backend-mock that serves nobody else meanwhile.\n"
+        "  marline-agent check --schedule RRSS                # the fast test\n"
+        "  marline-agent check --schedule RSRS                # both stored, then both points\n"
+        "\n"
         "Options:");
     options_print_help(specs, COUNT(specs), stdout);
     (void)puts("");
@@ -97,7 +110,8 @@ static uint32_t interval_ms(const struct options *o)
 {
     double ms = options_real(o, "export-interval-ms");
     if (options_value(o, "export-interval-ms")->origin == ORIGIN_DEFAULT) {
-        ms *= options_real(o, "time-scale");
+        ms =
+            options_text(o, "schedule") ? SCHEDULE_INTERVAL_MS : ms * options_real(o, "time-scale");
     }
     return ms < INTERVAL_MIN_MS ? INTERVAL_MIN_MS : (uint32_t)ms;
 }
@@ -121,6 +135,14 @@ static bool add_scenario(struct session *s, const char *name)
 static bool pick_scenarios(struct session *s)
 {
     const struct option_value *wanted = options_value(&s->options, "scenario");
+    s->check.schedule = options_text(&s->options, "schedule");
+    if (s->check.schedule) {
+        check_add(&s->check, scenario_scheduled());
+        return wanted->count == 0
+                   ? schedule_check(s->check.schedule, s->failure)
+                   : failure_set(s->failure, EXIT_CODE_USAGE,
+                                 "--schedule plays a scenario of its own: leave --scenario out");
+    }
     for (size_t i = 0; i < wanted->count; i++) {
         if (!add_scenario(s, wanted->texts[i])) {
             return false;

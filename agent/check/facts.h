@@ -74,6 +74,7 @@ struct facts {
     struct event_fact *events;
     size_t event_count;
     size_t event_capacity;
+    enum link_point scheduled_point; /* that has to link all spans; LINK_NONE = not scheduled */
     bool stray_is_stored; /* of scenarios that have one: stored, and not linked to anything */
 };
 

@@ -7,6 +7,7 @@
 
 #include <marline/trace.h>
 
+#include "agent/check/conductor.h"
 #include "agent/must.h"
 #include "agent/service.h"
 #include "base/clock.h"
@@ -70,6 +71,7 @@ static void enter_waiting(struct check *c, struct check_run *r)
     for (size_t i = 0; i < r->scenario->test_count; i++) {
         r->facts.tests[i].probe = r->scenario->tests[i];
     }
+    r->facts.scheduled_point = c->schedule ? schedule_links_at(c->schedule) : LINK_NONE;
     r->stray_is_made = false;
     r->link_deadline = 0;
 }
@@ -80,12 +82,14 @@ static bool start(struct check *c, struct check_run *r, struct failure *f)
         return false;
     }
     char *inputs = probes_inputs(r->base);
-    bool ok = backend_api_start_run(c->api, &r->facts, inputs, f);
+    bool ok = (!c->schedule || conductor_shut(c->api, f)) &&
+              backend_api_start_run(c->api, &r->facts, inputs, f);
     marline__memory_free(inputs);
     if (r->attempts++ == 0) {
         r->started_at = pace_now(c->pace);
     }
     r->state = CHECK_RUNNING;
+    ok = ok && (!c->schedule || conductor_play(c->api, c->pace, c->schedule, f));
     r->deadline = (double)r->base + scenario_end(r->scenario) + in_intervals(c, CHECK_PATIENCE_MS);
     return ok;
 }

@@ -50,10 +50,12 @@ struct check {
     const marline_client *client;
     struct check_run runs[CHECK_SCENARIOS_MAX];
     size_t run_count;
-    bool is_prompt; /* spans are posted before the result */
+    bool is_prompt;       /* spans are posted before the result */
+    const char *schedule; /* NULL = none; else the one run is played by the conductor */
     bool shows_progress;
 };
 
+/* Ignored when there are CHECK_SCENARIOS_MAX. */
 void check_add(struct check *c, const struct scenario *scenario);
 void check_deinit(struct check *c);
 /* Returns when all are done; false when the backend or the agent stopped working. */

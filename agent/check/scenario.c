@@ -37,8 +37,10 @@ static const struct probe slow_probe = {
     .root_expected = LINK_INGEST,
 };
 
+/* No claims: when the late spans are stored right after the result, point 2 may come first and link
+ * the early one too. */
 static const struct probe_span boundary_spans[] = {
-    {"function.check.early", 0.1, 0.6, LINK_RESULT},
+    {"function.check.early", 0.1, 0.6, LINK_NONE},
     {"function.check.late", 1.0, 2.0, LINK_NONE},
 };
 
@@ -51,7 +53,29 @@ static const struct probe boundary_probe = {
     .root_expected = LINK_NONE,
 };
 
-static const struct probe *const probes[] = {&fast_probe, &slow_probe, &boundary_probe};
+static const struct probe_span scheduled_spans[] = {
+    {"function.check.lookup", 0.1, 0.2, LINK_NONE},
+};
+
+static const struct probe scheduled_probe = {
+    .endpoint = "marline_check_scheduled",
+    .description = "Ends within one interval: what comes when is up to the backend's gates",
+    .spans = scheduled_spans,
+    .span_count = COUNT(scheduled_spans),
+    .end = 0.4,
+    .root_expected = LINK_NONE,
+};
+
+static const struct probe *const probes[] = {&fast_probe, &slow_probe, &boundary_probe,
+                                             &scheduled_probe};
+
+static const struct scenario scheduled = {
+    .name = "schedule",
+    .title = "result and spans wait at the backend, and are let in step by step",
+    .start = 0.1,
+    .tests = {&scheduled_probe},
+    .test_count = 1,
+};
 
 static const struct scenario scenarios[] = {
     {.name = "fast",
@@ -99,6 +123,11 @@ size_t scenario_count(void)
 const struct scenario *scenario_at(size_t index)
 {
     return &scenarios[index];
+}
+
+const struct scenario *scenario_scheduled(void)
+{
+    return &scheduled;
 }
 
 const struct scenario *scenario_find(const char *name)

@@ -54,6 +54,8 @@ size_t scenario_count(void);
 const struct scenario *scenario_at(size_t index);
 /* NULL when there is none of that name. */
 const struct scenario *scenario_find(const char *name);
+/* The one that `--schedule` plays; not among those above. It claims no point: the schedule does. */
+const struct scenario *scenario_scheduled(void);
 /* The latest end of its tests. */
 double scenario_end(const struct scenario *s);
 

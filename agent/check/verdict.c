@@ -113,6 +113,11 @@ static void judge_point(const struct facts *f, const struct span_fact *s, struct
         add_sentence(&v->failures, f,
                      "span %s (%s) of test %zu %s, and was left to the sweeper; %s is at fault",
                      s->name, s->span_id, s->test + 1, when_stored(fault), link_point_title(fault));
+    } else if (f->scheduled_point != LINK_NONE && s->linked_by != f->scheduled_point) {
+        add_sentence(&v->failures, f,
+                     "span %s (%s) was linked by %s, although the schedule let %s go first",
+                     s->name, s->span_id, link_point_title(s->linked_by),
+                     link_point_title(f->scheduled_point));
     } else if (s->expected == LINK_NONE || s->linked_by == s->expected) {
         return;
     } else if (came_as_planned(f, s)) {

@@ -170,6 +170,25 @@ static void given_junit_asked_for_when_checked_then_one_case_per_scenario(void *
     marline__memory_free(xml);
 }
 
+/* Each order on the real programs; the point that comes first when both are stored links all. */
+static void given_any_order_of_steps_when_played_then_all_linked_by_the_point_it_names(void **state)
+{
+    static const struct {
+        const char *letters;
+        const char *point;
+    } orders[] = {{"RRSS", "ingest"}, {"RSRS", "result"}, {"RSSR", "ingest"},
+                  {"SRRS", "result"}, {"SRSR", "ingest"}, {"SSRR", "result"}};
+    for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
+        const char *arguments[] = {"check", "--json", "--schedule", orders[i].letters, NULL};
+        cJSON *json = check_json(*state, arguments, EXIT_CODE_OK);
+        const cJSON *played = scenario(json, "schedule");
+        const cJSON *by = cJSON_GetObjectItem(played, "linked_by");
+        assert_int_equal(cJSON_GetNumberValue(cJSON_GetObjectItem(played, "spans")), 2);
+        assert_int_equal(cJSON_GetNumberValue(cJSON_GetObjectItem(by, orders[i].point)), 2);
+        cJSON_Delete(json);
+    }
+}
+
 struct refusal {
     const char *arguments[8];
     const char *environment[2];
@@ -194,6 +213,7 @@ static void given_bad_input_when_checked_then_cause_named_and_exit_code_document
          EXIT_CODE_REFUSED,
          "99999999-9999-4999-8999-999999999999"},
         {{"check", "--project-id", "mine"}, {NULL}, EXIT_CODE_CONFIGURATION, "is not a UUID"},
+        {{"check", "--schedule", "RRRS"}, {NULL}, EXIT_CODE_USAGE, "such as RSRS"},
         {{"check", "extra"}, {NULL}, EXIT_CODE_USAGE, "See: marline-agent check"},
     };
     struct agent_fixture *f = *state;
@@ -218,6 +238,8 @@ int main(void)
         cmocka_unit_test(given_point_1_off_when_checked_with_prompt_flush_then_it_fails),
         cmocka_unit_test(given_all_points_off_when_checked_then_every_span_is_named_unlinked),
         cmocka_unit_test(given_junit_asked_for_when_checked_then_one_case_per_scenario),
+        cmocka_unit_test(
+            given_any_order_of_steps_when_played_then_all_linked_by_the_point_it_names),
         cmocka_unit_test(given_bad_input_when_checked_then_cause_named_and_exit_code_documented),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
