@@ -469,7 +469,11 @@ static enum store_status waiting_keys(struct sql_connection *c, size_t limit, st
         "SELECT c.ref, c.organization_id, c.run_id, c.test_id, c.configuration_id, c.attempt"
         " FROM (SELECT DISTINCT context_ref FROM spans"
         "  WHERE context_ref IS NOT NULL AND result_ref IS NULL) w"
-        " JOIN contexts c ON c.ref = w.context_ref ORDER BY c.ref";
+        " JOIN contexts c ON c.ref = w.context_ref WHERE EXISTS (SELECT 1 FROM contexts k"
+        "  JOIN results r ON r.context_ref = k.ref WHERE k.run_id = c.run_id"
+        "  AND k.test_id = c.test_id AND k.configuration_id = c.configuration_id"
+        "  AND k.organization_id = c.organization_id AND c.attempt IN (0, k.attempt))"
+        " ORDER BY c.ref";
     struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;

@@ -213,6 +213,9 @@ static const struct sql_driver sqlite_driver = {
     .failed = driver_failed,
 };
 
+/* Readers look at the kernel's own copy of the file, up to 1 GiB of it. */
+static const char reader_script[] = "PRAGMA mmap_size = 1073741824";
+
 /* The journal is set after the owner of the file is known: another program's file stays as it is.
  */
 static struct sql_connection *driver_open(const char *location, const char *name, bool read_only,
@@ -230,6 +233,10 @@ static struct sql_connection *driver_open(const char *location, const char *name
     }
     (void)sqlite3_extended_result_codes(c->db, 1);
     (void)sqlite3_busy_timeout(c->db, BUSY_TIMEOUT_MS);
+    if (read_only && driver_execute(&c->base, reader_script, error) != STORE_OK) {
+        driver_close(&c->base);
+        return NULL;
+    }
     return &c->base;
 }
 
