@@ -70,8 +70,9 @@ static void run_echo(const char *url)
                                               .connect_timeout_s = 10,
                                               .ping_after_s = 60,
                                               .hang_up_after_s = 90};
-    const struct websocket_events events = {echo_nothing,  echo_refused, echo_text,    echo_ended,
-                                            echo_writable, echo_nothing, echo_nothing, &e};
+    const struct websocket_events events = {echo_nothing, echo_refused,  echo_text,
+                                            echo_ended,   echo_writable, NULL,
+                                            echo_nothing, echo_nothing,  &e};
     if (marline__websocket_create(&options, &events, &e.ws, NULL) != MARLINE_OK) {
         _exit(1);
     }

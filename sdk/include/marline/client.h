@@ -123,5 +123,28 @@ MARLINE_API marline_status marline_client_wait_registered(marline_client *client
  * the provider: do that afterwards. */
 MARLINE_API marline_status marline_client_stop(marline_client *client, uint64_t timeout_ms);
 
+/* Where a client stands, for health checks and metrics. Counters count from its start. */
+typedef struct marline_client_statistics {
+    uint64_t last_contact_unix_ns; /* when the backend last said anything; 0 = never */
+    uint64_t connections;          /* opened so far */
+    uint64_t invocations;          /* taken, refused ones included */
+    uint64_t refused;
+    uint64_t repeats;          /* came again, and were not executed again */
+    uint64_t late_results;     /* of handlers that overran */
+    uint64_t results_sent;     /* written to the backend */
+    uint64_t results_repeated; /* written again, for want of an acknowledgement */
+    uint64_t results_doubtful; /* may be lost: a backend that does not acknowledge */
+    uint64_t results_given_up; /* never acknowledged: dead letters */
+    uint64_t invalid_messages;
+    uint64_t backend_errors;  /* messages of type error */
+    uint64_t outbox_failures; /* disk full and the like */
+    uint32_t running;
+    uint32_t waiting;     /* for a worker */
+    uint32_t undelivered; /* results made, and not yet with the backend */
+} marline_client_statistics;
+
+MARLINE_API void marline_client_get_statistics(const marline_client *client,
+                                               marline_client_statistics *out);
+
 MARLINE_END_DECLS
 #endif

@@ -243,6 +243,20 @@ marline_client_state marline_client_current_state(const marline_client *client)
     return state;
 }
 
+void marline_client_get_statistics(const marline_client *client, marline_client_statistics *out)
+{
+    memset(out, 0, sizeof *out);
+    if (client) {
+        union {
+            const marline_client *constant;
+            marline_client *mutable; /* a lock is no part of the value */
+        } pointer = {client};
+        pthread_mutex_lock(&pointer.mutable->shared.lock);
+        *out = client->shared.statistics;
+        pthread_mutex_unlock(&pointer.mutable->shared.lock);
+    }
+}
+
 static struct timespec deadline_after(uint64_t timeout_ms)
 {
     const uint64_t year_ms = 366ull * 86400 * 1000;

@@ -323,6 +323,38 @@ static void read_mailbox(marline_client *client)
     }
 }
 
+static void note_contact(marline_client *client)
+{
+    client->loop.last_contact_unix_ns = marline__clock_wall_ns(marline__clock_system());
+}
+
+static void publish_statistics(marline_client *client)
+{
+    const struct session *session = client->loop.session;
+    const struct session_counters *c = marline__session_counters(session);
+    const marline_client_statistics statistics = {
+        .last_contact_unix_ns = client->loop.last_contact_unix_ns,
+        .connections = client->loop.connections,
+        .invocations = c->accepted,
+        .refused = c->refused,
+        .repeats = c->repeats,
+        .late_results = c->late_results,
+        .results_sent = c->results_written,
+        .results_repeated = c->results_repeated,
+        .results_doubtful = c->results_doubtful,
+        .results_given_up = c->results_given_up,
+        .invalid_messages = c->invalid_messages,
+        .backend_errors = c->peer_errors,
+        .outbox_failures = client->loop.outbox ? marline__outbox_failures(client->loop.outbox) : 0,
+        .running = marline__session_running(session),
+        .waiting = marline__session_waiting(session),
+        .undelivered = marline__session_undelivered(session),
+    };
+    pthread_mutex_lock(&client->shared.lock);
+    client->shared.statistics = statistics;
+    pthread_mutex_unlock(&client->shared.lock);
+}
+
 /* After every input: does what the session wants, and arms what will wake the loop again. What the
  * session told the journal is on disk before anything of it is seen outside. */
 static void pump(marline_client *client)
@@ -342,6 +374,7 @@ static void pump(marline_client *client)
     uint64_t tidy_at = marline__client_tidy_journal(client, now);
     deadline = tidy_at < deadline ? tidy_at : deadline;
     uint64_t wait = deadline > now ? deadline - now : 0;
+    publish_statistics(client);
     marline__websocket_set_timer(client->loop.ws, deadline == TIME_NEVER ? UINT64_MAX : wait);
 }
 
@@ -350,6 +383,8 @@ static void pump(marline_client *client)
 static void on_opened(void *user)
 {
     marline_client *client = user;
+    client->loop.connections++;
+    note_contact(client);
     marline__session_opened(client->loop.session, marline__client_now());
     pump(client);
 }
@@ -365,6 +400,7 @@ static void on_refused(void *user, int http_status, const char *reason)
 static void on_text(void *user, struct slice message)
 {
     marline_client *client = user;
+    note_contact(client);
     marline__session_text(client->loop.session, marline__client_now(), message);
     pump(client);
 }
@@ -394,6 +430,13 @@ static void on_writable(void *user)
     pump(client);
 }
 
+static void on_alive(void *user)
+{
+    marline_client *client = user;
+    note_contact(client);
+    publish_statistics(client);
+}
+
 static void on_woken(void *user)
 {
     marline_client *client = user;
@@ -409,7 +452,7 @@ static void on_timer(void *user)
 }
 
 const struct websocket_events marline__client_events = {
-    on_opened, on_refused, on_text, on_closed, on_writable, on_woken, on_timer, NULL};
+    on_opened, on_refused, on_text, on_closed, on_writable, on_alive, on_woken, on_timer, NULL};
 
 /* ---- the loop ---- */
 

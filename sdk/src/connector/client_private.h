@@ -48,7 +48,9 @@ struct marline_client {
         struct websocket_client *ws;
         struct session *session;
         struct outbox *outbox; /* NULL = none */
-        uint64_t commit_by;    /* for what is not urgent; TIME_NEVER = nothing waits */
+        uint64_t last_contact_unix_ns;
+        uint64_t connections;
+        uint64_t commit_by; /* for what is not urgent; TIME_NEVER = nothing waits */
         struct list running;
     } loop; /* the loop thread's, from start to its end */
 
@@ -57,7 +59,8 @@ struct marline_client {
         pthread_cond_t changed; /* state, or the loop's end */
         struct list done;       /* the mailbox: invocations whose handler returned */
         bool closed;            /* the mailbox takes nothing any more */
-        struct list retries;    /* of struct client_retry */
+        marline_client_statistics statistics;
+        struct list retries; /* of struct client_retry */
         bool endpoints_changed;
         bool stop;
         uint64_t stop_within_ns;

@@ -566,6 +566,16 @@ uint32_t marline__session_undelivered(const struct session *s)
     return s->ledger.counts[LEDGER_READY] + s->ledger.counts[LEDGER_WRITTEN];
 }
 
+uint32_t marline__session_running(const struct session *s)
+{
+    return s->ledger.busy_count;
+}
+
+uint32_t marline__session_waiting(const struct session *s)
+{
+    return s->ledger.counts[LEDGER_WAITING];
+}
+
 bool marline__session_is_draining(const struct session *s)
 {
     return s->draining;

@@ -124,6 +124,8 @@ struct session_action {
 };
 
 struct session_counters {
+    uint64_t accepted; /* invocations taken, refused ones included */
+    uint64_t refused;
     uint64_t invalid_messages; /* no JSON object, or malformed */
     uint64_t ignored_messages; /* of unknown type, or not for an agent */
     uint64_t peer_errors;      /* messages of type `error` */
@@ -209,6 +211,9 @@ enum session_state marline__session_state(const struct session *s);
 const struct session_counters *marline__session_counters(const struct session *s);
 /* Results made and not settled. */
 uint32_t marline__session_undelivered(const struct session *s);
+/* Handlers that have not returned, and invocations that wait for a worker. */
+uint32_t marline__session_running(const struct session *s);
+uint32_t marline__session_waiting(const struct session *s);
 bool marline__session_is_draining(const struct session *s);
 
 #endif

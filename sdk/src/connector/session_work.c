@@ -95,6 +95,7 @@ static void fail(struct session *s, uint64_t now, struct ledger_record *r, const
 static void refuse(struct session *s, uint64_t now, struct ledger_record *r, struct slice request,
                    const char *reason)
 {
+    s->counters.refused++;
     if (s->host->buried) {
         s->host->buried(s->host->user, r, request, SLICE_EMPTY, reason);
     }
@@ -207,6 +208,7 @@ static struct ledger_record *take_new(struct session *s, uint64_t now, struct sl
                      SLICE_ARG(id));
         return NULL;
     }
+    s->counters.accepted++;
     r->started_ns = now;
     return r;
 }

@@ -267,6 +267,11 @@ static int handle(struct lws *wsi, enum lws_callback_reasons reason, void *sessi
     switch (reason) {
     case LWS_CALLBACK_CLIENT_RECEIVE:
         return take_text(ws, in, size);
+    case LWS_CALLBACK_CLIENT_RECEIVE_PONG:
+        if (ws->events.alive) {
+            ws->events.alive(ws->events.user);
+        }
+        return 0;
     case LWS_CALLBACK_CLIENT_WRITEABLE:
         return handle_writable(ws);
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:

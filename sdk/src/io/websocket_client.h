@@ -71,6 +71,8 @@ struct websocket_events {
     void (*closed)(void *user, const struct websocket_end *end);
     /* After want_write: at most one message may be written now. */
     void (*writable)(void *user);
+    /* Optional: the peer answered a protocol ping. */
+    void (*alive)(void *user);
     void (*woken)(void *user);
     void (*timer)(void *user);
     void *user;

@@ -583,6 +583,14 @@ static void given_running_handler_when_stop_then_result_first_and_close_1000(voi
     pthread_join(thread, NULL);
     assert_int_equal(stopper.status, MARLINE_OK);
     assert_int_equal(marline_client_current_state(rig->client), MARLINE_CLIENT_STOPPED);
+    marline_client_statistics statistics;
+    marline_client_get_statistics(rig->client, &statistics);
+    assert_int_equal(statistics.connections, 1);
+    assert_int_equal(statistics.refused, 1);
+    assert_true(statistics.invocations >= 2);
+    assert_true(statistics.results_sent == statistics.invocations);
+    assert_true(statistics.last_contact_unix_ns > 0);
+    assert_int_equal(statistics.running + statistics.waiting + statistics.undelivered, 0);
 }
 
 static void given_stuck_handler_when_stop_at_once_then_error_result_and_timeout(void **state)

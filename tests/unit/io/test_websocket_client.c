@@ -17,7 +17,7 @@
 
 enum { EVENTS_MAX = 32, MESSAGE_MAX = 100000 };
 
-enum event_type { OPENED, REFUSED, TEXT, CLOSED, TIMER, WOKEN };
+enum event_type { OPENED, REFUSED, TEXT, CLOSED, TIMER, ALIVE };
 
 struct event {
     enum event_type type;
@@ -91,6 +91,11 @@ static void on_writable(void *user)
     }
 }
 
+static void on_alive(void *user)
+{
+    record(user, ALIVE, 0, false, SLICE_EMPTY);
+}
+
 static void on_timer(void *user)
 {
     record(user, TIMER, 0, false, SLICE_EMPTY);
@@ -136,7 +141,7 @@ static void *loop(void *user)
 static const struct websocket_header headers[] = {{"Authorization", "Bearer rh-key"},
                                                   {"X-Rhesis-Environment", "development"}};
 
-static int set_up(void **state)
+static int set_up_pinging(void **state, uint16_t ping_after_s)
 {
     struct probe *p = calloc(1, sizeof *p);
     frame_server_start(&p->server);
@@ -149,15 +154,25 @@ static int set_up(void **state)
                                               .header_count = 2,
                                               .message_max = MESSAGE_MAX,
                                               .connect_timeout_s = 10,
-                                              .ping_after_s = 60,
+                                              .ping_after_s = ping_after_s,
                                               .hang_up_after_s = 90};
-    const struct websocket_events events = {on_opened,   on_refused, on_text,  on_closed,
-                                            on_writable, on_woken,   on_timer, p};
+    const struct websocket_events events = {on_opened, on_refused, on_text,  on_closed, on_writable,
+                                            on_alive,  on_woken,   on_timer, p};
     marline_error error;
     assert_int_equal(marline__websocket_create(&options, &events, &p->ws, &error), MARLINE_OK);
     assert_int_equal(pthread_create(&p->thread, NULL, loop, p), 0);
     *state = p;
     return 0;
+}
+
+static int set_up(void **state)
+{
+    return set_up_pinging(state, 60);
+}
+
+static int set_up_soon_pinging(void **state)
+{
+    return set_up_pinging(state, 1);
 }
 
 static int tear_down(void **state)
@@ -387,6 +402,17 @@ static void given_open_when_written_then_arrives_masked_and_whole(void **state)
     free(large);
 }
 
+static void given_silence_when_pinged_and_answered_then_alive(void **state)
+{
+    struct probe *p = *state;
+    struct buffer payload = BUFFER_INIT;
+    open_connection(p);
+    assert_int_equal(frame_server_read_frame(&p->server, &payload), FRAME_PING);
+    frame_server_send_frame(&p->server, FRAME_PONG, payload.data, payload.size);
+    (void)expect_event(p, ALIVE);
+    marline__buffer_deinit(&payload);
+}
+
 /* ---- ends ---- */
 
 static void given_open_when_peer_closes_then_code_and_echo(void **state)
@@ -508,6 +534,8 @@ int main(void)
         PROBED(given_open_when_binary_then_close_1003),
         PROBED(given_open_when_invalid_utf8_then_no_message_and_closed),
         PROBED(given_open_when_written_then_arrives_masked_and_whole),
+        cmocka_unit_test_setup_teardown(given_silence_when_pinged_and_answered_then_alive,
+                                        set_up_soon_pinging, tear_down),
         PROBED(given_open_when_peer_closes_then_code_and_echo),
         PROBED(given_open_when_close_has_invalid_code_then_1002),
         PROBED(given_open_when_one_byte_close_then_1002),
