@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "http/server.h"
 #include "logger.h"
@@ -16,6 +17,16 @@ static void block_signals(sigset_t *out)
     (void)sigaddset(out, SIGINT);
     (void)pthread_sigmask(SIG_BLOCK, out, NULL); /* inherited by every thread */
     (void)signal(SIGPIPE, SIG_IGN);
+}
+
+/* Each connection is a descriptor, and the usual soft limit of 1024 is soon reached. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
 }
 
 /* "http://HOST:PORT" with the port that was really taken; 0.0.0.0 is no place to go to. */
@@ -136,6 +147,7 @@ int main(int argc, char **argv)
     }
     sigset_t signals;
     block_signals(&signals);
+    raise_descriptor_limit();
     logger_install(options.log_level);
     return (int)serve(&options, &signals);
 }

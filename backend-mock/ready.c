@@ -207,7 +207,7 @@ void ready_print(const struct ready *ready, const char *store)
                  "  export RHESIS_BASE_URL=%s\n"
                  "  export RHESIS_PROJECT_ID=%s\n"
                  "  export RHESIS_API_KEY=%s\n\n",
-                 ready->base_url, ready->organization_id, ready->project_id, ready->api_key, store,
+                 ready->base_url, ready->organization_id, ready->project_id, ready->api_key, shown,
                  ready->base_url, ready->project_id, ready->api_key);
     (void)fflush(stdout);
 }

@@ -180,6 +180,18 @@ static void resume_accepting(struct listener *l)
     }
 }
 
+/* Out of descriptors: whoever has said nothing for longest goes first. False when nobody is left.
+ */
+static bool make_room(struct listener *l)
+{
+    if (l->pending_count == 0) {
+        pause_accepting(l);
+        return false;
+    }
+    drop(l, oldest(l));
+    return true;
+}
+
 /* False when there is nothing more to accept now. */
 static bool accept_one(struct listener *l, uint64_t now_ns)
 {
@@ -189,7 +201,7 @@ static bool accept_one(struct listener *l, uint64_t now_ns)
         accept4(l->listening, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            pause_accepting(l);
+            return make_room(l);
         }
         return errno == ECONNABORTED || errno == EINTR;
     }

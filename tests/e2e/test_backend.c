@@ -158,6 +158,21 @@ given_chunked_body_and_keep_alive_when_sent_then_both_requests_are_answered(void
     marline__buffer_deinit(&answer);
 }
 
+/* None of them says a word. */
+static void given_hundreds_of_silent_connections_when_asked_then_still_answered(void **state)
+{
+    struct backend_process *b = *state;
+    enum { SILENT = 600 };
+    int sockets[SILENT];
+    for (int i = 0; i < SILENT; i++) {
+        sockets[i] = tcp_connect(b->port);
+    }
+    backend_expect(b, "GET", "/health", NULL, 200, "ok");
+    for (int i = 0; i < SILENT; i++) {
+        (void)close(sockets[i]);
+    }
+}
+
 static void given_body_over_the_limit_when_announced_then_413(void **state)
 {
     struct backend_process *b = *state;
@@ -263,6 +278,7 @@ int main(void)
         BACKEND_TEST(given_project_of_spans_when_posted_then_checked),
         BACKEND_TEST(given_bad_run_when_posted_then_400_names_the_fault),
         BACKEND_TEST(given_chunked_body_and_keep_alive_when_sent_then_both_requests_are_answered),
+        BACKEND_TEST(given_hundreds_of_silent_connections_when_asked_then_still_answered),
         BACKEND_TEST(given_body_over_the_limit_when_announced_then_413),
         cmocka_unit_test(given_wrong_command_line_when_started_then_exit_2_and_a_hint),
         BACKEND_TEST(given_taken_port_when_started_then_exit_3_names_it),
