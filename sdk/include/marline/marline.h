@@ -14,5 +14,6 @@
 #include <marline/span_data.h>
 #include <marline/status.h>
 #include <marline/trace.h>
+#include <marline/work.h>
 
 #endif

@@ -115,6 +115,12 @@ MARLINE_API void marline_span_record_exception(marline_span *span, const char *t
  */
 MARLINE_API void marline_span_fail(marline_span *span, const char *type, const char *message);
 
+/* For an error on the way: puts it on the thread's current span, as marline_span_fail does, and
+ * into the log as one line with the trace and span id, in one call. The text is cut at 400 bytes.
+ */
+MARLINE_API void marline_record_error(const char *type, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* ---- scopes ---- */
 
 /* A span that is current from begin to the end of its block. */

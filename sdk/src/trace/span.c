@@ -1,5 +1,7 @@
 /* Spans: starting, changing, ending. The hot path of the library: no allocation, no lock that
  * another thread wants, no cache line that another thread writes. Any thread. */
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/hex.h"
@@ -9,7 +11,11 @@
 #include "trace/shard.h"
 #include "trace/span_record.h"
 
-enum { FLAG_SAMPLED = 1, FLAG_RANDOM = 2 };
+enum {
+    FLAG_SAMPLED = 1,
+    FLAG_RANDOM = 2,
+    ERROR_TEXT_MAX = 400, /* fits into a log line together with the ids */
+};
 
 /* How old a reading of the wall clock may be before it is taken anew. Between two readings the
  * monotonic clock carries it, which saves one clock read per span; a jump of the wall clock shows
@@ -527,6 +533,23 @@ void marline_span_fail(marline_span *span, const char *type, const char *message
     marline_span_record_exception(span, type, message);
     marline_span_set_status(span, MARLINE_SPAN_STATUS_ERROR, message);
     marline_span_set_text(span, "error.type", type ? type : "_OTHER");
+}
+
+void marline_record_error(const char *type, const char *format, ...)
+{
+    char text[ERROR_TEXT_MAX + 1];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format ? format : "", arguments);
+    va_end(arguments);
+    marline_span span = marline_span_current(NULL);
+    marline_span_fail(&span, type, text);
+    char trace_id[MARLINE_TRACE_ID_TEXT_SIZE];
+    char span_id[MARLINE_SPAN_ID_TEXT_SIZE];
+    marline_span_trace_id_text(&span, trace_id);
+    marline_span_id_text(&span, span_id);
+    marline__log(LOG_ERROR, "%s: %s trace_id=%s span_id=%s", type ? type : "error", text, trace_id,
+                 span_id);
 }
 
 /* ---- observing a block ---- */

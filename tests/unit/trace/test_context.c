@@ -7,9 +7,12 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "../../support/trace_fixture.h"
+#include "base/log.h"
+#include <marline/work.h>
 
 static struct trace_fixture f;
 
@@ -245,6 +248,73 @@ static void given_null_arguments_when_called_then_nothing_happens_API_09(void **
     marline_context_unref(context);
 }
 
+static void traced_job(void *user, bool canceled)
+{
+    (void)user;
+    assert_false(canceled);
+    MARLINE_OBSERVE(job, "function.job");
+}
+
+static void given_job_when_submitted_then_runs_under_the_submitters_context(void **state)
+{
+    (void)state;
+    marline_pool *pool = marline_pool_create(2, 8);
+    assert_non_null(pool);
+    marline_test_context test = {"run", "test", "configuration", NULL, 0};
+    marline_context *context = marline_context_with_test(NULL, &test);
+    marline_scope scope;
+    marline_scope_enter(&scope, context);
+    marline_observed root;
+    marline_observe_begin(&root, "function.root");
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(marline_pool_submit(pool, traced_job, NULL), MARLINE_OK);
+    }
+    while (marline_provider_force_flush(f.provider, 1000) == MARLINE_OK &&
+           marline_memory_exporter_count(f.memory) < 4) {
+    }
+    marline_observe_end(&root);
+    marline_scope_leave(&scope);
+    assert_int_equal(marline_pool_destroy(pool, 10000), MARLINE_OK);
+    for (size_t i = 0; i < 4; i++) {
+        const marline_span_data *data = trace_fixture_span(&f, i);
+        assert_memory_equal(data->parent_span_id, root.span.context.span_id, 8);
+        assert_span_text(data, "rhesis.test.id", "test");
+    }
+    assert_null(marline_pool_create(0, 1));
+    assert_int_equal(marline_pool_submit(NULL, traced_job, NULL), MARLINE_EINVAL);
+    assert_int_equal(marline_pool_destroy(NULL, 0), MARLINE_OK);
+    marline_context_unref(context);
+}
+
+static char logged[600];
+
+static void keep_line(void *user, enum log_level level, const char *text)
+{
+    (void)user;
+    if (level == LOG_ERROR) {
+        (void)snprintf(logged, sizeof logged, "%s", text);
+    }
+}
+
+static void given_error_when_recorded_then_on_the_span_and_in_the_log(void **state)
+{
+    (void)state;
+    marline__log_install(keep_line, NULL);
+    char trace_id[MARLINE_TRACE_ID_TEXT_SIZE];
+    {
+        MARLINE_OBSERVE(work, "function.work");
+        marline_span_trace_id_text(&work.span, trace_id);
+        marline_record_error("io", "disk %d is full", 3);
+    }
+    marline__log_install(NULL, NULL);
+    const marline_span_data *data = trace_fixture_span(&f, 0);
+    assert_int_equal(data->status, MARLINE_SPAN_STATUS_ERROR);
+    assert_string_is(data->status_message, "disk 3 is full");
+    assert_span_text(data, "error.type", "io");
+    assert_non_null(strstr(logged, "io: disk 3 is full trace_id="));
+    assert_non_null(strstr(logged, trace_id));
+}
+
 #define CONTEXT_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -258,6 +328,8 @@ int main(void)
         CONTEXT_TEST(given_scopes_when_left_in_wrong_order_then_tolerated_CTX_15),
         CONTEXT_TEST(given_ended_span_when_parent_then_still_valid_SPN_10),
         CONTEXT_TEST(given_no_provider_when_observed_then_parent_ids_pass_through_API_10),
+        CONTEXT_TEST(given_job_when_submitted_then_runs_under_the_submitters_context),
+        CONTEXT_TEST(given_error_when_recorded_then_on_the_span_and_in_the_log),
         CONTEXT_TEST(given_null_arguments_when_called_then_nothing_happens_API_09),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
