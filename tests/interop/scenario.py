@@ -179,6 +179,20 @@ class Checks:
         wide = self.trace_of("wide", input="z", count=WIDE_SPANS)
         self.assertEqual(len(wide["children"]), WIDE_SPANS)
 
+    def test_given_context_without_some_ids_when_stored_then_spans_are_kept_and_not_linked(self):
+        run_id = PARTIAL_CONTEXT["test_run_id"]
+        partial = [
+            trace
+            for trace in self.traces.values()
+            if trace["root_spans"][0]["attributes"].get("rhesis.test.run_id") == run_id
+        ]
+        self.assertEqual([trace["span_count"] for trace in partial], [3])
+        self.assertIsNone(partial[0]["test_result"])
+        # Null or absent: that depends on the OpenTelemetry below the SDK.
+        attributes = partial[0]["root_spans"][0]["attributes"]
+        self.assertIsNone(attributes.get("rhesis.test.id"))
+        self.assertIsNone(attributes.get("rhesis.test.configuration_id"))
+
     def test_given_conversation_when_stored_then_its_root_says_so(self):
         turns = [
             t
