@@ -111,8 +111,9 @@ static bool classify(const struct store_write *write, struct uuid *out_organizat
     }
 }
 
-bool commit_gates_hold(struct commit_gates *gates, struct commit *commit)
+bool commit_gates_hold(void *user, struct commit *commit)
 {
+    struct commit_gates *gates = user;
     struct uuid organization;
     enum commit_step step;
     if (gates->shut == 0 || !classify(&commit->write, &organization, &step)) {

@@ -47,8 +47,8 @@ void commit_gates_open_all(struct commit_gates *gates, struct commit_queue *queu
 void commit_gates_read(struct commit_gates *gates, const struct uuid *organization,
                        struct commit_gate out[STEP_COUNT]);
 
-/* For commit_queue_submit. True: the write is held and will be submitted later. */
-bool commit_gates_hold(struct commit_gates *gates, struct commit *commit);
+/* The `hold` of commit_queue_options; the gates are its user. */
+bool commit_gates_hold(void *user, struct commit *commit);
 
 /* "result.store", "result.link", "spans.store", "spans.link". */
 const char *commit_step_name(enum commit_step step);

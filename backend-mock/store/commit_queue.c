@@ -4,12 +4,12 @@
 #include <pthread.h>
 
 #include "core/alloc.h"
-#include "store/commit_gates.h"
 
 struct commit_queue {
     struct store *store;
     const struct clock *clock;
-    struct commit_gates *gates;
+    bool (*hold)(void *user, struct commit *commit);
+    void *hold_user;
     size_t writes_max;
     size_t batch_max;
     pthread_t thread;
@@ -90,7 +90,8 @@ struct commit_queue *commit_queue_create(struct store *store,
     struct commit_queue *queue = alloc_zeroed(sizeof *queue);
     queue->store = store;
     queue->clock = o->clock ? o->clock : marline__clock_system();
-    queue->gates = o->gates;
+    queue->hold = o->hold;
+    queue->hold_user = o->hold_user;
     queue->writes_max = o->writes_max ? o->writes_max : COMMIT_QUEUE_WRITES_MAX;
     queue->batch_max = o->batch_max ? o->batch_max : COMMIT_QUEUE_BATCH_MAX;
     queue->batch = alloc_array(queue->batch_max, sizeof(struct commit *));
@@ -120,7 +121,7 @@ void commit_queue_destroy(struct commit_queue *queue)
 
 bool commit_queue_submit(struct commit_queue *queue, struct commit *commit)
 {
-    return (queue->gates && commit_gates_hold(queue->gates, commit)) ||
+    return (queue->hold && queue->hold(queue->hold_user, commit)) ||
            commit_queue_submit_released(queue, commit);
 }
 

@@ -16,7 +16,6 @@
 #include "store/store.h"
 
 struct commit_queue;
-struct commit_gates; /* commit_gates.h */
 
 struct commit {
     struct store_write write; /* first the work, then its outcome */
@@ -26,10 +25,12 @@ struct commit {
 };
 
 struct commit_queue_options {
-    size_t writes_max;          /* waiting; 0 = COMMIT_QUEUE_WRITES_MAX */
-    size_t batch_max;           /* writes in one transaction; 0 = COMMIT_QUEUE_BATCH_MAX */
-    const struct clock *clock;  /* stamps writes that carry no time; NULL = the system's */
-    struct commit_gates *gates; /* borrowed; may hold writes back for a while. NULL = none */
+    size_t writes_max;         /* waiting; 0 = COMMIT_QUEUE_WRITES_MAX */
+    size_t batch_max;          /* writes in one transaction; 0 = COMMIT_QUEUE_BATCH_MAX */
+    const struct clock *clock; /* stamps writes that carry no time; NULL = the system's */
+    /* Optional: true keeps a write back, to be given to commit_queue_submit_released later. */
+    bool (*hold)(void *user, struct commit *commit);
+    void *hold_user;
 };
 
 enum {
@@ -44,7 +45,7 @@ struct commit_queue *commit_queue_create(struct store *store,
 void commit_queue_destroy(struct commit_queue *queue);
 /* Any thread. False, and no callback, when the queue is full or being destroyed. */
 bool commit_queue_submit(struct commit_queue *queue, struct commit *commit);
-/* The same, past the gates: for them. */
+/* The same for a write that was kept back. */
 bool commit_queue_submit_released(struct commit_queue *queue, struct commit *commit);
 
 struct commit_queue_counters {

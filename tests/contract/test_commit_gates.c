@@ -93,7 +93,7 @@ static int setup(void **state)
     (void)pthread_mutex_init(&f.mutex, NULL);
     (void)pthread_cond_init(&f.changed, NULL);
     f.gates = commit_gates_create();
-    struct commit_queue_options options = {.gates = f.gates};
+    struct commit_queue_options options = {.hold = commit_gates_hold, .hold_user = f.gates};
     f.queue = commit_queue_create(&f.store, &options);
     *state = &f;
     return f.queue ? 0 : -1;
