@@ -4,12 +4,11 @@
 #include <string.h>
 
 #include "agent/must.h"
-#include "wire/trace_context.h"
 
 /* What programs need to find their libraries, their home and their language. */
 static const char *const usual_names[] = {"PATH",   "HOME",     "USER", "LOGNAME", "SHELL", "LANG",
                                           "LC_ALL", "LC_CTYPE", "TZ",   "TMPDIR",  "TERM"};
-/* Set by this module alone: a stale value of the agent's own would lie about the parent. */
+/* Set by the caller alone: a stale value of the agent's own would lie about the parent. */
 static const char *const carrier_names[] = {"TRACEPARENT", "TRACESTATE", "BAGGAGE"};
 
 static size_t name_size(const char *variable)
@@ -62,19 +61,6 @@ static void add_value(struct words *out, const char *name, const char *value)
     marline__buffer_deinit(&b);
 }
 
-static void add_trace_context(struct words *out, const marline_span *span)
-{
-    struct trace_ids ids = {.flags = span->context.flags};
-    memcpy(ids.trace_id, span->context.trace_id, sizeof ids.trace_id);
-    memcpy(ids.span_id, span->context.span_id, sizeof ids.span_id);
-    if (!marline__trace_id_is_valid(ids.trace_id) || !marline__span_id_is_valid(ids.span_id)) {
-        return;
-    }
-    char text[TRACEPARENT_SIZE];
-    marline__traceparent_format(&ids, text);
-    add_value(out, "TRACEPARENT", text);
-}
-
 static void add_test(struct words *out, const marline_test_context *test)
 {
     add_value(out, "RHESIS_TEST_RUN_ID", test->test_run_id);
@@ -101,8 +87,8 @@ static bool is_wanted(const struct child_environment *e, const char *variable)
 void child_environment_build(const struct child_environment *e, struct words *out)
 {
     *out = (struct words){0};
-    if (e->span) {
-        add_trace_context(out, e->span);
+    for (char *const *v = e->carrier; v && *v; v++) {
+        add_once(out, *v);
     }
     if (e->test) {
         add_test(out, e->test);

@@ -5,7 +5,6 @@
 #define AGENT_CHILD_ENVIRONMENT_H
 
 #include <marline/context.h>
-#include <marline/trace.h>
 
 #include "agent/words.h"
 
@@ -17,7 +16,7 @@ struct child_environment {
     const char *environment;
     const char *invocation_id;
     const marline_test_context *test;
-    const marline_span *span; /* the parent of what the program traces */
+    char *const *carrier; /* the trace context as variables, NULL at the end; may be NULL */
 };
 
 /* Each name once; the stronger source wins: trace context and ids, then fixed, then inherited

@@ -11,6 +11,7 @@
 enum exit_code command_run(int argc, char **argv);
 enum exit_code command_config(int argc, char **argv);
 enum exit_code command_doctor(int argc, char **argv);
+enum exit_code command_dead_letters(int argc, char **argv);
 enum exit_code command_check(int argc, char **argv);
 
 /* Prints the failure, with a hint at the help after a mistake in usage. */

@@ -305,6 +305,13 @@ struct handshake {
     char reason[DOCTOR_TEXT_SIZE / 2];
 };
 
+/* The loop may be about to wait for something that does not matter any more. */
+static void end_handshake(struct handshake *h)
+{
+    h->is_over = true;
+    marline__websocket_wake(h->ws);
+}
+
 static void on_opened(void *user)
 {
     struct handshake *h = user;
@@ -315,9 +322,9 @@ static void on_opened(void *user)
 static void on_refused(void *user, int http_status, const char *reason)
 {
     struct handshake *h = user;
-    h->is_over = true;
     h->http_status = http_status;
     (void)snprintf(h->reason, sizeof h->reason, "%s", reason ? reason : "");
+    end_handshake(h);
 }
 
 static void on_text(void *user, struct slice message)
@@ -330,7 +337,7 @@ static void on_closed(void *user, const struct websocket_end *end)
 {
     struct handshake *h = user;
     (void)end;
-    h->is_over = true;
+    end_handshake(h);
 }
 
 static void on_nothing(void *user)
@@ -344,7 +351,7 @@ static void on_timer(void *user)
     if (!h->is_over && !h->is_open) {
         (void)snprintf(h->reason, sizeof h->reason, "no answer in %d s", HANDSHAKE_TIMEOUT_S);
     }
-    h->is_over = true;
+    end_handshake(h);
 }
 
 static void judge_handshake(const struct handshake *h, struct finding *out)

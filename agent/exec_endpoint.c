@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <marline/propagation.h>
 #include <marline/trace.h>
 
 #include "agent/child_environment.h"
@@ -19,7 +20,6 @@
 #include "base/clock.h"
 #include "wire/json_reader.h"
 #include "wire/json_writer.h"
-#include "wire/trace_context.h"
 
 enum { MESSAGE_SIZE = 1024, EXCERPT_MAX = 200 };
 
@@ -171,10 +171,21 @@ static void fill_request(const struct exec_endpoint *e, struct watch *watch,
                                     .user = watch};
 }
 
+/* Returns owned: TRACEPARENT, TRACESTATE and BAGGAGE below the span. */
+static char **make_carrier(const marline_span *span)
+{
+    static const char *const nothing[] = {NULL};
+    marline_context *context = marline_context_with_span(NULL, span);
+    char **carrier = marline_environment_create(MARLINE_PROPAGATE_ALL, context, nothing);
+    marline_context_unref(context);
+    return must(carrier);
+}
+
 static marline_status run_once(marline_call *call, const struct exec_endpoint *e,
                                marline_span *span)
 {
     struct watch watch = {call, e};
+    char **carrier = make_carrier(span);
     struct child_environment environment = {.inherited = environ,
                                             .pass = &e->target->pass,
                                             .fixed = &e->target->environment,
@@ -182,7 +193,7 @@ static marline_status run_once(marline_call *call, const struct exec_endpoint *e
                                             .environment = e->environment,
                                             .invocation_id = marline_call_invocation_id(call),
                                             .test = marline_call_test(call),
-                                            .span = span};
+                                            .carrier = carrier};
     struct words variables;
     struct process_request request;
     struct process_outcome outcome;
@@ -196,6 +207,7 @@ static marline_status run_once(marline_call *call, const struct exec_endpoint *e
                                 ? marline_fail(call, "%s", complaint.text)
                                 : output_set(call, marline__buffer_slice(&outcome.output));
     words_deinit(&variables);
+    marline_environment_free(carrier);
     marline__buffer_deinit(&outcome.output);
     return status;
 }
@@ -262,24 +274,26 @@ static void write_test(struct json_writer *w, const marline_test_context *test)
     marline__json_end_object(w);
 }
 
+static void write_field(void *carrier, const char *name, const char *value)
+{
+    if (value) {
+        marline__json_member_text(carrier, name, value);
+    }
+}
+
 /* The inputs go out as they came, except that a newline between two tokens would end the line. */
 static void write_line(marline_call *call, const marline_span *span, struct buffer *out)
 {
     struct json_writer w;
-    char traceparent[TRACEPARENT_SIZE] = "";
-    struct trace_ids ids = {.flags = span->context.flags};
-    memcpy(ids.trace_id, span->context.trace_id, sizeof ids.trace_id);
-    memcpy(ids.span_id, span->context.span_id, sizeof ids.span_id);
-    if (marline__trace_id_is_valid(ids.trace_id)) {
-        marline__traceparent_format(&ids, traceparent);
-    }
+    marline_context *context = marline_context_with_span(NULL, span);
     marline__json_writer_init(&w, out);
     marline__json_begin_object(&w);
     marline__json_member_text(&w, "id", marline_call_invocation_id(call));
     marline__json_member_raw(&w, "inputs", marline__slice_text(marline_inputs_json(call)));
-    marline__json_member_text(&w, "traceparent", *traceparent ? traceparent : NULL);
+    marline_inject(MARLINE_PROPAGATE_ALL, context, write_field, &w);
     write_test(&w, marline_call_test(call));
     marline__json_end_object(&w);
+    marline_context_unref(context);
     must_buffer(out);
     for (size_t i = 0; i < out->size; i++) {
         out->data[i] = out->data[i] == '\n' || out->data[i] == '\r' ? ' ' : out->data[i];

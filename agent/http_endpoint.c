@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <marline/propagation.h>
 #include <marline/trace.h>
 
 #include "agent/json_pointer.h"
@@ -14,7 +15,6 @@
 #include "io/http_client.h"
 #include "io/url.h"
 #include "wire/json_writer.h"
-#include "wire/trace_context.h"
 
 enum { MESSAGE_SIZE = 1024, EXCERPT_MAX = 300 };
 
@@ -126,18 +126,23 @@ static bool fill_headers(struct exchange *x, struct buffer *missing)
     return true;
 }
 
-static void add_trace_header(struct exchange *x)
+static void add_header(void *carrier, const char *name, const char *value)
 {
-    struct trace_ids ids = {.flags = x->span.context.flags};
-    memcpy(ids.trace_id, x->span.context.trace_id, sizeof ids.trace_id);
-    memcpy(ids.span_id, x->span.context.span_id, sizeof ids.span_id);
-    if (marline__trace_id_is_valid(ids.trace_id) && marline__span_id_is_valid(ids.span_id)) {
-        char header[sizeof "traceparent: " + TRACEPARENT_SIZE];
-        char text[TRACEPARENT_SIZE];
-        marline__traceparent_format(&ids, text);
-        (void)snprintf(header, sizeof header, "traceparent: %s", text);
-        words_add(&x->headers, header);
+    struct exchange *x = carrier;
+    struct buffer line = BUFFER_INIT;
+    if (value) {
+        marline__buffer_append_format(&line, "%s: %s", name, value);
+        must_buffer(&line);
+        words_add(&x->headers, line.data);
+        marline__buffer_deinit(&line);
     }
+}
+
+static void add_trace_headers(struct exchange *x)
+{
+    marline_context *context = marline_context_with_span(NULL, &x->span);
+    marline_inject(MARLINE_PROPAGATE_ALL, context, add_header, x);
+    marline_context_unref(context);
 }
 
 static bool fill_request(struct exchange *x)
@@ -186,7 +191,7 @@ static const char *error_type_of(marline_status status)
 static bool perform(struct exchange *x)
 {
     struct http_endpoint *e = x->endpoint;
-    add_trace_header(x);
+    add_trace_headers(x);
     struct http_request request = {.method = method_of(e->target),
                                    .url = x->url.data,
                                    .headers = (const char *const *)x->headers.items,

@@ -28,6 +28,7 @@ static const struct command commands[] = {
     {"check", command_check, "show that results and traces are linked, end to end"},
     {"config", command_config, "show the settings in effect: marline-agent config show --origin"},
     {"doctor", command_doctor, "find out why an agent does not work, and what to do about it"},
+    {"dead-letters", command_dead_letters, "list, show, retry or drop what could not be done"},
     {"help", command_help, "this text, or that of a command: marline-agent help run"},
     {"version", command_version, "print the version"},
 };
@@ -52,7 +53,7 @@ static void print_help(FILE *out)
                 "Commands:\n",
                 out);
     for (size_t i = 0; i < COUNT(commands); i++) {
-        (void)fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+        (void)fprintf(out, "  %-13s %s\n", commands[i].name, commands[i].summary);
     }
     (void)fputs("\n"
                 "Try it against a local backend:\n"

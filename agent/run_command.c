@@ -338,6 +338,8 @@ static bool start(struct agent *a)
         .worker_count = (uint32_t)options_whole(o, "concurrency"),
         .flush = strcmp(options_text(o, "flush"), "prompt") == 0 ? MARLINE_FLUSH_PROMPT
                                                                  : MARLINE_FLUSH_BATCH,
+        .outbox_path = options_text(o, "outbox"),
+        .outbox_durable = options_flag(o, "durable"),
         .on_event = on_event,
         .user = a};
     if (!service_open(&a->service, &options, a->failure) || !open_health(a) ||

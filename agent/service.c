@@ -43,7 +43,10 @@ static marline_status open_provider(struct service *s, const struct service_opti
                                                   .base_url = c->base_url,
                                                   .api_key = c->api_key,
                                                   .project_id = c->project_id,
-                                                  .environment = c->environment};
+                                                  .environment = c->environment,
+                                                  .ca_file = c->ca_file,
+                                                  .certificate_file = c->certificate_file,
+                                                  .key_file = c->key_file};
     marline_exporter exporter;
     status = marline_exporter_platform_create(&platform, &exporter, error);
     if (status) {
@@ -69,6 +72,8 @@ static marline_status open_client(struct service *s, const struct service_option
     client.on_event = o->on_event;
     client.user = o->user;
     client.flush = o->flush;
+    client.outbox_path = o->outbox_path;
+    client.outbox_durable = o->outbox_durable;
     client.tls_ca_file = c->ca_file;
     client.tls_cert_file = c->certificate_file;
     client.tls_key_file = c->key_file;

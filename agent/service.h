@@ -17,6 +17,8 @@ struct service_options {
     uint32_t export_interval_ms; /* 0 = OTEL_BSP_SCHEDULE_DELAY, else 5000 */
     uint32_t worker_count;
     marline_flush_mode flush;
+    const char *outbox_path; /* NULL = results are kept in memory */
+    bool outbox_durable;
     marline_client_event_fn on_event; /* may be NULL */
     void *user;
 };

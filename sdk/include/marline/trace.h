@@ -173,11 +173,14 @@ typedef struct marline_exporter {
 /* The platform's own channel: POST {base_url}/telemetry/traces (wire-protocol §4.8, §5). Texts are
  * copied. Retries 408, 429, 5xx and lost connections, three attempts within 10 s a chunk of 100. */
 typedef struct marline_platform_exporter_options {
-    size_t size;             /* sizeof(marline_platform_exporter_options) */
-    const char *base_url;    /* required: http(s):// or ws(s):// */
-    const char *api_key;     /* required */
-    const char *project_id;  /* optional */
-    const char *environment; /* optional: NULL = "development" */
+    size_t size;                  /* sizeof(marline_platform_exporter_options) */
+    const char *base_url;         /* required: http(s):// or ws(s):// */
+    const char *api_key;          /* required */
+    const char *project_id;       /* optional */
+    const char *environment;      /* optional: NULL = "development" */
+    const char *ca_file;          /* optional: PEM, replaces the system's trust store */
+    const char *certificate_file; /* optional: PEM, of this client */
+    const char *key_file;         /* optional: PEM, its key */
 } marline_platform_exporter_options;
 
 MARLINE_API marline_status marline_exporter_platform_create(

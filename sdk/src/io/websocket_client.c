@@ -255,6 +255,13 @@ static int handle(struct lws *wsi, enum lws_callback_reasons reason, void *sessi
         ws->refused_status = (int)lws_http_client_http_response(wsi);
         report_refused(ws, explain_tls(ws, wsi, in));
         return 0;
+    case LWS_CALLBACK_WSI_DESTROY:
+        /* A server that takes the connection and never answers the upgrade: 4.1.6 drops the
+         * connection after timeout_secs and says nothing else. */
+        if (wsi == ws->wsi) {
+            report_refused(ws, "the server did not answer the handshake in time");
+        }
+        return 0;
     case LWS_CALLBACK_CLIENT_ESTABLISHED:
         ws->wsi = wsi;
         return handle_open(ws);

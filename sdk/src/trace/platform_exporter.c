@@ -253,7 +253,10 @@ static bool copy_options(struct platform_exporter *e, const struct url *base,
     e->environment = marline__memory_text(options->environment);
     e->identity.project_id = marline__slice_text(e->project_id);
     e->identity.environment = marline__slice_text(e->environment);
-    e->has_delivery = marline__delivery_init(&e->delivery, NULL);
+    struct http_client_options http = {.tls = {.ca_file = options->ca_file,
+                                               .certificate_file = options->certificate_file,
+                                               .key_file = options->key_file}};
+    e->has_delivery = marline__delivery_init(&e->delivery, &http);
     return e->authorization && e->url && (e->project_id || !options->project_id) &&
            (e->environment || !options->environment) && e->has_delivery;
 }

@@ -138,6 +138,8 @@ static void *loop(void *user)
     }
 }
 
+enum { HANDSHAKE_S = 3 };
+
 static const struct websocket_header headers[] = {{"Authorization", "Bearer rh-key"},
                                                   {"X-Rhesis-Environment", "development"}};
 
@@ -153,7 +155,7 @@ static int set_up_pinging(void **state, uint16_t ping_after_s)
                                               .headers = headers,
                                               .header_count = 2,
                                               .message_max = MESSAGE_MAX,
-                                              .connect_timeout_s = 10,
+                                              .connect_timeout_s = HANDSHAKE_S,
                                               .ping_after_s = ping_after_s,
                                               .hang_up_after_s = 90};
     const struct websocket_events events = {on_opened, on_refused, on_text,  on_closed, on_writable,
@@ -298,6 +300,16 @@ static void given_end_of_connection_in_handshake_when_connect_then_refused(void 
     frame_server_accept(&p->server);
     frame_server_drop(&p->server);
     assert_int_equal(expect_event(p, REFUSED)->number, 0);
+}
+
+static void
+given_silent_server_when_connect_then_refused_in_time_and_next_attempt_works(void **state)
+{
+    struct probe *p = *state;
+    ask_connect(p);
+    frame_server_accept(&p->server);
+    assert_non_null(strstr(expect_event(p, REFUSED)->text, "in time"));
+    open_connection(p);
 }
 
 static void given_nobody_listens_when_connect_then_refused_and_next_attempt_works(void **state)
@@ -526,6 +538,7 @@ int main(void)
         PROBED(given_answer_other_than_101_when_connect_then_refused_with_its_status),
         PROBED(given_wrong_accept_key_when_connect_then_refused),
         PROBED(given_end_of_connection_in_handshake_when_connect_then_refused),
+        PROBED(given_silent_server_when_connect_then_refused_in_time_and_next_attempt_works),
         PROBED(given_nobody_listens_when_connect_then_refused_and_next_attempt_works),
         PROBED(given_open_when_text_in_pieces_then_one_message),
         PROBED(given_open_when_empty_text_then_empty_message),

@@ -150,8 +150,8 @@ static void given_kept_connection_when_forked_then_child_opens_its_own(void **st
     skip_under_sanitizers();
     struct http_peer_step script[] = {{HTTP_PEER_ANSWER, 200, "Connection: close\r\n", NULL}};
     struct http_peer *peer = http_peer_start(script, 1);
-    marline_platform_exporter_options options = {sizeof options, http_peer_url(peer), "k", NULL,
-                                                 NULL};
+    marline_platform_exporter_options options = {
+        .size = sizeof options, .base_url = http_peer_url(peer), .api_key = "k"};
     marline_exporter exporter;
     assert_int_equal(marline_exporter_platform_create(&options, &exporter, NULL), MARLINE_OK);
     marline_provider *provider = NULL;

@@ -107,7 +107,8 @@ static void begin(struct fixture *f, const struct http_peer_step *script, size_t
     (void)snprintf(base, sizeof base, "%s/prefix/", http_peer_url(f->peer));
     memcpy(base, "ws", 2); /* ws://… is the same backend */
     memmove(base + 2, base + 4, strlen(base + 4) + 1);
-    marline_platform_exporter_options options = {sizeof options, base, "secret", "p1", NULL};
+    marline_platform_exporter_options options = {
+        .size = sizeof options, .base_url = base, .api_key = "secret", .project_id = "p1"};
     marline_error error = {0};
     assert_int_equal(marline_exporter_platform_create(&options, &f->exporter, &error), MARLINE_OK);
 }
@@ -300,12 +301,12 @@ static void given_bad_options_when_created_then_refused_with_cause(void **state)
     marline_exporter exporter;
     marline_error error;
     marline_platform_exporter_options cases[] = {
-        {sizeof cases[0], NULL, "k", NULL, NULL},
-        {sizeof cases[0], "ftp://h", "k", NULL, NULL},
-        {sizeof cases[0], "http://h", NULL, NULL, NULL},
-        {sizeof cases[0], "http://h", "", NULL, NULL},
-        {sizeof cases[0], "http://h", "k\r\nX: y", NULL, NULL},
-        {0, "http://h", "k", NULL, NULL},
+        {.size = sizeof cases[0], .base_url = NULL, .api_key = "k"},
+        {.size = sizeof cases[0], .base_url = "ftp://h", .api_key = "k"},
+        {.size = sizeof cases[0], .base_url = "http://h", .api_key = NULL},
+        {.size = sizeof cases[0], .base_url = "http://h", .api_key = ""},
+        {.size = sizeof cases[0], .base_url = "http://h", .api_key = "k\r\nX: y"},
+        {.size = 0, .base_url = "http://h", .api_key = "k"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         error = (marline_error){0};

@@ -156,8 +156,11 @@ static void given_failing_memory_when_exporters_are_made_then_no_memory_is_said(
 {
     (void)state;
     marline__memory_install(&failing);
-    marline_platform_exporter_options platform = {sizeof platform, "http://127.0.0.1:1", "k", "p",
-                                                  "e"};
+    marline_platform_exporter_options platform = {.size = sizeof platform,
+                                                  .base_url = "http://127.0.0.1:1",
+                                                  .api_key = "k",
+                                                  .project_id = "p",
+                                                  .environment = "e"};
     marline_exporter exporter;
     for (int kind = 0; kind < 2; kind++) {
         int n = 0;
