@@ -8,10 +8,26 @@
 #include "core/alloc.h"
 #include "http/routes_otlp.h"
 
-static const struct route *const groups[] = {routes_ingest,    routes_otlp,   routes_connector,
-                                             routes_traces,    routes_mock,   routes_results,
-                                             routes_endpoints, routes_faults, routes_metric_call,
-                                             routes_gates,     routes_health, routes_basic};
+static const struct route *const groups[] = {
+    routes_ingest,  routes_otlp,    routes_connector, routes_traces, routes_mock,
+    routes_results, routes_openapi, routes_endpoints, routes_faults, routes_metric_call,
+    routes_gates,   routes_health,  routes_basic};
+
+enum { GROUP_COUNT = sizeof(groups) / sizeof(groups[0]) };
+
+const struct route *routes_next(const struct route *after)
+{
+    if (after && after[1].method) {
+        return after + 1;
+    }
+    size_t next = 0;
+    for (size_t g = 0; after && g < GROUP_COUNT; g++) {
+        for (const struct route *route = groups[g]; route->method; route++) {
+            next = route == after ? g + 1 : next;
+        }
+    }
+    return next < GROUP_COUNT ? groups[next] : NULL;
+}
 
 /* Takes the next segment off a path that begins with '/'. */
 static struct slice next_segment(struct slice *path)

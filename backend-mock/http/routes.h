@@ -17,6 +17,7 @@ struct route {
     const char *pattern; /* "/mock/runs/{id}/spans": a placeholder takes one segment */
     enum route_auth auth;
     void (*handle)(struct http_request *request);
+    const char *summary; /* one line, for the OpenAPI document */
 };
 
 /* Finds the route and calls its handler, or answers 404, 405 or 401. On a worker. */
@@ -25,6 +26,10 @@ void routes_handle(struct http_request *request);
 /* The body of a refusal of the HTTP server itself; returns its content type. */
 const char *routes_write_refusal(const struct http_request *request, unsigned status,
                                  const char *text, struct buffer *out);
+
+/* Visits every route, in order of the groups: NULL first, then what the last call returned; NULL at
+ * the end. */
+const struct route *routes_next(const struct route *after);
 
 /* The groups, each ended by an entry without method. */
 extern const struct route routes_basic[];
@@ -36,6 +41,7 @@ extern const struct route routes_gates[];
 extern const struct route routes_health[];
 extern const struct route routes_metric_call[];
 extern const struct route routes_mock[];
+extern const struct route routes_openapi[];
 extern const struct route routes_otlp[];
 extern const struct route routes_results[];
 extern const struct route routes_traces[];

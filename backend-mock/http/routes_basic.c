@@ -111,10 +111,11 @@ static void get_upgrade_only(struct http_request *r)
 }
 
 const struct route routes_basic[] = {
-    {"GET", "/health", ROUTE_OPEN, get_health},
-    {"GET", "/tokens/current", ROUTE_KEY, get_current_token},
-    {"GET", "/projects", ROUTE_KEY, get_projects},
-    {"GET", "/projects/{id}", ROUTE_KEY, get_project},
-    {"GET", "/connector/ws", ROUTE_OPEN, get_upgrade_only},
+    {"GET", "/health", ROUTE_OPEN, get_health, "The platform's health check"},
+    {"GET", "/tokens/current", ROUTE_KEY, get_current_token, "What the key is bound to"},
+    {"GET", "/projects", ROUTE_KEY, get_projects, "Projects that the key may see"},
+    {"GET", "/projects/{id}", ROUTE_KEY, get_project, "One project"},
+    {"GET", "/connector/ws", ROUTE_OPEN, get_upgrade_only,
+     "The testing channel: a WebSocket upgrade with the key"},
     {0},
 };

@@ -225,8 +225,10 @@ static void post_trace(struct http_request *r)
 }
 
 const struct route routes_connector[] = {
-    {"POST", "/connector/trigger", ROUTE_KEY, post_trigger},
-    {"GET", "/connector/status/{project_id}", ROUTE_KEY, get_status},
-    {"POST", "/connector/trace", ROUTE_KEY, post_trace},
+    {"POST", "/connector/trigger", ROUTE_KEY, post_trigger, "Call a function once, without a test"},
+    {"GET", "/connector/status/{project_id}", ROUTE_KEY, get_status,
+     "Who serves what in a project and environment"},
+    {"POST", "/connector/trace", ROUTE_KEY, post_trace,
+     "A leftover of the platform: acknowledged, nothing else"},
     {0},
 };

@@ -265,8 +265,9 @@ static void post_invoke(struct http_request *r)
 }
 
 const struct route routes_endpoints[] = {
-    {"GET", "/endpoints", ROUTE_KEY, get_endpoints},
-    {"GET", "/endpoints/{id}", ROUTE_KEY, get_endpoint},
-    {"POST", "/endpoints/{id}/invoke", ROUTE_KEY, post_invoke},
+    {"GET", "/endpoints", ROUTE_KEY, get_endpoints, "Endpoints that agents have registered"},
+    {"GET", "/endpoints/{id}", ROUTE_KEY, get_endpoint, "One endpoint"},
+    {"POST", "/endpoints/{id}/invoke", ROUTE_KEY, post_invoke,
+     "Call an endpoint and wait for its answer"},
     {0},
 };

@@ -272,10 +272,11 @@ static void post_session(struct http_request *r)
 }
 
 const struct route routes_faults[] = {
-    {"GET", "/mock/faults", ROUTE_KEY, get_faults},
-    {"POST", "/mock/faults", ROUTE_KEY, post_fault},
-    {"DELETE", "/mock/faults", ROUTE_KEY, delete_faults},
-    {"POST", "/mock/reset", ROUTE_KEY, post_reset},
-    {"POST", "/mock/sessions", ROUTE_KEY, post_session},
+    {"GET", "/mock/faults", ROUTE_KEY, get_faults, "Faults in force, with their hits"},
+    {"POST", "/mock/faults", ROUTE_KEY, post_fault, "Ask for a fault"},
+    {"DELETE", "/mock/faults", ROUTE_KEY, delete_faults, "Take back all faults"},
+    {"POST", "/mock/reset", ROUTE_KEY, post_reset, "No faults, all linking points on"},
+    {"POST", "/mock/sessions", ROUTE_KEY, post_session,
+     "An organization, a project and a key of one's own"},
     {0},
 };

@@ -116,8 +116,8 @@ static void post_release(struct http_request *r)
 }
 
 const struct route routes_gates[] = {
-    {"GET", "/mock/gates", ROUTE_KEY, answer_gates},
-    {"PUT", "/mock/gates", ROUTE_KEY, put_gates},
-    {"POST", "/mock/gates/release", ROUTE_KEY, post_release},
+    {"GET", "/mock/gates", ROUTE_KEY, answer_gates, "Gates, and what they hold"},
+    {"PUT", "/mock/gates", ROUTE_KEY, put_gates, "Set gates that hold steps of linking"},
+    {"POST", "/mock/gates/release", ROUTE_KEY, post_release, "Release what a gate holds"},
     {0},
 };

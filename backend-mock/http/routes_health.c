@@ -146,8 +146,8 @@ static void get_metrics(struct http_request *r)
 }
 
 const struct route routes_health[] = {
-    {"GET", "/healthz", ROUTE_OPEN, get_healthz},
-    {"GET", "/readyz", ROUTE_OPEN, get_readyz},
-    {"GET", "/metrics", ROUTE_OPEN, get_metrics},
+    {"GET", "/healthz", ROUTE_OPEN, get_healthz, "Alive"},
+    {"GET", "/readyz", ROUTE_OPEN, get_readyz, "The store answers"},
+    {"GET", "/metrics", ROUTE_OPEN, get_metrics, "Counters in Prometheus' text format"},
     {0},
 };

@@ -142,6 +142,7 @@ static void post_traces(struct http_request *r)
 }
 
 const struct route routes_ingest[] = {
-    {"POST", "/telemetry/traces", ROUTE_OPEN, post_traces}, /* looks at the key itself */
+    {"POST", "/telemetry/traces", ROUTE_OPEN, post_traces,
+     "Spans in the platform's JSON, or OTLP"}, /* looks at the key itself */
     {0},
 };

@@ -110,6 +110,6 @@ static void post_metric(struct http_request *r)
 }
 
 const struct route routes_metric_call[] = {
-    {"POST", "/mock/metrics", ROUTE_KEY, post_metric},
+    {"POST", "/mock/metrics", ROUTE_KEY, post_metric, "Ask an agent for one metric"},
     {0},
 };

@@ -706,13 +706,15 @@ static void put_link_points(struct http_request *r)
 }
 
 const struct route routes_mock[] = {
-    {"POST", "/mock/runs", ROUTE_KEY, post_run},
-    {"GET", "/mock/runs/{id}", ROUTE_KEY, get_run},
-    {"POST", "/mock/runs/{id}/cancel", ROUTE_KEY, post_cancel},
-    {"GET", "/mock/runs/{id}/wait", ROUTE_KEY, get_wait},
-    {"GET", "/mock/runs/{id}/timeline", ROUTE_KEY, get_timeline},
-    {"GET", "/mock/runs/{id}/spans", ROUTE_KEY, get_spans},
-    {"GET", "/mock/ledger", ROUTE_KEY, get_ledger},
-    {"PUT", "/mock/link-points", ROUTE_KEY, put_link_points},
+    {"POST", "/mock/runs", ROUTE_KEY, post_run, "Start a run of tests"},
+    {"GET", "/mock/runs/{id}", ROUTE_KEY, get_run, "Status and results of a run"},
+    {"POST", "/mock/runs/{id}/cancel", ROUTE_KEY, post_cancel, "Cancel a run"},
+    {"GET", "/mock/runs/{id}/wait", ROUTE_KEY, get_wait,
+     "Answer when the run has ended, or after timeout_ms"},
+    {"GET", "/mock/runs/{id}/timeline", ROUTE_KEY, get_timeline,
+     "Every event and linking attempt of a run"},
+    {"GET", "/mock/runs/{id}/spans", ROUTE_KEY, get_spans, "Spans of a run and who linked them"},
+    {"GET", "/mock/ledger", ROUTE_KEY, get_ledger, "Conservation of spans"},
+    {"PUT", "/mock/link-points", ROUTE_KEY, put_link_points, "Switch linking points on and off"},
     {0},
 };

@@ -245,6 +245,7 @@ bool routes_otlp_is_path(const char *path)
 }
 
 const struct route routes_otlp[] = {
-    {"POST", "/v1/traces", ROUTE_OPEN, post_otlp}, /* looks at the key itself */
+    {"POST", "/v1/traces", ROUTE_OPEN, post_otlp,
+     "Spans in OTLP, protobuf or JSON"}, /* looks at the key itself */
     {0},
 };

@@ -221,6 +221,6 @@ static void post_result(struct http_request *r)
 }
 
 const struct route routes_results[] = {
-    {"POST", "/test_results", ROUTE_KEY, post_result},
+    {"POST", "/test_results", ROUTE_KEY, post_result, "Store a result, and link its spans"},
     {0},
 };

@@ -687,10 +687,10 @@ static void get_links(struct http_request *r)
 }
 
 const struct route routes_traces[] = {
-    {"GET", "/telemetry/traces", ROUTE_KEY, get_traces},
-    {"GET", "/telemetry/traces/{trace_id}", ROUTE_KEY, get_trace},
-    {"GET", "/telemetry/metrics", ROUTE_KEY, get_trace_metrics},
-    {"GET", "/test_runs/{id}/traces", ROUTE_KEY, get_run_traces},
-    {"GET", "/mock/links/{trace_id}", ROUTE_KEY, get_links},
+    {"GET", "/telemetry/traces", ROUTE_KEY, get_traces, "List traces"},
+    {"GET", "/telemetry/traces/{trace_id}", ROUTE_KEY, get_trace, "One trace, enriched"},
+    {"GET", "/telemetry/metrics", ROUTE_KEY, get_trace_metrics, "Sums and percentiles over spans"},
+    {"GET", "/test_runs/{id}/traces", ROUTE_KEY, get_run_traces, "Traces of one run"},
+    {"GET", "/mock/links/{trace_id}", ROUTE_KEY, get_links, "Why a trace is linked or not"},
     {0},
 };

@@ -28,6 +28,28 @@ static void given_running_backend_when_asked_then_plain_routes_answer(void **sta
     backend_expect(b, "GET", "/connector/ws", NULL, 426, "WebSocket");
 }
 
+/* Every path of the document is served: a method that it has not gives 405, not 404. */
+static void given_openapi_document_when_read_then_each_path_is_served(void **state)
+{
+    struct backend_process *b = *state;
+    struct backend_answer answer;
+    size_t paths = 0;
+    backend_request(b, "GET", "/openapi.json", "", NULL, &answer);
+    assert_int_equal(answer.status, 200);
+    assert_non_null(strstr(answer.body.data, "\"openapi\":\"3.1.0\""));
+    for (const char *at = answer.body.data; (at = strstr(at, "\"/")); at++) {
+        char path[128];
+        struct backend_answer probe;
+        (void)snprintf(path, sizeof(path), "%.*s", (int)strcspn(at + 1, "\""), at + 1);
+        backend_request(b, "PATCH", path, NULL, NULL, &probe);
+        assert_int_equal(probe.status, 405);
+        backend_answer_deinit(&probe);
+        paths++;
+    }
+    assert_true(paths > 30);
+    backend_answer_deinit(&answer);
+}
+
 static void given_no_or_wrong_key_when_asked_then_401(void **state)
 {
     struct backend_process *b = *state;
@@ -272,6 +294,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         BACKEND_TEST(given_running_backend_when_asked_then_plain_routes_answer),
+        BACKEND_TEST(given_openapi_document_when_read_then_each_path_is_served),
         BACKEND_TEST(given_no_or_wrong_key_when_asked_then_401),
         BACKEND_TEST(given_span_when_posted_twice_then_acknowledged_and_kept_once),
         BACKEND_TEST(given_bad_spans_when_posted_then_the_documented_answers),
