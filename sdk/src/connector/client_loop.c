@@ -178,8 +178,10 @@ static void publish_state(marline_client *client, const struct session_action *a
     }
     pthread_cond_broadcast(&client->shared.changed);
     pthread_mutex_unlock(&client->shared.lock);
-    marline__log(action->status == MARLINE_OK ? LOG_INFO : LOG_WARN, "testing channel: %s",
-                 action->text);
+    /* The event tells the program; what went wrong is worth a line of its own. */
+    if (action->status != MARLINE_OK) {
+        marline__log(LOG_WARN, "testing channel: %s", action->text);
+    }
     const marline_client_event event = {.type = MARLINE_CLIENT_EVENT_STATE,
                                         .state = state,
                                         .status = action->status,
