@@ -50,6 +50,7 @@ struct http_request {
     char *path;
     char id[UUID_TEXT_SIZE];
     struct buffer body;
+    size_t discarded; /* bytes that came after the refusal */
     struct auth_identity identity;
     struct slice parameters[HTTP_PATH_PARAMETERS_MAX];
     /* The answer: written by whoever answers, before the connection is resumed. */
@@ -341,7 +342,8 @@ static struct http_request *begin_request(struct http_server *s, struct MHD_Conn
 static void take_body(struct http_request *r, const char *data, size_t size)
 {
     if (r->state != REQUEST_READING) {
-        return; /* thrown away */
+        r->discarded += size;
+        return;
     }
     if (r->body.size + size > r->server->options.body_max) {
         refuse(r, 413, too_large);
@@ -401,7 +403,8 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
     if (*size > 0) {
         take_body(r, data, *size);
         *size = 0;
-        return MHD_YES;
+        /* Whoever goes on sending what was refused is cut off. */
+        return r->discarded > r->server->options.body_max ? MHD_NO : MHD_YES;
     }
     if (r->state == REQUEST_READING) {
         give_to_worker(r);
