@@ -91,6 +91,28 @@ void health_write_metrics(const struct health_facts *facts, const marline_delive
     write_span_metrics(spans, out);
 }
 
+void health_write_client_metrics(const marline_client_statistics *client, struct buffer *out)
+{
+    write_metric(out, "marline_agent_last_contact_seconds", "gauge",
+                 "Unix time at which the backend last said anything",
+                 client->last_contact_unix_ns / NS_PER_S);
+    write_metric(out, "marline_agent_invocations_waiting", "gauge",
+                 "Invocations that wait for a worker", client->waiting);
+    write_metric(out, "marline_agent_invocations_refused_total", "counter",
+                 "Invocations that were not executed", client->refused);
+    write_metric(out, "marline_agent_invocations_repeated_total", "counter",
+                 "Invocations that came again, and were not executed again", client->repeats);
+    write_metric(out, "marline_agent_results_undelivered", "gauge",
+                 "Results that the backend does not have yet", client->undelivered);
+    write_metric(out, "marline_agent_results_doubtful_total", "counter",
+                 "Results that may be lost: the backend does not acknowledge",
+                 client->results_doubtful);
+    write_metric(out, "marline_agent_results_given_up_total", "counter",
+                 "Results that became dead letters", client->results_given_up);
+    write_metric(out, "marline_agent_outbox_failures_total", "counter",
+                 "Writes to the outbox that failed", client->outbox_failures);
+}
+
 /* ---- the server ---- */
 
 static enum MHD_Result answer(struct MHD_Connection *connection, int status, const char *type,
@@ -140,6 +162,9 @@ static enum MHD_Result handle(void *user, struct MHD_Connection *connection, con
         marline_delivery spans;
         marline_provider_delivery(h->facts->provider, &spans);
         health_write_metrics(h->facts, &spans, &body);
+        marline_client_statistics client;
+        marline_client_get_statistics(h->facts->client, &client);
+        health_write_client_metrics(&client, &body);
         return answer(connection, MHD_HTTP_OK, "text/plain; version=0.0.4", &body);
     }
     marline__buffer_append_text(&body, "/healthz, /readyz or /metrics\n");

@@ -25,6 +25,7 @@ struct health_facts {
     atomic_ullong results_sent;
     atomic_ullong connections; /* registrations after a connect */
     marline_provider *provider;
+    const marline_client *client;
 };
 
 struct health;
@@ -44,5 +45,6 @@ int health_write_life(const struct health_facts *facts, uint64_t now_ns, struct 
 int health_write_readiness(const struct health_facts *facts, struct buffer *out);
 void health_write_metrics(const struct health_facts *facts, const marline_delivery *spans,
                           struct buffer *out);
+void health_write_client_metrics(const marline_client_statistics *client, struct buffer *out);
 
 #endif

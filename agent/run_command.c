@@ -319,6 +319,7 @@ static bool open_health(struct agent *a)
 {
     const char *address = options_text(&a->settings->options, "health-listen");
     a->facts.provider = a->service.provider;
+    a->facts.client = a->service.client;
     if (!address) {
         return true;
     }

@@ -183,6 +183,8 @@ static void given_health_port_when_asked_then_life_readiness_and_metrics(void **
     assert_non_null(strstr(body.data, "\nmarline_agent_registered 1\n"));
     assert_non_null(strstr(body.data, "\nmarline_agent_invocations_total 1\n"));
     assert_non_null(strstr(body.data, "\nmarline_agent_spans_started_total 2\n"));
+    assert_non_null(strstr(body.data, "\nmarline_agent_results_undelivered 0\n"));
+    assert_null(strstr(body.data, "\nmarline_agent_last_contact_seconds 0\n"));
     assert_int_equal(get(f, base, "/none", &body), 404);
     program_stop(&f->backend->backend);
     assert_true(program_wait_for_text(&f->agent, f->log, "connecting again", START_MS));
