@@ -23,7 +23,7 @@ enum {
     KEEP_CAPACITY = 64 * 1024,   /* buffers above this are given back after use */
     HEADERS_SIZE_MAX = 3 * 1024, /* libwebsockets builds the request in a 4 KiB buffer */
     DESCRIPTORS = 16,            /* of this context: socket, wake pipe, and room */
-    REFUSAL_SIZE = 160,
+    REFUSAL_SIZE = URL_HOST_SIZE + 160,
 };
 
 enum connection { IDLE, CONNECTING, OPEN };
@@ -86,7 +86,8 @@ static void report_refused(struct websocket_client *ws, const char *reason)
         return;
     }
     char text[REFUSAL_SIZE];
-    (void)snprintf(text, sizeof text, "%s", reason ? reason : "connection failed");
+    (void)snprintf(text, sizeof text, "%s:%u: %s", ws->url.host, ws->url.port,
+                   reason ? reason : "connection failed");
     int status = ws->refused_status;
     forget_connection(ws);
     ws->events.refused(ws->events.user, status, text);
