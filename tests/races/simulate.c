@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "postgres_server.h"
 #include "print.h"
 #include "simulation/memory_store.h"
 
@@ -68,10 +69,15 @@ static bool run_some(const struct simulate_options *options, uint64_t from, uint
     }
     bool good = true;
     for (uint64_t i = 0; i < count && good; i++) {
+        if (postgres_server_is_interrupted()) {
+            t->store_failed = true;
+            (void)snprintf(t->violation, sizeof t->violation, "interrupted");
+            break;
+        }
         good = run_seed(options, options->seed + from + i, store, t);
     }
     store_close(store);
-    return good;
+    return good && !t->store_failed;
 }
 
 void simulate_runs(const struct simulate_options *options, struct simulate_tally *out)
