@@ -178,9 +178,9 @@ static void publish_state(marline_client *client, const struct session_action *a
     }
     pthread_cond_broadcast(&client->shared.changed);
     pthread_mutex_unlock(&client->shared.lock);
-    /* The event tells the program; what went wrong is worth a line of its own. */
-    if (action->status != MARLINE_OK) {
-        marline__log(LOG_WARN, "testing channel: %s", action->text);
+    if (action->text[0] != '\0') {
+        marline__log(action->status == MARLINE_OK ? LOG_INFO : LOG_WARN, "testing channel: %s",
+                     action->text);
     }
     const marline_client_event event = {.type = MARLINE_CLIENT_EVENT_STATE,
                                         .state = state,
