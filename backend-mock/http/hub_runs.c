@@ -107,10 +107,20 @@ static void set_status(struct hub *hub, struct hub_run *r, const struct run_acti
 
 /* ---- invocation ---- */
 
+/* From here on a result that the agent sends (again) is acknowledged when what the test came to is
+ * stored, not before: else a crash in between would lose both. */
+static void await_commit(struct hub *hub, struct hub_test *t)
+{
+    text_map_put(&hub->loop.uncommitted, marline__slice_text(t->call.id), t);
+}
+
 static void answer_arrived(struct hub *hub, struct hub_call *call, const struct hub_answer *answer)
 {
     struct hub_test *t = LIST_ENTRY(call, struct hub_test, call);
     uint64_t now_ns = hub_now_ns(hub);
+    if (t->sent) {
+        await_commit(hub, t);
+    }
     t->wanted = t->sent = false;
     if (!answer->result) {
         (void)run_on_failed(t->run->run, now_ns, marline__slice_text(call->id),
@@ -125,7 +135,6 @@ static void answer_arrived(struct hub *hub, struct hub_call *call, const struct 
                                .span_count = result->span_count};
         t->answered_by = answer->session;
         t->answered_unix_ns = marline__clock_wall_ns(marline__clock_system());
-        text_map_put(&hub->loop.uncommitted, marline__slice_text(call->id), t);
         (void)run_on_answer(t->run->run, now_ns, marline__slice_text(call->id), &a);
     }
     drive(hub, t->run);
@@ -201,6 +210,7 @@ static void withdraw(struct hub *hub, struct hub_test *t)
 {
     if (t->sent) {
         hub_call_withdraw(hub, &t->call);
+        await_commit(hub, t);
     }
     t->wanted = t->sent = false;
 }

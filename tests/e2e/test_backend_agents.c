@@ -258,6 +258,38 @@ static void given_agent_that_acknowledges_when_the_result_is_stored_then_it_is_t
     marline__buffer_deinit(&execute);
 }
 
+/* Found by simulation: the late result was acknowledged at once, and a crash before the commit of
+ * the test's Error then lost both. */
+static void
+given_late_result_when_the_tests_end_is_not_stored_then_not_acknowledged_yet(void **state)
+{
+    struct backend_process *b = *state;
+    struct ws_peer agent;
+    struct buffer text = BUFFER_INIT;
+    struct buffer execute = BUFFER_INIT;
+    char run[64];
+    char path[128];
+    backend_connect_agent(b, &agent, &text);
+    ws_peer_send_text(&agent, "{\"type\":\"register\",\"project_id\":\"" BACKEND_PROJECT
+                              "\",\"environment\":\"development\",\"sdk_version\":\"1\","
+                              "\"functions\":[],\"capabilities\":[\"result_ack\",\"cancel\"]}");
+    ws_peer_expect(&agent, "registered", &text);
+    backend_start_run(b, &agent, run, &execute);
+    backend_expect(b, "PUT", "/mock/gates", "{\"result.store\":true}", 200, "\"shut\":true");
+    (void)snprintf(path, sizeof(path), "/mock/runs/%s/cancel", run);
+    backend_expect(b, "POST", path, "", 202, "\"status\":\"cancelled\"");
+    ws_peer_expect(&agent, "\"type\":\"cancel\"", &text);
+    backend_send_result(&agent, execute.data, backend_success);
+    ws_peer_send_text(&agent, "not JSON: its answer shows that nothing was said before");
+    assert_true(ws_peer_receive(&agent, &text) >= 0);
+    assert_non_null(strstr(text.data, "Invalid JSON"));
+    backend_expect(b, "PUT", "/mock/gates", "{\"result.store\":false}", 200, "\"shut\":false");
+    ws_peer_expect(&agent, "\"type\":\"result_ack\"", &text);
+    ws_peer_deinit(&agent);
+    marline__buffer_deinit(&text);
+    marline__buffer_deinit(&execute);
+}
+
 static void given_link_point_off_when_run_then_only_the_other_links(void **state)
 {
     struct backend_process *b = *state;
@@ -478,6 +510,7 @@ int main(void)
         BACKEND_TEST(given_error_result_then_the_test_is_an_error_with_its_text),
         BACKEND_TEST(given_agent_that_reconnects_in_mid_call_then_its_result_is_taken_once),
         BACKEND_TEST(given_agent_that_acknowledges_when_the_result_is_stored_then_it_is_told),
+        BACKEND_TEST(given_late_result_when_the_tests_end_is_not_stored_then_not_acknowledged_yet),
         BACKEND_TEST(given_link_point_off_when_run_then_only_the_other_links),
         cmocka_unit_test(given_agent_when_the_backend_stops_then_close_1001),
         BACKEND_TEST(given_run_when_waited_for_then_told_at_its_end),
