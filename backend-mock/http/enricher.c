@@ -307,6 +307,13 @@ void enricher_stop(struct enricher *e)
     (void)pthread_cond_signal(&e->shared.changed);
     (void)pthread_mutex_unlock(&e->shared.lock);
     (void)pthread_join(e->thread, NULL);
+}
+
+void enricher_destroy(struct enricher *e)
+{
+    if (!e) {
+        return;
+    }
     (void)pthread_cond_destroy(&e->shared.changed);
     (void)pthread_mutex_destroy(&e->shared.lock);
     price_table_destroy(e->prices);

@@ -12,10 +12,13 @@
 
 struct enricher;
 
-/* Borrows both until stop. NULL when the thread cannot be started. */
+/* Borrows the store until destroy, the queue until stop. NULL when the thread cannot be started. */
 struct enricher *enricher_start(struct store *store, struct commit_queue *queue);
-/* Joins, frees. Accepts NULL. */
+/* Ends the thread. What was started before may still wake the enricher, in vain, and compute with
+ * it. Accepts NULL. */
 void enricher_stop(struct enricher *e);
+/* Frees a stopped one, when nobody can call it any more. Accepts NULL. */
+void enricher_destroy(struct enricher *e);
 /* Any thread: spans have been stored. */
 void enricher_wake(struct enricher *e);
 

@@ -81,6 +81,7 @@ void server_stop(struct server *s)
     }
     (void)marline__worker_pool_stop(s->workers, SERVER_DRAIN_TIMEOUT_MS);
     commit_queue_destroy(s->queue);
+    enricher_destroy(s->enricher); /* after those who wake it: the queue, once it has answered */
     commit_gates_destroy(s->gates);
     hub_destroy(s->hub);
     http_server_stop(s->http);
