@@ -24,6 +24,21 @@ void endpoints_remove(const struct config *config, marline_client *client)
     }
 }
 
+/* The SDK refuses a second one of the name too, but only when the first is served already. */
+static bool check_names(const struct config *config, size_t declared_count, struct failure *f)
+{
+    for (size_t i = 0; i < config->endpoint_count * declared_count; i++) {
+        const struct endpoint_config *c = config->endpoints[i / declared_count];
+        if (strcmp(c->name, marline_endpoint_declared(i % declared_count)->name) == 0) {
+            return failure_set(f, EXIT_CODE_CONFIGURATION,
+                               "%s: a plugin declares an endpoint '%s' too; give this one another "
+                               "name",
+                               c->where, c->name);
+        }
+    }
+    return true;
+}
+
 bool endpoints_init(struct endpoints *e, const struct config *config, const struct config *previous,
                     const struct connection *connection, struct failure *f)
 {
@@ -39,6 +54,9 @@ bool endpoints_init(struct endpoints *e, const struct config *config, const stru
         return failure_set(f, EXIT_CODE_CONFIGURATION,
                            "nothing to serve: name a --plugin FILE.so, an --exec NAME=COMMAND, or "
                            "a --config FILE with endpoints");
+    }
+    if (!check_names(config, e->declared_count, f)) {
+        return false;
     }
     e->exec = must(marline__memory_array(config->endpoint_count + 1, sizeof *e->exec));
     e->http = must(marline__memory_array(config->endpoint_count + 1, sizeof *e->http));

@@ -10,6 +10,8 @@
 #include "agent/must.h"
 #include "agent/nearest.h"
 
+enum { HELP_COLUMN = 30 }; /* where explanations begin; below a flag that reaches into it */
+
 static const struct option_spec *find_spec(const struct options *o, const char *name, size_t size)
 {
     for (size_t i = 0; i < o->count; i++) {
@@ -181,7 +183,7 @@ static bool refuse_unknown(const struct options *o, struct slice name, struct fa
     if (near) {
         failure_set(f, EXIT_CODE_USAGE, "unknown option --%s; did you mean --%s?", asked, near);
     } else {
-        failure_set(f, EXIT_CODE_USAGE, "unknown option --%s; see --help", asked);
+        failure_set(f, EXIT_CODE_USAGE, "unknown option --%s", asked);
     }
     marline__memory_free(asked);
     return false;
@@ -224,7 +226,7 @@ bool options_read_arguments(struct options *o, int argc, char **argv, struct fai
         } else if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
             o->help = true;
         } else if (word[1] != '-') {
-            return failure_set(f, EXIT_CODE_USAGE, "unknown option %s; see --help", word);
+            return failure_set(f, EXIT_CODE_USAGE, "unknown option %s", word);
         } else if (!read_option(o, argc, argv, &i, f)) {
             return false;
         }
@@ -279,7 +281,11 @@ void options_print_help(const struct option_spec *specs, size_t count, FILE *out
         const struct option_spec *s = &specs[i];
         int used = fprintf(out, "  --%s%s%s", s->name, s->value_name ? " " : "",
                            s->value_name ? s->value_name : "");
-        (void)fprintf(out, "%*s%s", used < 30 ? 30 - used : 2, "", s->help);
+        if (used > HELP_COLUMN - 2) {
+            used = 0;
+            (void)fputc('\n', out);
+        }
+        (void)fprintf(out, "%*s%s", HELP_COLUMN - used, "", s->help);
         if (s->environment) {
             (void)fprintf(out, " [%s]", s->environment);
         }

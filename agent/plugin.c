@@ -33,7 +33,8 @@ static bool check_file(const char *path, const char *where, struct failure *f)
 {
     struct stat status;
     if (stat(path, &status) != 0) {
-        return failure_set(f, EXIT_CODE_CONFIGURATION, "%splugin %s: %s", where, path,
+        return failure_set(f, EXIT_CODE_CONFIGURATION,
+                           "%splugin %s: %s; is it built, and its path right?", where, path,
                            strerror(errno));
     }
     if (!S_ISREG(status.st_mode)) {

@@ -254,10 +254,8 @@ static void announce(struct agent *a)
     marline_error error = {0};
     if (!a->is_refusal_told &&
         marline_client_wait_registered(a->service.client, 0, &error) == MARLINE_EREJECTED) {
-        logger_write(LOG_ERROR,
-                     "%s; check RHESIS_PROJECT_ID, and that the key's user is a member of the "
-                     "project (marline-agent doctor tells more)",
-                     error.text);
+        logger_write(LOG_ERROR, "%s%s (marline-agent doctor tells more)", error.text,
+                     service_advice(MARLINE_EREJECTED));
         a->is_refusal_told = true;
     }
 }
@@ -352,7 +350,7 @@ static bool start(struct agent *a)
     marline_error error = {0};
     marline_status status = marline_client_start(a->service.client, &error);
     return status == MARLINE_OK ||
-           failure_set(a->failure, service_exit_code(status), "%s", error.text);
+           failure_set(a->failure, service_setup_exit_code(status), "%s", error.text);
 }
 
 static void serve(struct agent *a)

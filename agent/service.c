@@ -30,6 +30,19 @@ enum exit_code service_exit_code(marline_status status)
     return EXIT_CODE_INTERNAL;
 }
 
+enum exit_code service_setup_exit_code(marline_status status)
+{
+    bool is_file = status == MARLINE_EIO || status == MARLINE_ESTATE;
+    return is_file ? EXIT_CODE_CONFIGURATION : service_exit_code(status);
+}
+
+const char *service_advice(marline_status status)
+{
+    return status == MARLINE_EREJECTED ? "; check RHESIS_PROJECT_ID, and that the key's user is a "
+                                         "member of the project"
+                                       : "";
+}
+
 static marline_status open_provider(struct service *s, const struct service_options *o,
                                     marline_error *error)
 {
@@ -91,7 +104,7 @@ bool service_open(struct service *s, const struct service_options *options, stru
     }
     if (status) {
         service_close(s, 0);
-        return failure_set(f, service_exit_code(status), "%s", error.text);
+        return failure_set(f, service_setup_exit_code(status), "%s", error.text);
     }
     return true;
 }

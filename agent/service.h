@@ -40,5 +40,9 @@ void service_close(struct service *s, uint64_t timeout_ms);
 
 /* The exit code for a refusal of the SDK. */
 enum exit_code service_exit_code(marline_status status);
+/* The same before anything was connected: what failed is a file, such as the outbox. */
+enum exit_code service_setup_exit_code(marline_status status);
+/* "; " and what to do about it, as far as the SDK's text does not say so itself; else "". */
+const char *service_advice(marline_status status);
 
 #endif

@@ -19,7 +19,9 @@ static bool read_whole(const char *path, struct buffer *out, struct failure *f)
 {
     FILE *file = fopen(path, "rbe");
     if (!file) {
-        return failure_set(f, EXIT_CODE_CONFIGURATION, "%s: %s", path, strerror(errno));
+        return failure_set(f, EXIT_CODE_CONFIGURATION,
+                           "configuration %s: %s; check --config or MARLINE_CONFIG", path,
+                           strerror(errno));
     }
     if (!marline__buffer_reserve(out, YAML_FILE_MAX + 1)) {
         must_buffer(out);

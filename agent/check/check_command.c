@@ -129,7 +129,8 @@ static bool add_scenario(struct session *s, const char *name)
         return failure_set(s->failure, EXIT_CODE_USAGE, "no scenario '%s'; did you mean '%s'?",
                            name, near);
     }
-    return failure_set(s->failure, EXIT_CODE_USAGE, "no scenario '%s'; see --help for all", name);
+    return failure_set(s->failure, EXIT_CODE_USAGE,
+                       "no scenario '%s'; there are fast, slow, boundary and mixed", name);
 }
 
 static bool pick_scenarios(struct session *s)
@@ -188,8 +189,8 @@ static bool connect_agent(struct session *s)
     if (!status) {
         status = marline_client_wait_registered(s->service.client, REGISTER_TIMEOUT_MS, &error);
     }
-    return status == MARLINE_OK ||
-           failure_set(s->failure, service_exit_code(status), "%s", error.text);
+    return status == MARLINE_OK || failure_set(s->failure, service_exit_code(status), "%s%s",
+                                               error.text, service_advice(status));
 }
 
 static void disconnect_agent(struct session *s)

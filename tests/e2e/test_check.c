@@ -212,7 +212,8 @@ static void given_bad_input_when_checked_then_cause_named_and_exit_code_document
         {{"check", "--project-id", "99999999-9999-4999-8999-999999999999"},
          {NULL},
          EXIT_CODE_REFUSED,
-         "99999999-9999-4999-8999-999999999999"},
+         "99999999-9999-4999-8999-999999999999 not found or not accessible; check "
+         "RHESIS_PROJECT_ID"},
         {{"check", "--project-id", "mine"}, {NULL}, EXIT_CODE_CONFIGURATION, "is not a UUID"},
         {{"check", "--schedule", "RRRS"}, {NULL}, EXIT_CODE_USAGE, "such as RSRS"},
         {{"check", "extra"}, {NULL}, EXIT_CODE_USAGE, "See: marline-agent check"},

@@ -170,8 +170,10 @@ static marline_status take_lock(struct outbox *o, const char *path, marline_erro
     int cause = errno;
     marline__buffer_deinit(&name);
     if (o->lock < 0) {
-        return refuse(error, MARLINE_EIO, "outbox %s: its lock file cannot be made: %s", path,
-                      strerror(cause));
+        return refuse(error, MARLINE_EIO,
+                      "outbox %s: its lock file cannot be made: %s; does its folder exist, and may "
+                      "this user write there?",
+                      path, strerror(cause));
     }
     if (flock(o->lock, LOCK_EX | LOCK_NB) != 0) {
         return refuse(error, MARLINE_ESTATE,

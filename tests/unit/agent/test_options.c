@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -184,6 +185,25 @@ static void given_double_dash_when_read_then_the_rest_are_operands(void **state)
     assert_false(options_flag(&f->options, "json"));
 }
 
+static void given_flag_too_long_for_its_column_when_help_then_explained_below(void **state)
+{
+    (void)state;
+    static const struct option_spec shown[] = {
+        {.name = "client-certificate-file", .value_name = "FILE", .help = "Long"},
+        {.name = "plugin", .kind = OPTION_LIST, .value_name = "FILE", .help = "Short"},
+    };
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    assert_non_null(out);
+    options_print_help(shown, 2, out);
+    assert_int_equal(fclose(out), 0);
+    assert_string_equal(text, "  --client-certificate-file FILE\n"
+                              "                              Long\n"
+                              "  --plugin FILE               Short\n");
+    free(text);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -200,6 +220,7 @@ int main(void)
         TEST(given_bad_value_in_environment_when_read_then_variable_named),
         TEST(given_bad_value_in_file_when_set_then_line_and_key_named),
         TEST(given_double_dash_when_read_then_the_rest_are_operands),
+        cmocka_unit_test(given_flag_too_long_for_its_column_when_help_then_explained_below),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -171,7 +171,7 @@ static void given_no_database_or_no_folder_when_opened_then_refused_with_reason(
     assert_non_null(strstr(error.text, "not a database"));
     const struct outbox_options nowhere = {"no/such/folder/box.db", "s", false};
     assert_int_equal(marline__outbox_open(&nowhere, &box, &error), MARLINE_EIO);
-    assert_non_null(strstr(error.text, "No such file or directory"));
+    assert_non_null(strstr(error.text, "No such file or directory; does its folder exist"));
 }
 
 static void given_newer_schema_when_opened_then_refused(void **state)
