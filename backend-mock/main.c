@@ -91,11 +91,11 @@ static enum exit_code serve_until_signal(struct store *store, struct listener *l
         (void)fprintf(stderr, "marline-backend-mock: %s\n", error);
         return EXIT_CODE_INTERNAL;
     }
-    ready_print(ready, options->store);
     enum exit_code code = EXIT_CODE_OK;
     if (options->ready_file && !ready_write_file(ready, options->ready_file)) {
         code = EXIT_CODE_READY_FILE;
     } else {
+        ready_print(ready, options->store);
         int signal_number = 0;
         (void)sigwait(signals, &signal_number);
         marline__log(LOG_INFO, "signal %d: shutting down", signal_number);

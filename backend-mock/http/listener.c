@@ -313,9 +313,15 @@ static void explain_bind_error(const char *address, char error[LISTENER_ERROR_SI
         (void)snprintf(error, LISTENER_ERROR_SIZE,
                        "no permission to listen on %.100s: choose a port above 1023", address);
         break;
+    case EADDRNOTAVAIL:
+        (void)snprintf(error, LISTENER_ERROR_SIZE,
+                       "%.100s is no address of this machine: 127.0.0.1 is for this machine only, "
+                       "0.0.0.0 for all",
+                       address);
+        break;
     default:
-        (void)snprintf(error, LISTENER_ERROR_SIZE, "cannot listen on %.100s: errno %d (%s)",
-                       address, errno, strerrordesc_np(errno));
+        (void)snprintf(error, LISTENER_ERROR_SIZE, "cannot listen on %.100s: %s", address,
+                       strerrordesc_np(errno));
     }
 }
 

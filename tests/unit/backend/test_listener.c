@@ -91,6 +91,15 @@ static void given_taken_port_when_opened_then_the_error_says_so(void **state)
     listener_close(first);
 }
 
+static void given_foreign_address_when_opened_then_the_error_names_those_that_fit(void **state)
+{
+    (void)state;
+    char error[LISTENER_ERROR_SIZE] = "";
+    assert_null(listener_open("192.0.2.1:0", error)); /* RFC 5737: in documents only */
+    assert_non_null(strstr(error, "192.0.2.1:0 is no address of this machine"));
+    assert_non_null(strstr(error, "127.0.0.1"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -100,6 +109,7 @@ int main(void)
         cmocka_unit_test(given_head_longer_than_the_peek_then_http),
         cmocka_unit_test(given_wrong_addresses_when_opened_then_the_error_names_the_form),
         cmocka_unit_test(given_taken_port_when_opened_then_the_error_says_so),
+        cmocka_unit_test(given_foreign_address_when_opened_then_the_error_names_those_that_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
