@@ -194,8 +194,11 @@ void marline__session_refused(struct session *s, uint64_t now, uint64_t random, 
     }
     bool auth = http_status == 401 || http_status == 403;
     if (http_status == 0) {
-        marline__session_change(s, SESSION_WAITING, MARLINE_EIO,
-                                "no connection to %s; trying again", reason);
+        marline__session_change(
+            s, SESSION_WAITING, MARLINE_EIO,
+            "no connection to %s; trying again (is the backend running there, and the "
+            "base URL right?)",
+            reason);
     } else {
         bool final = auth || http_status == 400;
         marline_status status = auth ? MARLINE_EAUTH : final ? MARLINE_EREJECTED : MARLINE_EIO;
