@@ -47,4 +47,18 @@ void rig_invoke(struct rig *rig, const char *id);
 void rig_finish(struct rig *rig, const char *id);
 void rig_lose(struct rig *rig);
 
+#define EXTENSIONS                                                                                 \
+    ",\"capabilities\":[\"result_ack\",\"cancel\",\"drain\",\"deadline\",\"span_count\","          \
+    "\"in_flight\",\"limits\"],\"limits\":{\"rate_per_second\":1000,\"message_size_max\":4096,"    \
+    "\"idle_timeout_ms\":60000}"
+#define RESULT(id)                                                                                 \
+    "{\"type\":\"test_result\",\"test_run_id\":\"" id "\",\"status\":\"success\","                 \
+    "\"output\":{\"output\":\"x\"},\"error\":null,\"duration_ms\":4.5,"                            \
+    "\"trace_id\":\"85094a4cbcd769b66394d2829bd934b9\"}"
+#define ERROR_RESULT(id, text, ms)                                                                 \
+    "{\"type\":\"test_result\",\"test_run_id\":\"" id "\",\"status\":\"error\",\"output\":null,"   \
+    "\"error\":\"" text "\",\"duration_ms\":" ms ",\"trace_id\":null}"
+
+#define RIGGED(test) cmocka_unit_test_setup_teardown(test, rig_set_up, rig_tear_down)
+
 #endif
