@@ -26,8 +26,8 @@ enum exit_code {
 };
 
 enum {
-    SEED_SHIFT = 24,
-    /* a new seed is short enough to be typed */ RUNS_DEFAULT = 2000,
+    SEED_SHIFT = 24, /* a new seed is short enough to be typed */
+    RUNS_DEFAULT = 2000,
     ADDRESS_SIZE = 192,
     START_TRIES_MAX = 600,
     START_POLL_MS = 50,
@@ -464,17 +464,28 @@ static int command_simulate(const struct options *options)
     return simulate(options, options->store == STORE_SQLITE ? "sqlite::memory:" : NULL);
 }
 
+/* Wherever it stands, so that `marline-races replay --help` helps too. */
+static bool is_help_wanted(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return true;
+    }
+    return argc > 1 && strcmp(argv[1], "help") == 0;
+}
+
 int main(int argc, char **argv)
 {
+    static char name[] = "marline-races";
     struct options options = {.store = STORE_MODEL, .journal = "wal", .explore = {.seed = 1}};
     const char *command = argc > 1 ? argv[1] : "";
     print_choose_colours(stdout);
-    if (strcmp(command, "help") == 0 || strcmp(command, "--help") == 0) {
+    if (is_help_wanted(argc, argv)) {
         (void)fputs(usage, stdout);
         return EXIT_AS_EXPECTED;
     }
     if (argc > 1)
-        argv[1] = argv[0]; /* getopt names the program by it */
+        argv[1] = name; /* getopt names the program by it */
     int failed = argc > 1 ? read_options(argc - 1, argv + 1, &options) : 0;
     if (failed)
         return failed;

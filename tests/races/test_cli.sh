@@ -21,6 +21,8 @@ expect() {
 expect 2 'a command is needed'
 expect 2 'no command "explode"' explode
 expect 0 'usage:' help
+expect 0 'usage:' replay --help
+expect 2 "marline-races: unrecognized option '--frob'" replay --frob
 expect 0 'loses 40 of 70' list
 expect 2 'no design "chek-first"; the nearest is "check-first"' explore --design chek-first
 expect 2 'no store "oracle"; there are model, sqlite and postgres' explore --store oracle
