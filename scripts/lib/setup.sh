@@ -77,7 +77,8 @@ build() {
     folder=$root/build/$preset
     # shellcheck disable=SC2015
     launcher=$(command -v ccache >/dev/null 2>&1 && echo -DCMAKE_C_COMPILER_LAUNCHER=ccache || true)
-    if [ ! -f "$folder/build.ninja" ] || [ $# -gt 0 ]; then
+    # The options of the last time stand beside the build, so that the same ones need no new look.
+    if [ ! -f "$folder/build.ninja" ] || { [ $# -gt 0 ] && [ "$*" != "$(cat "$folder.options" 2>/dev/null)" ]; }; then
         say "Configuring $preset"
         (cd "$root" && cmake --preset "$preset" $launcher "$@" >"$root/build/$preset.configure.log" 2>&1) || {
             tail -n 30 "$root/build/$preset.configure.log" >&2
@@ -85,6 +86,7 @@ build() {
             exit 1
         }
     fi
+    printf '%s' "$*" >"$folder.options"
     say "Building $preset"
     (cd "$root" && cmake --build "$folder") >&2 || {
         say "Building $preset failed."
