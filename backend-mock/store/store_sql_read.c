@@ -211,9 +211,11 @@ static void fill_event(struct sql_statement *s, struct store_event *e)
     }
 }
 
-static enum store_status read_timeline(struct sql_connection *c, const struct store_scope *scope,
-                                       const struct uuid *run_id, store_event_fn visit, void *user,
-                                       struct store_error *error)
+/* A statement about what belongs to a run: ?1 is the run, ?2 the organization. STORE_NOT_FOUND when
+ * the scope has no such run. */
+static enum store_status prepare_of_run(struct sql_connection *c, const struct store_scope *scope,
+                                        const struct uuid *run_id, const char *sql,
+                                        struct sql_statement **out, struct store_error *error)
 {
     struct sql_statement *head = NULL;
     enum store_status status = find_run(c, scope, run_id, &head, error);
@@ -221,12 +223,25 @@ static enum store_status read_timeline(struct sql_connection *c, const struct st
         return status;
     }
     sql_reset(head);
-    struct sql_statement *s = sql_prepare(c, timeline_sql, error);
+    struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
     bind_uuid(s, 1, run_id);
     bind_uuid(s, 2, &scope->organization_id);
+    *out = s;
+    return STORE_OK;
+}
+
+static enum store_status read_timeline(struct sql_connection *c, const struct store_scope *scope,
+                                       const struct uuid *run_id, store_event_fn visit, void *user,
+                                       struct store_error *error)
+{
+    struct sql_statement *s = NULL;
+    enum store_status status = prepare_of_run(c, scope, run_id, timeline_sql, &s, error);
+    if (status != STORE_OK) {
+        return status;
+    }
     while (sql_row(c, s, &status, error)) {
         struct store_event event;
         fill_event(s, &event);
@@ -279,18 +294,11 @@ static enum store_status read_run_spans(struct sql_connection *c, const struct s
         " JOIN spans s ON s.context_ref = c.ref JOIN traces t ON t.ref = s.trace_ref"
         " JOIN posts p ON p.ref = s.post_ref LEFT JOIN results r ON r.ref = s.result_ref"
         " WHERE c.run_id = ?1 AND c.organization_id = ?2 ORDER BY s.ref";
-    struct sql_statement *head = NULL;
-    enum store_status status = find_run(c, scope, run_id, &head, error);
+    struct sql_statement *s = NULL;
+    enum store_status status = prepare_of_run(c, scope, run_id, sql, &s, error);
     if (status != STORE_OK) {
         return status;
     }
-    sql_reset(head);
-    struct sql_statement *s = sql_prepare(c, sql, error);
-    if (!s) {
-        return error->status;
-    }
-    bind_uuid(s, 1, run_id);
-    bind_uuid(s, 2, &scope->organization_id);
     while (sql_row(c, s, &status, error)) {
         struct store_span_row row;
         fill_span_row(s, &row);
