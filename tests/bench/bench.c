@@ -3,6 +3,7 @@
 #include "bench.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -28,6 +29,24 @@ double bench_clock_pair_ns(void)
         best = best == 0 || pair < best ? pair : best;
     }
     return best;
+}
+
+double bench_anonymous_kilobytes(pid_t process)
+{
+    char name[64];
+    char line[256];
+    double result = -1;
+    (void)snprintf(name, sizeof name, "/proc/%d/status", (int)process);
+    FILE *file = fopen(name, "r");
+    while (file && fgets(line, sizeof line, file)) {
+        if (strncmp(line, "RssAnon:", 8) == 0) {
+            result = strtod(line + 8, NULL);
+        }
+    }
+    if (file) {
+        (void)fclose(file);
+    }
+    return result;
 }
 
 void bench_report(const char *name, double value, const char *unit, double ratio, double target,

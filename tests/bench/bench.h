@@ -4,11 +4,15 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 uint64_t bench_now_ns(void);
 
 /* ns of two reads of the monotonic clock, the unit of the ratios; measured once. */
 double bench_clock_pair_ns(void);
+
+/* RssAnon of a process; -1 when it cannot be read. */
+double bench_anonymous_kilobytes(pid_t process);
 
 /* Prints {"name","value","unit","ratio","target","met"}. `compared` is what must stay at or below
  * `target`: a ratio, or the value itself. A target below 0 = none: met is null. */

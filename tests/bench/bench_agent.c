@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "bench.h"
-#include "bench_backend.h"
+#include "bench_peer.h"
 #include "connector/outbox.h"
 #include "io/websocket_client.h"
 
@@ -140,7 +140,7 @@ static void run_agent(const struct agent_setup *setup)
 /* ---- measuring ---- */
 
 struct scene {
-    struct bench_backend *backend;
+    struct bench_peer *backend;
     char url[64];
     char folder[32];
     char outbox[64];
@@ -172,29 +172,11 @@ static void end_child(pid_t child)
     bench_check(waitpid(child, &status, 0) == child, "child ended");
 }
 
-static double anonymous_kilobytes(pid_t process)
-{
-    char name[64];
-    char line[256];
-    double result = -1;
-    (void)snprintf(name, sizeof name, "/proc/%d/status", (int)process);
-    FILE *file = fopen(name, "r");
-    while (file && fgets(line, sizeof line, file)) {
-        if (strncmp(line, "RssAnon:", 8) == 0) {
-            result = strtod(line + 8, NULL);
-        }
-    }
-    if (file) {
-        (void)fclose(file);
-    }
-    return result;
-}
-
 static void open_scene(struct scene *scene)
 {
-    scene->backend = bench_backend_start();
+    scene->backend = bench_peer_start();
     (void)snprintf(scene->url, sizeof scene->url, "ws://127.0.0.1:%u",
-                   bench_backend_port(scene->backend));
+                   bench_peer_port(scene->backend));
     (void)snprintf(scene->folder, sizeof scene->folder, "bench-XXXXXX");
     bench_check(mkdtemp(scene->folder) != NULL, "temporary folder");
     (void)snprintf(scene->outbox, sizeof scene->outbox, "%s/outbox.db", scene->folder);
@@ -214,7 +196,7 @@ static void close_scene(struct scene *scene)
 {
     remove_outbox(scene);
     (void)rmdir(scene->folder);
-    bench_backend_stop(scene->backend);
+    bench_peer_stop(scene->backend);
 }
 
 static struct bench_figures measure_echo(uint32_t messages)
@@ -222,7 +204,7 @@ static struct bench_figures measure_echo(uint32_t messages)
     struct scene scene;
     open_scene(&scene);
     pid_t child = start_echo(&scene);
-    struct bench_figures figures = bench_backend_measure(
+    struct bench_figures figures = bench_peer_measure(
         scene.backend, &(struct bench_load){.echo = true, .messages = messages, .at_once = 1});
     end_child(child);
     close_scene(&scene);
@@ -244,10 +226,10 @@ static struct agent_figures measure_agent(const struct bench_load *load)
     open_scene(&scene);
     bench_check(pipe(report) == 0, "pipe");
     pid_t child = start_agent(&scene, report[1]);
-    figures.load = bench_backend_measure(scene.backend, load);
+    figures.load = bench_peer_measure(scene.backend, load);
     bench_check(read(report[0], &took, sizeof took) == sizeof took, "the agent registered");
     figures.registered_ms = (double)took / 1e6;
-    figures.kilobytes = anonymous_kilobytes(child);
+    figures.kilobytes = bench_anonymous_kilobytes(child);
     end_child(child);
     close(report[0]);
     close(report[1]);
@@ -286,7 +268,7 @@ static struct bench_figures measure_waiting(void)
     fill_outbox(&scene);
     bench_check(pipe(report) == 0, "pipe");
     pid_t child = start_agent(&scene, report[1]);
-    struct bench_figures figures = bench_backend_measure(
+    struct bench_figures figures = bench_peer_measure(
         scene.backend, &(struct bench_load){.messages = WAITING, .silent = true});
     end_child(child);
     close(report[0]);

@@ -1,5 +1,5 @@
-/* One connection at a time, one thread; see bench_backend.h. */
-#include "bench_backend.h"
+/* One connection at a time, one thread; see bench_peer.h. */
+#include "bench_peer.h"
 
 #include <libwebsockets.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 enum { TEXT_SIZE = 1024, RECEIVE_MAX = 64 * 1024, CONTROL_MAX = 4 };
 enum { WAIT_S = 60 };
 
-struct bench_backend {
+struct bench_peer {
     struct lws_context *context;
     struct lws *wsi;
     struct bench_load load;
@@ -58,13 +58,13 @@ static size_t format_invocation(char *out, uint32_t number)
         number);
 }
 
-static bool wants_to_send(const struct bench_backend *b)
+static bool wants_to_send(const struct bench_peer *b)
 {
     return b->ready && !b->load.silent && b->sent < b->load.messages &&
            b->sent - b->answered < b->load.at_once;
 }
 
-static void send_one(struct bench_backend *b)
+static void send_one(struct bench_peer *b)
 {
     char text[TEXT_SIZE];
     if (b->control_count > 0) {
@@ -86,7 +86,7 @@ static void send_one(struct bench_backend *b)
     }
 }
 
-static void take_answer(struct bench_backend *b, const char *text)
+static void take_answer(struct bench_peer *b, const char *text)
 {
     const char *id = strstr(text, "\"b_");
     uint32_t number = id ? (uint32_t)strtoul(id + 3, NULL, 10) : UINT32_MAX;
@@ -103,7 +103,7 @@ static void take_answer(struct bench_backend *b, const char *text)
     b->answered++;
 }
 
-static void take_text(struct bench_backend *b, const char *text)
+static void take_text(struct bench_peer *b, const char *text)
 {
     if (b->load.echo || strncmp(text, "{\"type\":\"test_result\"", 21) == 0) {
         take_answer(b, text);
@@ -115,7 +115,7 @@ static void take_text(struct bench_backend *b, const char *text)
     lws_callback_on_writable(b->wsi);
 }
 
-static void open_peer(struct bench_backend *b, struct lws *wsi)
+static void open_peer(struct bench_peer *b, struct lws *wsi)
 {
     b->wsi = wsi;
     b->received_size = 0;
@@ -128,7 +128,7 @@ static void open_peer(struct bench_backend *b, struct lws *wsi)
     lws_callback_on_writable(wsi);
 }
 
-static void receive(struct bench_backend *b, const char *data, size_t size, bool is_final)
+static void receive(struct bench_peer *b, const char *data, size_t size, bool is_final)
 {
     if (size >= RECEIVE_MAX - b->received_size) {
         bench_check(false, "a message of the expected size");
@@ -147,7 +147,7 @@ static int handle(struct lws *wsi, enum lws_callback_reasons reason, void *sessi
                   size_t size)
 {
     (void)session;
-    struct bench_backend *b = lws_context_user(lws_get_context(wsi));
+    struct bench_peer *b = lws_context_user(lws_get_context(wsi));
     switch (reason) {
     case LWS_CALLBACK_ESTABLISHED:
         open_peer(b, wsi);
@@ -170,9 +170,9 @@ static int handle(struct lws *wsi, enum lws_callback_reasons reason, void *sessi
 static const struct lws_protocols protocols[] = {{"bench", handle, 0, RECEIVE_MAX, 0, NULL, 0},
                                                  {NULL, NULL, 0, 0, 0, NULL, 0}};
 
-struct bench_backend *bench_backend_start(void)
+struct bench_peer *bench_peer_start(void)
 {
-    struct bench_backend *b = calloc(1, sizeof *b);
+    struct bench_peer *b = calloc(1, sizeof *b);
     lws_set_log_level(LLL_ERR, NULL);
     const struct lws_context_creation_info info = {
         .port = 0, .iface = "127.0.0.1", .protocols = protocols, .user = b, .gid = -1, .uid = -1};
@@ -183,13 +183,13 @@ struct bench_backend *bench_backend_start(void)
     return b;
 }
 
-void bench_backend_stop(struct bench_backend *b)
+void bench_peer_stop(struct bench_peer *b)
 {
     lws_context_destroy(b->context);
     free(b);
 }
 
-uint16_t bench_backend_port(const struct bench_backend *b)
+uint16_t bench_peer_port(const struct bench_peer *b)
 {
     return (uint16_t)lws_get_vhost_listen_port(lws_get_vhost_by_name(b->context, "default"));
 }
@@ -201,7 +201,7 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-struct bench_figures bench_backend_measure(struct bench_backend *b, const struct bench_load *load)
+struct bench_figures bench_peer_measure(struct bench_peer *b, const struct bench_load *load)
 {
     struct bench_figures figures = {0};
     struct lws_context *context = b->context;

@@ -1,7 +1,7 @@
 /* The least that an agent needs of a backend, over libwebsockets, in this process; and a bare echo
  * to compare with, measured by the same code. */
-#ifndef TESTS_BENCH_BENCH_BACKEND_H
-#define TESTS_BENCH_BENCH_BACKEND_H
+#ifndef TESTS_BENCH_BENCH_PEER_H
+#define TESTS_BENCH_BENCH_PEER_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,12 +21,12 @@ struct bench_figures {
     uint32_t answers;
 };
 
-struct bench_backend;
+struct bench_peer;
 
-struct bench_backend *bench_backend_start(void);
-void bench_backend_stop(struct bench_backend *b);
-uint16_t bench_backend_port(const struct bench_backend *b);
+struct bench_peer *bench_peer_start(void);
+void bench_peer_stop(struct bench_peer *b);
+uint16_t bench_peer_port(const struct bench_peer *b);
 /* Waits for a connection, puts the load on it, and waits for all answers, 60 s at most. */
-struct bench_figures bench_backend_measure(struct bench_backend *b, const struct bench_load *load);
+struct bench_figures bench_peer_measure(struct bench_peer *b, const struct bench_load *load);
 
 #endif
