@@ -14,6 +14,8 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include "base/signals.h"
+
 enum { DAY_S = 86400, CHUNK = 4096 };
 
 static void require(bool condition, const char *what)
@@ -190,7 +192,8 @@ void tls_relay_start(struct tls_relay *relay, uint16_t backend_port, const char 
                 pipe(relay->wake) == 0,
             "listener");
     relay->port = ntohs(address.sin_port);
-    require(pthread_create(&relay->thread, NULL, serve, relay) == 0, "thread");
+    /* a client that left shows as an error of SSL_write, not as SIGPIPE */
+    require(marline__thread_start(&relay->thread, serve, relay) == 0, "thread");
 }
 
 void tls_relay_stop(struct tls_relay *relay)

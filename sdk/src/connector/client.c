@@ -3,13 +3,13 @@
  *
  * A finished invocation reaches the loop through a mailbox. The client is counted, because a
  * handler may outlive the stop: the last of them frees what it still needs. */
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/signals.h"
 #include "connector/client_private.h"
 
 enum {
@@ -189,18 +189,6 @@ static void free_parts(marline_client *client)
     client->workers = NULL;
 }
 
-/* Signals belong to the program's own threads; SIGPIPE must not come from a lost TLS connection. */
-static bool start_thread(marline_client *client)
-{
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failure = pthread_create(&client->thread, NULL, marline__client_run, client);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failure == 0;
-}
-
 marline_status marline_client_start(marline_client *client, marline_error *error)
 {
     if (!client) {
@@ -216,7 +204,7 @@ marline_status marline_client_start(marline_client *client, marline_error *error
     marline_status status = make_parts(client, error);
     if (status == MARLINE_OK) {
         set_running(client, true, true);
-        if (!start_thread(client)) {
+        if (marline__thread_start(&client->thread, marline__client_run, client) != 0) {
             status =
                 marline__client_refuse(error, MARLINE_EIO, "the client could not start its thread");
         }

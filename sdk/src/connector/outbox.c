@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "base/signals.h"
 #include "base/uuid.h"
 
 enum {
@@ -335,16 +335,11 @@ static int note_log_size(void *user, sqlite3 *db, const char *name, int pages)
 
 static bool start_checkpoints(struct outbox *o, const char *path)
 {
-    sigset_t all;
-    sigset_t before;
     o->checkpoint.path = marline__memory_text(path);
     if (!o->checkpoint.path) {
         return false;
     }
-    sigfillset(&all); /* signals belong to the program's own threads */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    o->checkpoint.started = pthread_create(&o->checkpoint.thread, NULL, serve_checkpoints, o) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    o->checkpoint.started = marline__thread_start(&o->checkpoint.thread, serve_checkpoints, o) == 0;
     sqlite3_wal_hook(o->db, note_log_size, o);
     return o->checkpoint.started;
 }

@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "base/memory.h"
+#include "base/signals.h"
 
 enum {
     POLL_MAX_MS = 60000, /* a bound only: cancel wakes the poll, libcurl shortens it for timers */
@@ -90,8 +91,11 @@ void marline__http_client_destroy(struct http_client *c)
     if (!c) {
         return;
     }
+    struct sigpipe_hold hold; /* TLS says goodbye to a peer that may be gone */
+    marline__sigpipe_hold(&hold);
     curl_easy_cleanup(c->easy);
     curl_multi_cleanup(c->multi);
+    marline__sigpipe_release(&hold);
     marline__memory_free(c->user_agent);
     marline__memory_free(c->ca_file);
     marline__memory_free(c->certificate_file);
@@ -379,12 +383,15 @@ marline_status marline__http_client_perform(struct http_client *c,
     c->too_large = false;
     c->curl_text[0] = '\0';
     struct curl_slist *headers = NULL;
+    struct sigpipe_hold hold;
     CURLcode code = CURLE_OUT_OF_MEMORY;
+    marline__sigpipe_hold(&hold);
     if (start_over(c) && set_headers(&headers, request) && set_options(c, request, headers) &&
         curl_multi_add_handle(c->multi, c->easy) == CURLM_OK) {
         code = drive(c, request);
         (void)curl_multi_remove_handle(c->multi, c->easy);
     }
+    marline__sigpipe_release(&hold);
     curl_slist_free_all(headers);
     long status_code = 0;
     if (c->easy) {

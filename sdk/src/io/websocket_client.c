@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/signals.h"
 #include "io/url.h"
 
 enum {
@@ -464,8 +465,11 @@ void marline__websocket_destroy(struct websocket_client *ws)
     }
     ws->connection = IDLE; /* no more events */
     if (ws->context) {
+        struct sigpipe_hold hold; /* TLS says goodbye to a peer that may be gone */
         lws_sul_cancel(&ws->timer);
+        marline__sigpipe_hold(&hold);
         lws_context_destroy(ws->context);
+        marline__sigpipe_release(&hold);
     }
     for (size_t i = 0; i < 2 * ws->header_count; i++) {
         marline__memory_free(ws->headers[i]);

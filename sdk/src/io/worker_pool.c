@@ -3,12 +3,12 @@
 #include "io/worker_pool.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/signals.h"
 
 struct worker_pool {
     uint32_t threads_max;
@@ -88,20 +88,14 @@ static void *serve(void *user)
     return NULL;
 }
 
-/* Signals belong to the program's own threads. */
 static bool start_thread(struct worker_pool *pool)
 {
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_t thread;
-    int failure = pthread_create(&thread, NULL, serve, pool);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failure == 0) {
+    bool started = marline__thread_start(&thread, serve, pool) == 0;
+    if (started) {
         pthread_detach(thread);
     }
-    return failure == 0;
+    return started;
 }
 
 marline_status marline__worker_pool_submit(struct worker_pool *pool, struct worker_job *job)

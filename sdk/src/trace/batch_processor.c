@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/signals.h"
 #include "trace/batch_schedule.h"
 #include "trace/environment.h"
 #include "trace/monitor.h"
@@ -651,7 +652,7 @@ static bool start(struct processor *p)
         return true;
     }
     atomic_fetch_add_explicit(&b->references, 1, memory_order_relaxed);
-    if (pthread_create(&b->thread, NULL, run, b) != 0) {
+    if (marline__thread_start(&b->thread, run, b) != 0) {
         atomic_fetch_sub_explicit(&b->references, 1, memory_order_relaxed);
         return false;
     }
