@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/must.h"
+#include "programs/must.h"
 
 void child_close_end(int *fd)
 {

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "agent/must.h"
+#include "programs/must.h"
 
 /* What programs need to find their libraries, their home and their language. */
 static const char *const usual_names[] = {"PATH",   "HOME",     "USER", "LOGNAME", "SHELL", "LANG",

@@ -5,8 +5,8 @@
 
 #include <stdio.h>
 
-#include "agent/exit_code.h"
-#include "agent/failure.h"
+#include "programs/exit_code.h"
+#include "programs/failure.h"
 
 enum exit_code command_run(int argc, char **argv);
 enum exit_code command_config(int argc, char **argv);

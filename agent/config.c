@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/json_pointer.h"
-#include "agent/must.h"
-#include "agent/path.h"
-#include "agent/yaml_file.h"
+#include "programs/must.h"
+#include "programs/path.h"
+#include "programs/yaml_file.h"
+#include "wire/json_pointer.h"
 #include "wire/json_reader.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -422,7 +422,7 @@ static bool read_body(struct yaml_file *y, const char *key, yaml_node_t *value, 
 static bool read_pointer(struct yaml_file *y, const char *key, yaml_node_t *value, void *target)
 {
     const char *text = yaml_read_text(y, key, value);
-    if (text && !json_pointer_is_valid(text)) {
+    if (text && !marline__json_pointer_is_valid(text)) {
         return yaml_complain(y, value, "%s: '%s' is no JSON pointer, such as /answer/0/text", key,
                              text);
     }
@@ -589,7 +589,7 @@ bool config_read_file(struct config *c, const char *path, struct options *option
                       struct failure *f)
 {
     struct yaml_file y;
-    if (!yaml_file_open(&y, path, f)) {
+    if (!yaml_file_open(&y, path, "check --config or MARLINE_CONFIG", f)) {
         return false;
     }
     struct file_target target = {c, options};

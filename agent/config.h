@@ -10,9 +10,9 @@
 #include <marline/endpoint.h>
 
 #include "agent/exec_target.h"
-#include "agent/failure.h"
 #include "agent/http_target.h"
-#include "agent/options.h"
+#include "programs/failure.h"
+#include "programs/options.h"
 
 enum {
     CONFIG_TIMEOUT_DEFAULT_MS = 120000, /* what the platform waits for a function */

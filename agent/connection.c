@@ -7,9 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/logger.h"
-#include "agent/must.h"
 #include "base/uuid.h"
+#include "programs/logger.h"
+#include "programs/must.h"
 
 enum { KEY_MAX = 4096 }; /* a token is about 50 characters; JSON web tokens are longer */
 

@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 
-#include "agent/failure.h"
-#include "agent/options.h"
+#include "programs/failure.h"
+#include "programs/options.h"
 
 /* Rows for the option table of a command. */
 #define CONNECTION_OPTIONS                                                                         \

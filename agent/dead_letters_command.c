@@ -8,12 +8,12 @@
 #include <marline/propagation.h>
 
 #include "agent/commands.h"
-#include "agent/json_pointer.h"
-#include "agent/must.h"
 #include "agent/service.h"
 #include "agent/settings.h"
 #include "base/time_text.h"
 #include "io/http_client.h"
+#include "programs/must.h"
+#include "wire/json_pointer.h"
 #include "wire/json_reader.h"
 #include "wire/json_writer.h"
 
@@ -58,7 +58,8 @@ static char *function_of(const marline_dead_letter *letter)
     struct slice raw;
     struct buffer name = BUFFER_INIT;
     if (letter->request_json &&
-        json_pointer_find(marline__slice_text(letter->request_json), "/function_name", &raw) &&
+        marline__json_pointer_find(marline__slice_text(letter->request_json), "/function_name",
+                                   &raw) &&
         raw.size > 2 && raw.data[0] == '"') {
         marline__json_unescape((struct slice){raw.data + 1, raw.size - 2}, &name);
     } else {
@@ -176,8 +177,8 @@ static bool write_trigger(const struct letters *l, struct buffer *out)
     struct slice request = marline__slice_text(l->letter.request_json);
     struct slice function;
     struct slice inputs;
-    if (!json_pointer_find(request, "/function_name", &function) ||
-        !json_pointer_find(request, "/inputs", &inputs)) {
+    if (!marline__json_pointer_find(request, "/function_name", &function) ||
+        !marline__json_pointer_find(request, "/inputs", &inputs)) {
         return false;
     }
     struct json_writer w;
@@ -243,7 +244,8 @@ static size_t get_header(void *carrier, const char *name, marline_string *out, s
     struct slice value;
     marline__buffer_append_format(&pointer, "/headers/%s", name);
     must_buffer(&pointer);
-    bool found = max > 0 && json_pointer_find(marline__slice_text(carrier), pointer.data, &value) &&
+    bool found = max > 0 &&
+                 marline__json_pointer_find(marline__slice_text(carrier), pointer.data, &value) &&
                  value.size > 2 && value.data[0] == '"';
     marline__buffer_deinit(&pointer);
     if (found) { /* header values have no escapes */

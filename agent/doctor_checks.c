@@ -15,11 +15,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agent/must.h"
 #include "base/clock.h"
 #include "io/http_client.h"
 #include "io/url.h"
 #include "io/websocket_client.h"
+#include "programs/must.h"
 
 enum {
     CONNECT_TIMEOUT_MS = 5000,

@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 #include "agent/connection.h"
-#include "agent/exit_code.h"
+#include "programs/exit_code.h"
 
 enum { DOCTOR_TEXT_SIZE = 1024 }; /* a failure of the settings fits */
 

@@ -2,10 +2,10 @@
 #include <string.h>
 
 #include "agent/commands.h"
-#include "agent/console.h"
 #include "agent/doctor_checks.h"
 #include "agent/endpoints.h"
 #include "agent/settings.h"
+#include "programs/console.h"
 
 static void print_help(const struct settings *s)
 {

@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-#include "agent/must.h"
 #include "agent/plugin.h"
 #include "agent/service.h"
+#include "programs/must.h"
 
 static bool has_plugin(const struct config *config, const char *path)
 {

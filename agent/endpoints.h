@@ -7,8 +7,8 @@
 #include "agent/config.h"
 #include "agent/connection.h"
 #include "agent/exec_endpoint.h"
-#include "agent/failure.h"
 #include "agent/http_endpoint.h"
+#include "programs/failure.h"
 
 struct endpoints {
     struct exec_endpoint

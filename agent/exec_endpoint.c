@@ -11,13 +11,13 @@
 #include <marline/trace.h>
 
 #include "agent/child_environment.h"
-#include "agent/json_pointer.h"
-#include "agent/logger.h"
 #include "agent/long_lived_process.h"
-#include "agent/must.h"
 #include "agent/output.h"
 #include "agent/process.h"
 #include "base/clock.h"
+#include "programs/logger.h"
+#include "programs/must.h"
+#include "wire/json_pointer.h"
 #include "wire/json_reader.h"
 #include "wire/json_writer.h"
 
@@ -304,7 +304,8 @@ static bool is_id_of(const marline_call *call, struct slice answer)
 {
     struct slice raw;
     struct buffer id = BUFFER_INIT;
-    bool found = json_pointer_find(answer, "/id", &raw) && raw.size >= 2 && raw.data[0] == '"';
+    bool found =
+        marline__json_pointer_find(answer, "/id", &raw) && raw.size >= 2 && raw.data[0] == '"';
     if (found) {
         marline__json_unescape((struct slice){raw.data + 1, raw.size - 2}, &id);
         must_buffer(&id);
@@ -330,10 +331,11 @@ static void judge_line(marline_call *call, const struct exec_endpoint *e,
                        e->name, marline_call_invocation_id(call),
                        line.size > EXCERPT_MAX ? EXCERPT_MAX : (int)line.size,
                        line.data ? line.data : "");
-    } else if (json_pointer_find(line, "/error", &error) && !marline__slice_is(error, "null")) {
+    } else if (marline__json_pointer_find(line, "/error", &error) &&
+               !marline__slice_is(error, "null")) {
         c->type = "error";
         (void)snprintf(c->text, sizeof c->text, "%s: %.*s", e->name, SLICE_ARG(error));
-    } else if (!json_pointer_find(line, "/output", out)) {
+    } else if (!marline__json_pointer_find(line, "/output", out)) {
         *out = SLICE("null");
     }
     if (o->end != PROCESS_ANSWERED) {

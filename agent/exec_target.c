@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/must.h"
-#include "agent/path.h"
+#include "programs/must.h"
+#include "programs/path.h"
 
 void exec_target_deinit(struct exec_target *t)
 {

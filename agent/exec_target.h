@@ -5,8 +5,8 @@
 
 #include <stdbool.h>
 
-#include "agent/failure.h"
 #include "agent/words.h"
+#include "programs/failure.h"
 
 struct exec_target {
     struct words command;     /* argv */

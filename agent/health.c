@@ -8,8 +8,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "agent/must.h"
 #include "base/clock.h"
+#include "programs/must.h"
 
 enum { CONNECTIONS_MAX = 16, IDLE_TIMEOUT_S = 10 };
 

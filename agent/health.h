@@ -10,7 +10,7 @@
 #include <marline/client.h>
 #include <marline/trace.h>
 
-#include "agent/failure.h"
+#include "programs/failure.h"
 
 /* An agent that has been away from its backend for longer is not healthy: something has to be done
  * about it, by whoever reads this. */

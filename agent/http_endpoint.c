@@ -7,13 +7,13 @@
 #include <marline/propagation.h>
 #include <marline/trace.h>
 
-#include "agent/json_pointer.h"
-#include "agent/must.h"
 #include "agent/output.h"
 #include "agent/template.h"
 #include "agent/words.h"
 #include "io/http_client.h"
 #include "io/url.h"
+#include "programs/must.h"
+#include "wire/json_pointer.h"
 #include "wire/json_writer.h"
 
 enum { MESSAGE_SIZE = 1024, EXCERPT_MAX = 300 };
@@ -238,7 +238,7 @@ static bool map_answer(struct exchange *x, struct buffer *out)
     marline__json_begin_object(&w);
     for (size_t i = 0; i < response->count; i++) {
         struct slice value;
-        if (!json_pointer_find(body, response->items[i].value, &value)) {
+        if (!marline__json_pointer_find(body, response->items[i].value, &value)) {
             x->complaint.type = "response_mapping";
             (void)snprintf(x->complaint.text, sizeof x->complaint.text,
                            "%s: the answer has nothing at %s, which the output '%s' is taken from",

@@ -6,7 +6,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "agent/must.h"
+#include "programs/must.h"
 
 static void deinit_pairs(struct http_pairs *p)
 {

@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "agent/failure.h"
 #include "agent/words.h"
+#include "programs/failure.h"
 
 /* name -> template, or name -> JSON pointer. */
 struct http_pair {

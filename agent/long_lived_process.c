@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "agent/child.h"
-#include "agent/must.h"
 #include "base/clock.h"
+#include "programs/must.h"
 
 enum { CANCEL_POLL_MS = 50, READ_SIZE = 64 * 1024 };
 

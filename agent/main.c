@@ -9,8 +9,8 @@
 #include <marline/status.h>
 
 #include "agent/commands.h"
-#include "agent/console.h"
-#include "agent/nearest.h"
+#include "programs/console.h"
+#include "programs/nearest.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "agent/logger.h"
+#include "programs/logger.h"
 
 /* Returns the size of the address; 0 when there is none, or none that fits. */
 static socklen_t read_address(struct sockaddr_un *out)

@@ -1,7 +1,7 @@
 /* Turns what an endpoint answered into the output of a call. */
 #include "agent/output.h"
 
-#include "agent/must.h"
+#include "programs/must.h"
 #include "wire/json_reader.h"
 #include "wire/json_writer.h"
 

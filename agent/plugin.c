@@ -12,7 +12,7 @@
 
 #include <marline/endpoint.h>
 
-#include "agent/logger.h"
+#include "programs/logger.h"
 
 /* What to do about the loader's complaint, as far as its text tells. */
 static const char *advice_for(const char *complaint)

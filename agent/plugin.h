@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "agent/failure.h"
+#include "programs/failure.h"
 
 /* Loads one plugin for the life of the process. The path is taken as it is (never searched for in
  * the library path). A file that is missing, unreadable, no shared object of this machine, or that

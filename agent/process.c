@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "agent/child.h"
-#include "agent/must.h"
 #include "base/clock.h"
+#include "programs/must.h"
 
 /* is_canceled is a question, not a descriptor, so it is asked this often. */
 enum { CANCEL_POLL_MS = 50, READ_SIZE = 64 * 1024 };

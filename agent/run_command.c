@@ -19,13 +19,13 @@
 #include "agent/commands.h"
 #include "agent/endpoints.h"
 #include "agent/health.h"
-#include "agent/logger.h"
-#include "agent/must.h"
 #include "agent/notify.h"
 #include "agent/service.h"
 #include "agent/settings.h"
-#include "agent/signal_watch.h"
 #include "base/clock.h"
+#include "programs/logger.h"
+#include "programs/must.h"
+#include "programs/signal_watch.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -3,8 +3,8 @@
 
 #include <inttypes.h>
 
-#include "agent/logger.h"
 #include "base/clock.h"
+#include "programs/logger.h"
 
 enum exit_code service_exit_code(marline_status status)
 {

@@ -10,7 +10,7 @@
 #include <marline/trace.h>
 
 #include "agent/connection.h"
-#include "agent/failure.h"
+#include "programs/failure.h"
 
 struct service_options {
     const struct connection *connection;

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "agent/must.h"
+#include "programs/must.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

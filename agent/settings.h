@@ -7,8 +7,8 @@
 
 #include "agent/config.h"
 #include "agent/connection.h"
-#include "agent/failure.h"
-#include "agent/options.h"
+#include "programs/failure.h"
+#include "programs/options.h"
 
 struct settings {
     struct option_spec *specs; /* the common ones and those of the command */

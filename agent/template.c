@@ -4,8 +4,8 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "agent/json_pointer.h"
-#include "agent/must.h"
+#include "programs/must.h"
+#include "wire/json_pointer.h"
 #include "wire/json_reader.h"
 #include "wire/json_writer.h"
 
@@ -55,8 +55,8 @@ static bool find_input(struct slice inputs, struct slice name, struct slice *out
         }
     }
     must_buffer(&pointer);
-    bool found =
-        json_pointer_is_valid(pointer.data) && json_pointer_find(inputs, pointer.data, out);
+    bool found = marline__json_pointer_is_valid(pointer.data) &&
+                 marline__json_pointer_find(inputs, pointer.data, out);
     marline__buffer_deinit(&pointer);
     return found;
 }

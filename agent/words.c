@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "agent/must.h"
+#include "programs/must.h"
 
 void words_add(struct words *w, const char *word)
 {

@@ -6,8 +6,8 @@
 #include <sys/resource.h>
 
 #include "http/server.h"
-#include "logger.h"
 #include "options.h"
+#include "programs/logger.h"
 #include "ready.h"
 
 static void block_signals(sigset_t *out)
@@ -148,6 +148,6 @@ int main(int argc, char **argv)
     sigset_t signals;
     block_signals(&signals);
     raise_descriptor_limit();
-    logger_install(options.log_level);
+    logger_start(options.log_level, LOG_FORMAT_TEXT);
     return (int)serve(&options, &signals);
 }

@@ -5,15 +5,7 @@
 #include <stdint.h>
 
 #include "base/log.h"
-
-enum exit_code {
-    EXIT_CODE_OK = 0,
-    EXIT_CODE_USAGE = 2,
-    EXIT_CODE_LISTEN = 3,     /* the address cannot be had */
-    EXIT_CODE_STORE = 4,      /* the store cannot be opened or written */
-    EXIT_CODE_READY_FILE = 5, /* a file of our own cannot be written: key or ready file */
-    EXIT_CODE_INTERNAL = 70,  /* threads or memory */
-};
+#include "programs/exit_code.h"
 
 struct options {
     const char *listen;

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "agent/must.h"
 #include "io/http_client.h"
+#include "programs/must.h"
 #include "wire/json_reader.h"
 #include "wire/json_writer.h"
 

@@ -8,7 +8,7 @@
 
 #include "agent/check/facts.h"
 #include "agent/connection.h"
-#include "agent/failure.h"
+#include "programs/failure.h"
 
 struct backend_api;
 

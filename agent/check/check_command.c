@@ -12,11 +12,11 @@
 #include "agent/check/report.h"
 #include "agent/commands.h"
 #include "agent/connection.h"
-#include "agent/console.h"
-#include "agent/nearest.h"
-#include "agent/options.h"
 #include "agent/service.h"
 #include "base/clock.h"
+#include "programs/console.h"
+#include "programs/nearest.h"
+#include "programs/options.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -9,7 +9,7 @@
 
 #include "agent/check/backend_api.h"
 #include "agent/check/pace.h"
-#include "agent/failure.h"
+#include "programs/failure.h"
 
 enum { SCHEDULE_LENGTH = 4, CONDUCTOR_STEP_TIMEOUT_MS = 10000 };
 

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "agent/must.h"
+#include "programs/must.h"
 
 void facts_deinit(struct facts *f)
 {

@@ -8,9 +8,9 @@
 #include <marline/trace.h>
 
 #include "agent/check/conductor.h"
-#include "agent/must.h"
 #include "agent/service.h"
 #include "base/clock.h"
+#include "programs/must.h"
 
 enum { POLL_MIN_MS = 25, POLL_MAX_MS = 250, SENTENCE_SIZE = 700 };
 

@@ -17,7 +17,7 @@
 #include "agent/check/pace.h"
 #include "agent/check/probes.h"
 #include "agent/check/verdict.h"
-#include "agent/failure.h"
+#include "programs/failure.h"
 
 enum {
     CHECK_SCENARIOS_MAX = 16,

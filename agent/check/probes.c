@@ -6,8 +6,8 @@
 
 #include <marline/trace.h>
 
-#include "agent/must.h"
 #include "agent/service.h"
+#include "programs/must.h"
 
 struct made_span {
     char run_id[FACT_ID_SIZE];

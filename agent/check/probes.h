@@ -11,7 +11,7 @@
 
 #include "agent/check/facts.h"
 #include "agent/check/pace.h"
-#include "agent/failure.h"
+#include "programs/failure.h"
 
 struct probes;
 

@@ -1,7 +1,7 @@
 /* The outcome of a check for a program. */
 #include "agent/check/report.h"
 
-#include "agent/must.h"
+#include "programs/must.h"
 #include "wire/json_writer.h"
 
 static void write_unlinked(struct json_writer *w, const struct facts *f)

@@ -4,8 +4,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "agent/console.h"
 #include "base/clock.h"
+#include "programs/console.h"
 
 struct page {
     const struct check_run *run;

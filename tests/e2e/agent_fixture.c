@@ -8,10 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/must.h"
 #include "agent/words.h"
 #include "base/clock.h"
 #include "io/http_client.h"
+#include "programs/must.h"
 
 enum { START_MS = 20000, CALL_MS = 10000, WAIT_MS = 20000, LOOK_MS = 50, AGENT_MS = 90000 };
 

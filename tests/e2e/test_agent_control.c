@@ -15,11 +15,11 @@
 #include <cmocka.h>
 
 #include "../support/program.h"
-#include "agent/exit_code.h"
 #include "agent_fixture.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "io/http_client.h"
+#include "programs/exit_code.h"
 
 enum { START_MS = 20000, STOP_MS = 30000 };
 

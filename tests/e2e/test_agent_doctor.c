@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 #include "../support/http_peer.h"
-#include "agent/exit_code.h"
 #include "agent_fixture.h"
+#include "programs/exit_code.h"
 
 static int set_up(void **state)
 {

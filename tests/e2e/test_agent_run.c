@@ -10,9 +10,9 @@
 #include <cmocka.h>
 
 #include "../support/program.h"
-#include "agent/exit_code.h"
 #include "agent_fixture.h"
 #include "base/memory.h"
+#include "programs/exit_code.h"
 
 enum { START_MS = 20000, STOP_MS = 30000 };
 

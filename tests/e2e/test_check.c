@@ -8,9 +8,9 @@
 #include <cmocka.h>
 
 #include "../support/program.h"
-#include "agent/exit_code.h"
 #include "agent_fixture.h"
 #include "base/memory.h"
+#include "programs/exit_code.h"
 
 #define INTERVAL "--export-interval-ms=600"
 

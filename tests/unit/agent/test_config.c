@@ -213,7 +213,7 @@ static void given_missing_file_when_read_then_named(void **state)
 {
     struct fixture *f = *state;
     assert_false(config_read_file(&f->config, "/no/such.yaml", &f->options, &f->failure));
-    assert_string_equal(f->failure.text, "configuration /no/such.yaml: No such file or directory; "
+    assert_string_equal(f->failure.text, "/no/such.yaml: No such file or directory; "
                                          "check --config or MARLINE_CONFIG");
     assert_int_equal(f->failure.code, EXIT_CODE_CONFIGURATION);
 }

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "agent/options.h"
 #include "agent/words.h"
+#include "programs/options.h"
 
 static const struct option_spec specs[] = {
     {.name = "base-url",

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "agent/json_pointer.h"
 #include "agent/template.h"
+#include "wire/json_pointer.h"
 
 /* The document and the cases of RFC 6901, section 5. */
 static const char document[] =
@@ -31,12 +31,12 @@ static void given_pointers_of_the_rfc_when_followed_then_its_values(void **state
                                            {"/deep/x/0/y", "null"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct slice value;
-        assert_true(json_pointer_is_valid(cases[i][0]));
-        assert_true(json_pointer_find(marline__slice_text(document), cases[i][0], &value));
+        assert_true(marline__json_pointer_is_valid(cases[i][0]));
+        assert_true(marline__json_pointer_find(marline__slice_text(document), cases[i][0], &value));
         assert_true(marline__slice_is(value, cases[i][1]));
     }
     struct slice whole;
-    assert_true(json_pointer_find(SLICE("[1]"), "", &whole));
+    assert_true(marline__json_pointer_find(SLICE("[1]"), "", &whole));
     assert_true(marline__slice_is(whole, "[1]"));
 }
 
@@ -48,12 +48,12 @@ static void given_pointers_to_nothing_when_followed_then_not_found(void **state)
         "/foo/", "/foo/0/x", "/a~1b/0", "/foo/18446744073709551616"};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct slice value;
-        assert_false(json_pointer_find(marline__slice_text(document), cases[i], &value));
+        assert_false(marline__json_pointer_find(marline__slice_text(document), cases[i], &value));
     }
     struct slice value;
-    assert_false(json_pointer_find(SLICE("{\"a\": "), "/a", &value));
-    assert_false(json_pointer_is_valid("a"));
-    assert_false(json_pointer_is_valid("/a~2"));
+    assert_false(marline__json_pointer_find(SLICE("{\"a\": "), "/a", &value));
+    assert_false(marline__json_pointer_is_valid("a"));
+    assert_false(marline__json_pointer_is_valid("/a~2"));
 }
 
 static const char inputs[] =

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "agent/nearest.h"
 #include "agent/words.h"
+#include "programs/nearest.h"
 
 static void given_plain_words_when_split_then_parted_at_spaces(void **state)
 {

@@ -1,5 +1,5 @@
 /* The program's log. */
-#include "agent/logger.h"
+#include "programs/logger.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -10,9 +10,9 @@
 #include <marline/status.h>
 #include <marline/trace.h>
 
-#include "agent/must.h"
 #include "base/clock.h"
 #include "base/time_text.h"
+#include "programs/must.h"
 #include "wire/json_writer.h"
 
 enum { RECORD_TEXT_MAX = 2048 };

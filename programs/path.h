@@ -1,6 +1,6 @@
 /* File names. Pure. */
-#ifndef AGENT_PATH_H
-#define AGENT_PATH_H
+#ifndef PROGRAMS_PATH_H
+#define PROGRAMS_PATH_H
 
 #include "base/slice.h"
 

@@ -1,14 +1,14 @@
 /* Settings of a command from a table: command line over environment over file over default. Every
  * value is checked when it is set, and remembers where it came from. One thread. */
-#ifndef AGENT_OPTIONS_H
-#define AGENT_OPTIONS_H
+#ifndef PROGRAMS_OPTIONS_H
+#define PROGRAMS_OPTIONS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
-#include "agent/failure.h"
+#include "programs/failure.h"
 
 enum option_kind {
     OPTION_FLAG,

@@ -1,19 +1,20 @@
 /* JSON Pointer. */
-#include "agent/json_pointer.h"
+#include "wire/json_pointer.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/must.h"
 #include "wire/json_reader.h"
 
-bool json_pointer_is_valid(const char *pointer)
+bool marline__json_pointer_is_valid(const char *pointer)
 {
     if (*pointer != '\0' && *pointer != '/') {
         return false;
     }
+    size_t token = 0; /* bytes since the last slash */
     for (const char *c = pointer; *c; c++) {
-        if (*c == '~' && c[1] != '0' && c[1] != '1') {
+        token = *c == '/' ? 0 : token + 1;
+        if ((*c == '~' && c[1] != '0' && c[1] != '1') || token > JSON_POINTER_TOKEN_MAX) {
             return false;
         }
     }
@@ -21,20 +22,19 @@ bool json_pointer_is_valid(const char *pointer)
 }
 
 /* Reads the token behind the slash at *at and moves to the next slash or the end. */
-static void read_token(const char **at, struct buffer *out)
+static void read_token(const char **at, char out[JSON_POINTER_TOKEN_MAX + 1])
 {
     const char *c = *at + 1;
-    marline__buffer_clear(out);
-    for (; *c && *c != '/'; c++) {
+    size_t size = 0;
+    for (; *c && *c != '/' && size < JSON_POINTER_TOKEN_MAX; c++) {
         if (*c == '~') {
             c++;
-            marline__buffer_append_byte(out, *c == '1' ? '/' : '~');
+            out[size++] = *c == '1' ? '/' : '~';
         } else {
-            marline__buffer_append_byte(out, *c);
+            out[size++] = *c;
         }
     }
-    marline__buffer_append_byte(out, '\0');
-    must_buffer(out);
+    out[size] = '\0';
     *at = c;
 }
 
@@ -74,18 +74,17 @@ static bool enter_element(struct json_reader *r, const char *token)
     return false;
 }
 
-bool json_pointer_find(struct slice document, const char *pointer, struct slice *out)
+bool marline__json_pointer_find(struct slice document, const char *pointer, struct slice *out)
 {
     struct json_reader r;
-    struct buffer token = BUFFER_INIT;
+    char token[JSON_POINTER_TOKEN_MAX + 1];
     marline__json_reader_init(&r, document, JSON_STRICT);
     bool found = true;
     while (found && *pointer) {
-        read_token(&pointer, &token);
+        read_token(&pointer, token);
         enum json_type type = marline__json_peek(&r);
-        found = (type == JSON_OBJECT && enter_member(&r, token.data)) ||
-                (type == JSON_ARRAY && enter_element(&r, token.data));
+        found = (type == JSON_OBJECT && enter_member(&r, token)) ||
+                (type == JSON_ARRAY && enter_element(&r, token));
     }
-    marline__buffer_deinit(&token);
     return found && marline__json_skip(&r, out);
 }

@@ -1,5 +1,5 @@
 /* Why something cannot be done. */
-#include "agent/failure.h"
+#include "programs/failure.h"
 
 #include <stdarg.h>
 #include <stdio.h>

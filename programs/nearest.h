@@ -1,6 +1,6 @@
 /* The known word that a misspelt one was probably meant to be. Pure. */
-#ifndef AGENT_NEAREST_H
-#define AGENT_NEAREST_H
+#ifndef PROGRAMS_NEAREST_H
+#define PROGRAMS_NEAREST_H
 
 #include <stddef.h>
 

@@ -1,15 +1,16 @@
 /* Memory for a program. */
-#include "agent/must.h"
+#include "programs/must.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "agent/exit_code.h"
+#include "programs/exit_code.h"
 
 static _Noreturn void end_out_of_memory(void)
 {
-    (void)fputs("marline-agent: out of memory\n", stderr);
+    (void)fprintf(stderr, "%s: out of memory\n", program_invocation_short_name);
     _Exit(EXIT_CODE_INTERNAL);
 }
 

@@ -1,12 +1,12 @@
 /* Takes signals on a thread of its own, so that they are heard while the main thread is busy
  * ending the program. */
-#ifndef AGENT_SIGNAL_WATCH_H
-#define AGENT_SIGNAL_WATCH_H
+#ifndef PROGRAMS_SIGNAL_WATCH_H
+#define PROGRAMS_SIGNAL_WATCH_H
 
 #include <pthread.h>
 #include <signal.h>
 
-#include "agent/failure.h"
+#include "programs/failure.h"
 
 struct signal_watch {
     sigset_t signals;

@@ -1,5 +1,5 @@
 /* Settings of a command from a table. */
-#include "agent/options.h"
+#include "programs/options.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/must.h"
-#include "agent/nearest.h"
+#include "programs/must.h"
+#include "programs/nearest.h"
 
 enum { HELP_COLUMN = 30 }; /* where explanations begin; below a flag that reaches into it */
 

@@ -1,11 +1,11 @@
 /* Why something cannot be done: the exit code that fits, and one text for a person, which names the
  * cause and the fix. The first failure is kept. One thread at a time. */
-#ifndef AGENT_FAILURE_H
-#define AGENT_FAILURE_H
+#ifndef PROGRAMS_FAILURE_H
+#define PROGRAMS_FAILURE_H
 
 #include <stdbool.h>
 
-#include "agent/exit_code.h"
+#include "programs/exit_code.h"
 
 enum { FAILURE_TEXT_SIZE = 1024 };
 

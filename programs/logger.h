@@ -1,6 +1,6 @@
 /* The program's log: one line per record on stderr, written in one piece. Any thread. */
-#ifndef AGENT_LOGGER_H
-#define AGENT_LOGGER_H
+#ifndef PROGRAMS_LOGGER_H
+#define PROGRAMS_LOGGER_H
 
 #include <stdbool.h>
 

@@ -1,6 +1,7 @@
 /* What a person sees. */
-#include "agent/console.h"
+#include "programs/console.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +25,8 @@ const char *console_style(bool has_colour, enum console_style style)
 void console_error(const char *format, ...)
 {
     bool has_colour = console_has_colour(stderr);
-    (void)fprintf(stderr, "%smarline-agent:%s ", console_style(has_colour, STYLE_BAD),
-                  console_style(has_colour, STYLE_PLAIN));
+    (void)fprintf(stderr, "%s%s:%s ", console_style(has_colour, STYLE_BAD),
+                  program_invocation_short_name, console_style(has_colour, STYLE_PLAIN));
     va_list arguments;
     va_start(arguments, format);
     (void)vfprintf(stderr, format, arguments);

@@ -1,5 +1,5 @@
 /* Takes signals on a thread of its own. */
-#include "agent/signal_watch.h"
+#include "programs/signal_watch.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -8,7 +8,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "agent/logger.h"
+#include "programs/logger.h"
 
 void signal_watch_block(struct signal_watch *w)
 {

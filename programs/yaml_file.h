@@ -1,15 +1,15 @@
 /* One YAML document and what may stand in it: mappings read through tables of keys, scalars of a
  * wanted type, values as JSON. Every complaint names file, line and key. It knows nothing of what
  * the keys mean. One thread. */
-#ifndef AGENT_YAML_FILE_H
-#define AGENT_YAML_FILE_H
+#ifndef PROGRAMS_YAML_FILE_H
+#define PROGRAMS_YAML_FILE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <yaml.h>
 
-#include "agent/failure.h"
 #include "base/buffer.h"
+#include "programs/failure.h"
 
 enum {
     YAML_FILE_MAX = 1024 * 1024, /* bytes; a configuration of this size is a mistake */
@@ -26,8 +26,9 @@ struct yaml_file {
     struct failure *failure;
 };
 
-/* Reads the whole file. On failure nothing needs closing. Borrows `f` until close. */
-bool yaml_file_open(struct yaml_file *y, const char *path, struct failure *f);
+/* Reads the whole file. On failure nothing needs closing. Borrows `f` until close. `advice` goes
+ * into the complaint when there is no such file: where its name may have come from. */
+bool yaml_file_open(struct yaml_file *y, const char *path, const char *advice, struct failure *f);
 void yaml_file_close(struct yaml_file *y);
 yaml_node_t *yaml_file_root(struct yaml_file *y);
 

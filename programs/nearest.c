@@ -1,5 +1,5 @@
 /* The known word that a misspelt one was probably meant to be. */
-#include "agent/nearest.h"
+#include "programs/nearest.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* One YAML document and what may stand in it. */
-#include "agent/yaml_file.h"
+#include "programs/yaml_file.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -7,21 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/must.h"
-#include "agent/nearest.h"
-#include "agent/path.h"
+#include "programs/must.h"
+#include "programs/nearest.h"
+#include "programs/path.h"
 #include "wire/json_reader.h"
 #include "wire/json_writer.h"
 
 /* ---- opening ---- */
 
-static bool read_whole(const char *path, struct buffer *out, struct failure *f)
+static bool read_whole(const char *path, const char *advice, struct buffer *out, struct failure *f)
 {
     FILE *file = fopen(path, "rbe");
     if (!file) {
-        return failure_set(f, EXIT_CODE_CONFIGURATION,
-                           "configuration %s: %s; check --config or MARLINE_CONFIG", path,
-                           strerror(errno));
+        return failure_set(f, EXIT_CODE_CONFIGURATION, "%s: %s; %s", path, strerror(errno), advice);
     }
     if (!marline__buffer_reserve(out, YAML_FILE_MAX + 1)) {
         must_buffer(out);
@@ -92,10 +90,10 @@ static bool parse(struct yaml_file *y, const struct buffer *text)
     return ok;
 }
 
-bool yaml_file_open(struct yaml_file *y, const char *path, struct failure *f)
+bool yaml_file_open(struct yaml_file *y, const char *path, const char *advice, struct failure *f)
 {
     struct buffer text = BUFFER_INIT;
-    bool ok = read_whole(path, &text, f);
+    bool ok = read_whole(path, advice, &text, f);
     if (ok) {
         *y = (struct yaml_file){.path = must_text(path), .folder = path_folder(path), .failure = f};
         ok = parse(y, &text);

@@ -1,6 +1,6 @@
 /* Memory for a program: what cannot be had ends it, with a message and exit code 70. Any thread. */
-#ifndef AGENT_MUST_H
-#define AGENT_MUST_H
+#ifndef PROGRAMS_MUST_H
+#define PROGRAMS_MUST_H
 
 #include <stddef.h>
 

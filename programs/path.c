@@ -1,9 +1,9 @@
 /* File names. */
-#include "agent/path.h"
+#include "programs/path.h"
 
 #include <string.h>
 
-#include "agent/must.h"
+#include "programs/must.h"
 
 char *path_join(const char *folder, struct slice name)
 {
