@@ -1,21 +1,18 @@
 /* Prepared statements over one connection; a transaction opens with the first change. */
 #include "connector/outbox.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <unistd.h>
 
-#include "base/buffer.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "base/signals.h"
 #include "base/uuid.h"
+#include "io/database.h"
 
 enum {
     SCHEMA_VERSION = 1,
@@ -159,50 +156,10 @@ static bool begin(struct outbox *o)
 
 /* ---- opening ---- */
 
-static marline_status take_lock(struct outbox *o, const char *path, marline_error *error)
-{
-    struct buffer name = BUFFER_INIT;
-    marline__buffer_append_format(&name, "%s.lock", path);
-    if (name.failed) {
-        return refuse(error, MARLINE_ENOMEM, "out of memory");
-    }
-    o->lock = open(name.data, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    int cause = errno;
-    marline__buffer_deinit(&name);
-    if (o->lock < 0) {
-        return refuse(error, MARLINE_EIO,
-                      "outbox %s: its lock file cannot be made: %s; does its folder exist, and may "
-                      "this user write there?",
-                      path, strerror(cause));
-    }
-    if (flock(o->lock, LOCK_EX | LOCK_NB) != 0) {
-        return refuse(error, MARLINE_ESTATE,
-                      "outbox %s is in use by another process: stop that one, or give this one a "
-                      "file of its own",
-                      path);
-    }
-    return MARLINE_OK;
-}
-
-static int read_number(sqlite3 *db, const char *sql)
-{
-    sqlite3_stmt *s = NULL;
-    int value = -1;
-    if (sqlite3_prepare_v2(db, sql, -1, &s, NULL) == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW) {
-        value = sqlite3_column_int(s, 0);
-    }
-    sqlite3_finalize(s);
-    return value;
-}
-
-static bool execute(sqlite3 *db, const char *sql)
-{
-    return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK;
-}
-
 static bool make_schema(sqlite3 *db)
 {
-    return execute(db, "BEGIN IMMEDIATE") && execute(db, schema) && execute(db, "COMMIT");
+    return marline__database_execute(db, "BEGIN IMMEDIATE") &&
+           marline__database_execute(db, schema) && marline__database_execute(db, "COMMIT");
 }
 
 static bool read_agent_id(struct outbox *o)
@@ -267,12 +224,12 @@ static marline_status open_database(struct outbox *o, const struct outbox_option
     bool good = sqlite3_open_v2(options->path, &o->db, flags, NULL) == SQLITE_OK;
     if (good) {
         sqlite3_busy_timeout(o->db, BUSY_WAIT_MS);
-        good = execute(o->db, "PRAGMA journal_mode=WAL") &&
-               execute(o->db,
-                       options->durable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL");
+        good = marline__database_execute(o->db, "PRAGMA journal_mode=WAL") &&
+               marline__database_execute(o->db, options->durable ? "PRAGMA synchronous=FULL"
+                                                                 : "PRAGMA synchronous=NORMAL");
     }
     if (good) {
-        int version = read_number(o->db, "PRAGMA user_version");
+        sqlite3_int64 version = marline__database_number(o->db, "PRAGMA user_version");
         if (version > SCHEMA_VERSION) {
             return refuse(error, MARLINE_EIO, "outbox %s was written by a newer version",
                           options->path);
@@ -366,7 +323,7 @@ marline_status marline__outbox_open(const struct outbox_options *options, struct
     o->lock = -1;
     pthread_mutex_init(&o->checkpoint.lock, NULL);
     pthread_cond_init(&o->checkpoint.changed, NULL);
-    marline_status status = take_lock(o, options->path, error);
+    marline_status status = marline__database_lock("outbox", options->path, &o->lock, error);
     if (status == MARLINE_OK) {
         status = open_database(o, options, error);
     }
