@@ -16,6 +16,7 @@ enum test_state {
     TEST_INVOKED, /* waiting for the answer, until due_ns */
     TEST_JUDGED,  /* the result is to be stored, from due_ns on */
     TEST_STORING,
+    TEST_RETRYING, /* the attempt's result is stored; the next one waits until due_ns, for a slot */
     TEST_DONE,
     TEST_SKIPPED,
 };
@@ -29,6 +30,7 @@ struct test {
     char *error;
     char *trace_id;
     bool withdraw; /* to be told: nobody waits any more */
+    uint32_t attempt;
     uint64_t due_ns;
     uint32_t store_tries;
     enum result_status result_status;
@@ -44,6 +46,7 @@ struct run {
     bool cancelled;
     uint64_t now_ns;   /* of the last event */
     size_t active;     /* invoked or about to be */
+    size_t retrying;   /* tests in that state */
     size_t finished;   /* done or skipped */
     size_t first_open; /* no test before it can have an action any more */
     size_t first_queued;
@@ -53,16 +56,18 @@ struct run {
 
 /* ---- creation ---- */
 
-/* Known to the run alone, unique over runs and attempts, and the same in every replay. */
-static void name_invocation(const struct run_options *options, size_t index,
-                            char out[INVOCATION_ID_SIZE])
+/* Its id is known to the run alone, unique over runs and attempts, and the same in every replay. */
+static void begin_attempt(const struct run *run, struct test *test, uint32_t attempt)
 {
-    char name[32];
-    int size = snprintf(name, sizeof name, "%zu|1", index);
-    struct uuid id = marline__uuid_derived(&options->run_id, (struct slice){name, (size_t)size});
+    char name[40];
+    int size = snprintf(name, sizeof name, "%zu|%" PRIu32, (size_t)(test - run->tests), attempt);
+    struct uuid id =
+        marline__uuid_derived(&run->options.run_id, (struct slice){name, (size_t)size});
     char text[UUID_TEXT_SIZE];
     marline__uuid_format(&id, text);
-    (void)snprintf(out, INVOCATION_ID_SIZE, "run_%s", text);
+    (void)snprintf(test->invocation_id, sizeof test->invocation_id, "run_%s", text);
+    test->attempt = attempt;
+    test->store_tries = 0;
 }
 
 static struct slice keep_text(char **owner, struct slice text)
@@ -83,15 +88,14 @@ struct run *run_create(const struct run_options *options, const struct run_test 
     struct run *run = alloc_zeroed(sizeof *run + count * sizeof run->tests[0]);
     run->options = *options;
     run->options.concurrency = options->concurrency ? options->concurrency : 1;
-    run->options.retry_min_ms =
-        options->retry_min_ms ? options->retry_min_ms : RUN_STORE_RETRY_MIN_MS;
+    run->options.retry_min_ms = options->retry_min_ms ? options->retry_min_ms : RUN_RETRY_MIN_MS;
     run->count = count;
     for (size_t i = 0; i < count; i++) {
         struct test *test = &run->tests[i];
         test->spec = tests[i];
         test->spec.function_name = keep_text(&test->function_name, tests[i].function_name);
         test->spec.inputs = keep_text(&test->inputs, tests[i].inputs);
-        name_invocation(options, i, test->invocation_id);
+        begin_attempt(run, test, 1);
     }
     return run;
 }
@@ -119,11 +123,36 @@ void run_destroy(struct run *run)
 
 /* ---- steps ---- */
 
+static uint64_t delay_ns(const struct run *run, uint32_t tries)
+{
+    uint64_t delay_ms = (uint64_t)run->options.retry_min_ms << (tries < 16 ? tries : 16);
+    return (delay_ms < RUN_RETRY_MAX_MS ? delay_ms : RUN_RETRY_MAX_MS) * NS_PER_MS;
+}
+
+/* The test whose attempt is next: one that is tried again, else a new one; NULL: none yet. */
+static struct test *next_for_slot(struct run *run)
+{
+    for (size_t i = run->first_open; run->retrying > 0 && i < run->first_queued; i++) {
+        struct test *test = &run->tests[i];
+        if (test->state == TEST_RETRYING && test->due_ns <= run->now_ns) {
+            run->retrying--;
+            return test;
+        }
+    }
+    return run->first_queued < run->count ? &run->tests[run->first_queued++] : NULL;
+}
+
 static void fill_slots(struct run *run)
 {
-    while (run->status == RUN_RUNNING && !run->cancelled &&
-           run->active < run->options.concurrency && run->first_queued < run->count) {
-        run->tests[run->first_queued++].state = TEST_INVOKE;
+    if (run->status != RUN_RUNNING || run->cancelled) {
+        return;
+    }
+    while (run->active < run->options.concurrency) {
+        struct test *test = next_for_slot(run);
+        if (!test) {
+            return;
+        }
+        test->state = TEST_INVOKE;
         run->active++;
     }
 }
@@ -213,6 +242,23 @@ bool run_on_failed(struct run *run, uint64_t now_ns, struct slice invocation_id,
     return true;
 }
 
+/* The result of an attempt is stored: the test is done, or tried again. */
+static void end_attempt(struct run *run, struct test *test)
+{
+    free_answer(test);
+    bool again = test->result_status == RESULT_ERROR && test->attempt <= test->spec.retries;
+    if (again && !run->cancelled) {
+        test->state = TEST_RETRYING;
+        test->due_ns = run->now_ns + delay_ns(run, test->attempt - 1);
+        begin_attempt(run, test, test->attempt + 1);
+        run->retrying++;
+        return;
+    }
+    test->state = TEST_DONE;
+    run->finished++;
+    finish_if_all_done(run);
+}
+
 void run_on_result_stored(struct run *run, uint64_t now_ns, size_t index, bool ok)
 {
     run->now_ns = now_ns;
@@ -220,19 +266,41 @@ void run_on_result_stored(struct run *run, uint64_t now_ns, size_t index, bool o
     if (test->state != TEST_STORING) {
         return;
     }
-    if (!ok) {
-        uint64_t delay_ms = (uint64_t)run->options.retry_min_ms
-                            << (test->store_tries < 16 ? test->store_tries : 16);
-        delay_ms = delay_ms < RUN_STORE_RETRY_MAX_MS ? delay_ms : RUN_STORE_RETRY_MAX_MS;
-        test->store_tries++;
+    if (ok) {
+        end_attempt(run, test);
+    } else {
         test->state = TEST_JUDGED;
-        test->due_ns = now_ns + delay_ms * NS_PER_MS;
-        return;
+        test->due_ns = now_ns + delay_ns(run, test->store_tries++);
     }
-    free_answer(test);
-    test->state = TEST_DONE;
-    run->finished++;
-    finish_if_all_done(run);
+}
+
+static void cancel_test(struct run *run, struct test *test)
+{
+    switch (test->state) {
+    case TEST_INVOKED:
+        test->withdraw = true;
+        judge_error(run, test, SLICE("cancelled"));
+        break;
+    case TEST_RETRYING: /* its result is that of the attempt before */
+        run->retrying--;
+        run->finished++;
+        test->state = TEST_DONE;
+        break;
+    case TEST_INVOKE:
+        run->active--;
+        run->finished++;
+        test->state = TEST_SKIPPED;
+        break;
+    case TEST_QUEUED:
+        run->finished++;
+        test->state = TEST_SKIPPED;
+        break;
+    case TEST_JUDGED:
+    case TEST_STORING:
+    case TEST_DONE:
+    case TEST_SKIPPED:
+        break;
+    }
 }
 
 void run_cancel(struct run *run, uint64_t now_ns)
@@ -244,15 +312,7 @@ void run_cancel(struct run *run, uint64_t now_ns)
     run->cancelled = true;
     run->status = RUN_RUNNING; /* also from queued: the end is announced in one way */
     for (size_t i = 0; i < run->count; i++) {
-        struct test *test = &run->tests[i];
-        if (test->state == TEST_INVOKED) {
-            test->withdraw = true;
-            judge_error(run, test, SLICE("cancelled"));
-        } else if (test->state == TEST_QUEUED || test->state == TEST_INVOKE) {
-            run->active -= test->state == TEST_INVOKE;
-            test->state = TEST_SKIPPED;
-            run->finished++;
-        }
+        cancel_test(run, &run->tests[i]);
     }
     run->first_queued = run->count;
     finish_if_all_done(run);
@@ -275,6 +335,7 @@ void run_on_tick(struct run *run, uint64_t now_ns)
             time_out(run, &run->tests[i]);
         }
     }
+    fill_slots(run);
 }
 
 uint64_t run_next_deadline(const struct run *run)
@@ -282,7 +343,8 @@ uint64_t run_next_deadline(const struct run *run)
     uint64_t deadline = TIME_NEVER;
     for (size_t i = run->first_open; i < run->first_queued; i++) {
         const struct test *test = &run->tests[i];
-        bool waits = test->state == TEST_INVOKED || test->state == TEST_JUDGED;
+        bool waits = test->state == TEST_INVOKED || test->state == TEST_JUDGED ||
+                     (test->state == TEST_RETRYING && run->active < run->options.concurrency);
         deadline = waits && test->due_ns < deadline ? test->due_ns : deadline;
     }
     return deadline;
@@ -297,7 +359,7 @@ static void describe(const struct run *run, const struct test *test, enum run_ac
         .type = type,
         .test = (size_t)(test - run->tests),
         .key = {run->options.organization_id, run->options.run_id, test->spec.test_id,
-                test->spec.configuration_id, 1},
+                test->spec.configuration_id, test->attempt},
         .function_name = test->spec.function_name,
         .inputs = test->spec.inputs,
         .timeout_ms = test->spec.timeout_ms,

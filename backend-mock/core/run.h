@@ -3,11 +3,16 @@
  *
  * A test:  queued -> [a slot is free] -> invoked -> [answer, failure, timeout, cancel] -> judged
  *          -> [result_stored ok] -> done      (a store that fails is asked again, with a delay)
+ *                               -> retrying -> [its delay is over, a slot is free] -> invoked
  *          queued -> [cancel] -> skipped (it was never accepted, so it has no result)
  * The run: queued -> [start] -> running -> [all tests done] -> completed
  *                                       -> [cancel, all tests done or skipped] -> cancelled
  *
- * Every test that was invoked ends in exactly one result; whatever comes after the first answer,
+ * An attempt is one invocation, with an id and a result of its own. One that ended in Error is
+ * followed by the next while the test has retries left; Pass and Fail are verdicts, and stand. The
+ * test came to what its last attempt came to.
+ *
+ * Every attempt that was invoked ends in exactly one result; whatever comes after the first answer,
  * the timeout or the cancellation is ignored. One loop owns it. Times are monotonic nanoseconds. */
 #ifndef CORE_RUN_H
 #define CORE_RUN_H
@@ -23,12 +28,15 @@
 
 struct run;
 
+enum { RUN_RETRIES_MAX = 10 }; /* as many as anybody waits for; the store looks at 64 attempts */
+
 struct run_test {
     struct uuid test_id;
     struct uuid configuration_id;
     struct slice function_name;
     struct slice inputs; /* JSON object */
-    uint32_t timeout_ms;
+    uint32_t timeout_ms; /* of each attempt; 0 = none */
+    uint32_t retries;    /* attempts after the first, up to RUN_RETRIES_MAX */
 };
 
 /* What an agent answered. Borrowed during the call. */
@@ -51,9 +59,10 @@ struct run_options {
     uint32_t concurrency; /* 0 counts as 1 */
     run_judge_fn judge;   /* NULL: every answer that succeeded passes */
     void *judge_user;
-    uint32_t retry_min_ms; /* of storing a result; 0 = RUN_STORE_RETRY_MIN_MS */
+    uint32_t retry_min_ms; /* 0 = RUN_RETRY_MIN_MS */
 };
-enum { RUN_STORE_RETRY_MIN_MS = 100, RUN_STORE_RETRY_MAX_MS = 10000 };
+/* The delay before a result is stored again, and before the next attempt; doubled each time. */
+enum { RUN_RETRY_MIN_MS = 100, RUN_RETRY_MAX_MS = 10000 };
 
 enum run_action_type {
     RUN_SET_STATUS,   /* store it; no answer expected */

@@ -285,6 +285,15 @@ void routes_json_time(struct json_writer *w, const char *key, uint64_t unix_ns)
     marline__json_member_text(w, key, text);
 }
 
+void routes_json_text_or_null(struct json_writer *w, const char *key, struct slice text)
+{
+    if (text.data) {
+        marline__json_member_string(w, key, text);
+    } else {
+        marline__json_member_null(w, key);
+    }
+}
+
 void routes_json_uuid(struct json_writer *w, const char *key, const struct uuid *value)
 {
     char text[UUID_TEXT_SIZE];

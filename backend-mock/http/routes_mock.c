@@ -7,6 +7,7 @@
 #include "core/alloc.h"
 #include "http/json_body.h"
 #include "http/routes.h"
+#include "http/run_attempts.h"
 
 enum {
     RUN_TESTS_MAX = 100000,
@@ -26,6 +27,7 @@ struct run_request {
     char *project_text;
     char *environment;
     uint32_t concurrency;
+    uint32_t retries; /* of tests that say nothing themselves */
     struct slice tests_json;
     struct store_run_test *tests;
     char **names; /* owned texts behind the tests' function names */
@@ -57,6 +59,7 @@ static void read_test(struct run_request *q, struct slice text, struct json_body
     char where[40];
     (void)snprintf(where, sizeof(where), "tests[%zu].", i);
     test->timeout_ms = HUB_FUNCTION_TIMEOUT_MS;
+    test->retries = q->retries;
     test->inputs = SLICE("{}");
     test->test_id = marline__uuid_random(marline__random_system());
     test->configuration_id = marline__uuid_random(marline__random_system());
@@ -72,6 +75,8 @@ static void read_test(struct run_request *q, struct slice text, struct json_body
             json_body_object(b, "inputs", &test->inputs);
         } else if (marline__json_key_is(key, "timeout_ms")) {
             json_body_unsigned(b, "timeout_ms", 1, RUN_TIMEOUT_MAX_MS, &test->timeout_ms);
+        } else if (marline__json_key_is(key, "retries")) {
+            json_body_unsigned(b, "retries", 0, RUN_RETRIES_MAX, &test->retries);
         } else {
             json_body_skip(b);
         }
@@ -131,6 +136,8 @@ static void read_run(struct run_request *q, struct json_body *b)
             json_body_text(b, "environment", &q->environment);
         } else if (marline__json_key_is(key, "concurrency")) {
             json_body_unsigned(b, "concurrency", 1, RUN_CONCURRENCY_MAX, &q->concurrency);
+        } else if (marline__json_key_is(key, "retries")) {
+            json_body_unsigned(b, "retries", 0, RUN_RETRIES_MAX, &q->retries);
         } else if (marline__json_key_is(key, "tests")) {
             json_body_array(b, "tests", &q->tests_json);
         } else {
@@ -164,7 +171,8 @@ static void start_run(struct hub *hub, struct hub_job *job)
                                      .configuration_id = q->tests[i].configuration_id,
                                      .function_name = q->tests[i].function_name,
                                      .inputs = q->tests[i].inputs,
-                                     .timeout_ms = q->tests[i].timeout_ms};
+                                     .timeout_ms = q->tests[i].timeout_ms,
+                                     .retries = q->tests[i].retries};
     }
     struct hub_run_options options = {.organization_id = q->organization_id,
                                       .project_id = q->project_id,
@@ -263,16 +271,9 @@ struct listing {
     bool begun;
     const struct uuid *run_id;
     const struct store_run *run;
+    const struct run_attempts *attempts;
+    size_t rows;
 };
-
-static void json_text_or_null(struct json_writer *w, const char *key, struct slice text)
-{
-    if (text.data) {
-        marline__json_member_string(w, key, text);
-    } else {
-        marline__json_member_null(w, key);
-    }
-}
 
 static void begin_run(struct listing *l)
 {
@@ -302,15 +303,17 @@ static void write_run_row(void *user, const struct store_run_row *row)
     marline__json_member_text(w, "status",
                               row->has_result ? result_status_name(row->status) : NULL);
     marline__json_member_raw(w, "output", row->has_result ? row->output : SLICE_EMPTY);
-    json_text_or_null(w, "error", row->has_result ? row->error : SLICE_EMPTY);
+    routes_json_text_or_null(w, "error", row->has_result ? row->error : SLICE_EMPTY);
     if (row->has_result) {
         marline__json_member_double(w, "duration_ms", row->duration_ms);
     } else {
         marline__json_member_null(w, "duration_ms");
     }
-    json_text_or_null(w, "trace_id", row->has_result ? row->trace_id : SLICE_EMPTY);
+    routes_json_text_or_null(w, "trace_id", row->has_result ? row->trace_id : SLICE_EMPTY);
     marline__json_member_int(w, "spans", (int64_t)row->spans);
     marline__json_member_int(w, "linked", (int64_t)row->linked);
+    marline__json_member_int(w, "retries", row->test.retries);
+    run_attempts_write(w, l->attempts, l->rows++);
     marline__json_end_object(w);
 }
 
@@ -330,23 +333,26 @@ static void get_run(struct http_request *r)
     if (!parse_run_id(r, &id)) {
         return;
     }
+    struct store *store = http_request_server(r)->store;
     struct store_scope scope = routes_scope(r);
     struct store_error error;
     struct store_run run;
+    struct run_attempts attempts;
     struct buffer body = BUFFER_INIT;
-    struct listing l = {.run_id = &id, .run = &run};
+    struct listing l = {.run_id = &id, .run = &run, .attempts = &attempts};
     marline__json_writer_init(&l.w, &body);
     marline__json_begin_object(&l.w);
-    if (store_read_run(http_request_server(r)->store, &scope, &id, &run, write_run_row, &l,
-                       &error) != STORE_OK) {
+    if (run_attempts_read(store, &scope, &id, &attempts, &error) != STORE_OK ||
+        store_read_run(store, &scope, &id, &run, write_run_row, &l, &error) != STORE_OK) {
         marline__buffer_deinit(&body);
         routes_answer_store_error(r, &error, "Test Run not found");
-        return;
+    } else {
+        begin_run(&l);
+        marline__json_end_array(&l.w);
+        marline__json_end_object(&l.w);
+        http_answer_json(r, 200, &body);
     }
-    begin_run(&l);
-    marline__json_end_array(&l.w);
-    marline__json_end_object(&l.w);
-    http_answer_json(r, 200, &body);
+    run_attempts_deinit(&attempts);
 }
 
 /* ---- cancelling and waiting ---- */
@@ -463,7 +469,7 @@ static void write_link_attempt(struct json_writer *w, const struct store_event *
     marline__json_member_bool(w, "result_found", e->result_found);
     marline__json_member_int(w, "spans_found", (int64_t)e->spans_found);
     marline__json_member_int(w, "linked", (int64_t)e->linked);
-    json_text_or_null(w, "error", e->error);
+    routes_json_text_or_null(w, "error", e->error);
 }
 
 static void write_event_detail(struct json_writer *w, const struct store_event *e)

@@ -115,6 +115,7 @@ struct store_run_test {
     struct slice function_name;
     struct slice inputs; /* JSON object */
     uint32_t timeout_ms;
+    uint32_t retries; /* attempts after the first */
 };
 
 struct store_create_run {
@@ -289,6 +290,19 @@ struct store_run_row {
     size_t spans;        /* stored with the context of this test, all attempts */
     size_t linked;
     size_t own_spans; /* linked to this result and not inherited: compare with span_count */
+};
+
+/* One attempt of a test that was dispatched, or has a result. */
+struct store_attempt_row {
+    size_t test; /* its position in the run */
+    uint32_t attempt;
+    struct slice invocation_id; /* NULL data = not dispatched from here */
+    bool has_result;
+    struct uuid result_id; /* the canonical one; so for the rest */
+    enum result_status status;
+    struct slice error;
+    double duration_ms;
+    struct slice trace_id;
 };
 
 enum store_event_type {
@@ -492,6 +506,7 @@ struct store_ledger {
  * not call the store. */
 typedef void (*store_project_fn)(void *user, const struct store_project *row);
 typedef void (*store_run_row_fn)(void *user, const struct store_run_row *row);
+typedef void (*store_attempt_fn)(void *user, const struct store_attempt_row *row);
 typedef void (*store_event_fn)(void *user, const struct store_event *row);
 typedef void (*store_span_row_fn)(void *user, const struct store_span_row *row);
 typedef void (*store_key_fn)(void *user, const struct link_key *key);
@@ -526,6 +541,9 @@ struct store_ops {
     enum store_status (*read_run)(struct store *store, const struct store_scope *scope,
                                   const struct uuid *run_id, struct store_run *out,
                                   store_run_row_fn visit, void *user, struct store_error *error);
+    enum store_status (*read_attempts)(struct store *store, const struct store_scope *scope,
+                                       const struct uuid *run_id, store_attempt_fn visit,
+                                       void *user, struct store_error *error);
     enum store_status (*read_timeline)(struct store *store, const struct store_scope *scope,
                                        const struct uuid *run_id, store_event_fn visit, void *user,
                                        struct store_error *error);
@@ -608,6 +626,14 @@ static inline enum store_status store_read_run(struct store *store, const struct
                                                struct store_error *error)
 {
     return store->ops->read_run(store, scope, run_id, out, visit, user, error);
+}
+
+/* By test, then by attempt; STORE_NOT_FOUND when there is no such run. */
+static inline enum store_status
+store_read_attempts(struct store *store, const struct store_scope *scope, const struct uuid *run_id,
+                    store_attempt_fn visit, void *user, struct store_error *error)
+{
+    return store->ops->read_attempts(store, scope, run_id, visit, user, error);
 }
 
 /* In order of time; STORE_NOT_FOUND when there is no such run. */

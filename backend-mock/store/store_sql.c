@@ -295,6 +295,7 @@ static const struct store_ops sql_ops = {
     .find_token = sql_find_token,
     .list_projects = sql_list_projects,
     .read_run = sql_read_run,
+    .read_attempts = sql_read_attempts,
     .read_timeline = sql_read_timeline,
     .read_run_spans = sql_read_run_spans,
     .read_ledger = sql_read_ledger,

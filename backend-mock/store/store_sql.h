@@ -269,6 +269,9 @@ enum store_status sql_list_projects(struct store *store, const struct store_scop
 enum store_status sql_read_run(struct store *store, const struct store_scope *scope,
                                const struct uuid *run_id, struct store_run *out,
                                store_run_row_fn visit, void *user, struct store_error *error);
+enum store_status sql_read_attempts(struct store *store, const struct store_scope *scope,
+                                    const struct uuid *run_id, store_attempt_fn visit, void *user,
+                                    struct store_error *error);
 enum store_status sql_read_timeline(struct store *store, const struct store_scope *scope,
                                     const struct uuid *run_id, store_event_fn visit, void *user,
                                     struct store_error *error);

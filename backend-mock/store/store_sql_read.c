@@ -80,7 +80,7 @@ static void fill_run_row(struct sql_statement *s, struct store_run_row *row)
 {
     *row = (struct store_run_row){
         .test = {column_uuid(s, 0), column_uuid(s, 1), column_text(s, 2), column_text(s, 3),
-                 (uint32_t)column_int(s, 4)},
+                 (uint32_t)column_int(s, 4), (uint32_t)column_int(s, 16)},
         .has_result = !column_is_null(s, 5),
         .result_id = column_uuid(s, 5),
         .status = (enum result_status)column_int(s, 6),
@@ -112,7 +112,7 @@ static enum store_status visit_run_rows(struct sql_connection *c, const struct s
         " (SELECT count(*) FROM contexts c JOIN spans s ON s.context_ref = c.ref"
         "  WHERE c.run_id = t.run_id AND c.test_id = t.test_id"
         "  AND c.configuration_id = t.configuration_id AND c.organization_id = ?2"
-        "  AND s.result_ref = r.ref AND s.inherited IS NULL)"
+        "  AND s.result_ref = r.ref AND s.inherited IS NULL), t.retries"
         " FROM run_tests t LEFT JOIN results r ON r.ref = ("
         "  SELECT r2.ref FROM contexts c JOIN results r2"
         "  ON r2.context_ref = c.ref AND r2.duplicate_of IS NULL"
@@ -151,6 +151,80 @@ enum store_status sql_read_run(struct store *base, const struct store_scope *sco
         fill_run(head, run_id, out);
         status = visit_run_rows(c, scope, run_id, visit, user, error);
         sql_reset(head);
+    }
+    sql_reader_return(store, c);
+    return status;
+}
+
+/* A statement about what belongs to a run: ?1 is the run, ?2 the organization. STORE_NOT_FOUND when
+ * the scope has no such run. */
+static enum store_status prepare_of_run(struct sql_connection *c, const struct store_scope *scope,
+                                        const struct uuid *run_id, const char *sql,
+                                        struct sql_statement **out, struct store_error *error)
+{
+    struct sql_statement *head = NULL;
+    enum store_status status = find_run(c, scope, run_id, &head, error);
+    if (status != STORE_OK) {
+        return status;
+    }
+    sql_reset(head);
+    struct sql_statement *s = sql_prepare(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    bind_uuid(s, 1, run_id);
+    bind_uuid(s, 2, &scope->organization_id);
+    *out = s;
+    return STORE_OK;
+}
+
+/* ---- attempts ---- */
+
+static enum store_status visit_attempts(struct sql_connection *c, struct sql_statement *s,
+                                        store_attempt_fn visit, void *user,
+                                        struct store_error *error)
+{
+    enum store_status status = STORE_OK;
+    while (sql_row(c, s, &status, error)) {
+        const struct store_attempt_row row = {
+            .test = (size_t)column_int(s, 0),
+            .attempt = (uint32_t)column_int(s, 1),
+            .invocation_id = column_text(s, 2),
+            .has_result = !column_is_null(s, 3),
+            .result_id = column_uuid(s, 3),
+            .status = (enum result_status)column_int(s, 4),
+            .error = column_text(s, 5),
+            .duration_ms = column_double(s, 6),
+            .trace_id = column_text(s, 7),
+        };
+        visit(user, &row);
+    }
+    return status;
+}
+
+enum store_status sql_read_attempts(struct store *base, const struct store_scope *scope,
+                                    const struct uuid *run_id, store_attempt_fn visit, void *user,
+                                    struct store_error *error)
+{
+    /* Spans may name attempts that were never made: those have neither event nor result. */
+    static const char sql[] =
+        "SELECT t.position, c.attempt, e.invocation_id, r.id, r.status, r.error, r.duration_ms,"
+        " r.trace_id FROM run_tests t JOIN contexts c ON c.run_id = t.run_id"
+        "  AND c.test_id = t.test_id AND c.configuration_id = t.configuration_id"
+        " LEFT JOIN results r ON r.context_ref = c.ref AND r.duplicate_of IS NULL"
+        " LEFT JOIN events e ON e.ref = (SELECT min(i.ref) FROM events i"
+        "  WHERE i.context_ref = c.ref AND i.type = 1)"
+        " WHERE t.run_id = ?1 AND c.organization_id = ?2"
+        "  AND (r.ref IS NOT NULL OR e.ref IS NOT NULL) ORDER BY t.position, c.attempt";
+    struct sql_store *store = (struct sql_store *)base;
+    struct sql_connection *c = sql_reader_take(store, error);
+    if (!c) {
+        return error->status;
+    }
+    struct sql_statement *s = NULL;
+    enum store_status status = prepare_of_run(c, scope, run_id, sql, &s, error);
+    if (status == STORE_OK) {
+        status = visit_attempts(c, s, visit, user, error);
     }
     sql_reader_return(store, c);
     return status;
@@ -209,28 +283,6 @@ static void fill_event(struct sql_statement *s, struct store_event *e)
         e->spans_found = spans;
         e->invocation_id = column_text(s, 4);
     }
-}
-
-/* A statement about what belongs to a run: ?1 is the run, ?2 the organization. STORE_NOT_FOUND when
- * the scope has no such run. */
-static enum store_status prepare_of_run(struct sql_connection *c, const struct store_scope *scope,
-                                        const struct uuid *run_id, const char *sql,
-                                        struct sql_statement **out, struct store_error *error)
-{
-    struct sql_statement *head = NULL;
-    enum store_status status = find_run(c, scope, run_id, &head, error);
-    if (status != STORE_OK) {
-        return status;
-    }
-    sql_reset(head);
-    struct sql_statement *s = sql_prepare(c, sql, error);
-    if (!s) {
-        return error->status;
-    }
-    bind_uuid(s, 1, run_id);
-    bind_uuid(s, 2, &scope->organization_id);
-    *out = s;
-    return STORE_OK;
 }
 
 static enum store_status read_timeline(struct sql_connection *c, const struct store_scope *scope,

@@ -123,12 +123,20 @@ static const char *const version_1_postgres[] = {
     NULL,
 };
 
+static const char *const version_2[] = {
+    "ALTER TABLE run_tests ADD COLUMN retries INTEGER NOT NULL DEFAULT 0;",
+    NULL,
+};
+
+static const char *const nothing[] = {NULL};
+
 static const struct {
     const char *const *common;
     const char *const *sqlite;
     const char *const *postgres;
 } migrations[] = {
     {version_1, version_1_sqlite, version_1_postgres},
+    {version_2, nothing, nothing},
 };
 enum { SCHEMA_VERSION = sizeof migrations / sizeof migrations[0] };
 

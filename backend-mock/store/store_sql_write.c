@@ -148,7 +148,8 @@ static enum store_status insert_run_test(struct sql_connection *c, const struct 
                                          struct store_error *error)
 {
     static const char sql[] = "INSERT INTO run_tests(run_id, position, test_id, configuration_id,"
-                              " function_name, inputs, timeout_ms) VALUES(?, ?, ?, ?, ?, ?, ?)";
+                              " function_name, inputs, timeout_ms, retries)"
+                              " VALUES(?, ?, ?, ?, ?, ?, ?, ?)";
     struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
@@ -160,6 +161,7 @@ static enum store_status insert_run_test(struct sql_connection *c, const struct 
     bind_text(s, 5, test->function_name);
     bind_text(s, 6, test->inputs);
     bind_int(s, 7, test->timeout_ms);
+    bind_int(s, 8, test->retries);
     return sql_run(c, s, error);
 }
 

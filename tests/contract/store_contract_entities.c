@@ -114,6 +114,7 @@ static void given_run_when_read_then_tests_in_order_without_results(void **state
         assert_uuid_equal(rows.rows[i].test.test_id, key_of(f, i + 1, 1).test);
         assert_string_equal(rows.function[i], "probe");
         assert_int_equal(rows.rows[i].test.timeout_ms, 1000);
+        assert_int_equal(rows.rows[i].test.retries, i);
         assert_false(rows.rows[i].has_result);
         assert_int_equal(rows.rows[i].spans, 0);
     }
@@ -196,6 +197,81 @@ static void given_foreign_scope_when_run_read_then_not_found(void **state)
     assert_int_equal(
         store_read_run(f->store, &other_project, &id, &run, add_run_row, &rows, &error),
         STORE_NOT_FOUND);
+}
+
+/* ---- attempts ---- */
+
+struct attempt_rows {
+    struct store_attempt_row rows[8];
+    char invocation[8][16];
+    size_t count;
+};
+
+static void add_attempt_row(void *user, const struct store_attempt_row *row)
+{
+    struct attempt_rows *rows = user;
+    assert_true(row->invocation_id.size < sizeof rows->invocation[0]);
+    if (row->invocation_id.size) {
+        memcpy(rows->invocation[rows->count], row->invocation_id.data, row->invocation_id.size);
+    }
+    rows->rows[rows->count++] = *row;
+}
+
+static enum store_status read_attempts(struct fixture *f, const struct store_scope *scope,
+                                       struct attempt_rows *rows)
+{
+    struct store_error error;
+    struct uuid run = id_of(1);
+    memset(rows, 0, sizeof *rows);
+    return store_read_attempts(f->store, scope, &run, add_attempt_row, rows, &error);
+}
+
+static void given_attempts_when_read_then_by_test_with_canonical_results(void **state)
+{
+    struct fixture *f = *state;
+    create_run(f, 3);
+    struct link_key first = key_of(f, 2, 1);
+    struct link_key second = key_of(f, 2, 2);
+    struct link_key other = key_of(f, 1, 1);
+    record_invoked(f, &first);
+    struct store_insert_result result = insert_result(f, &first);
+    (void)insert_result(f, &first); /* a duplicate does not show */
+    record_invoked(f, &second);
+    (void)insert_result(f, &other);
+    struct attempt_rows rows;
+    assert_int_equal(read_attempts(f, &f->scope, &rows), STORE_OK);
+    assert_int_equal(rows.count, 3);
+    assert_int_equal(rows.rows[0].test, 0);
+    assert_true(rows.rows[0].has_result);
+    assert_null(rows.rows[0].invocation_id.data); /* posted, not dispatched */
+    assert_int_equal(rows.rows[1].test, 1);
+    assert_int_equal(rows.rows[1].attempt, 1);
+    assert_string_equal(rows.invocation[1], "invoke_1");
+    assert_uuid_equal(rows.rows[1].result_id, result.result_id);
+    assert_int_equal(rows.rows[1].status, RESULT_PASS);
+    assert_int_equal(rows.rows[2].attempt, 2);
+    assert_string_equal(rows.invocation[2], "invoke_1");
+    assert_false(rows.rows[2].has_result);
+}
+
+static void given_spans_of_an_attempt_never_made_when_attempts_read_then_not_there(void **state)
+{
+    struct fixture *f = *state;
+    create_run(f, 1);
+    struct link_key key = key_of(f, 1, 5);
+    (void)insert_spans(f, &key, 0x11, 1);
+    struct attempt_rows rows;
+    assert_int_equal(read_attempts(f, &f->scope, &rows), STORE_OK);
+    assert_int_equal(rows.count, 0);
+}
+
+static void given_foreign_scope_when_attempts_read_then_not_found(void **state)
+{
+    struct fixture *f = *state;
+    create_run(f, 1);
+    const struct store_scope other = {.organization_id = id_of(0xa0000002)};
+    struct attempt_rows rows;
+    assert_int_equal(read_attempts(f, &other, &rows), STORE_NOT_FOUND);
 }
 
 /* ---- results ---- */
@@ -412,6 +488,9 @@ int run_entity_contract(const struct store_kind *kind)
         CONTRACT_TEST(given_unknown_project_when_run_created_then_not_found),
         CONTRACT_TEST(given_run_when_status_set_then_read_back),
         CONTRACT_TEST(given_foreign_scope_when_run_read_then_not_found),
+        CONTRACT_TEST(given_attempts_when_read_then_by_test_with_canonical_results),
+        CONTRACT_TEST(given_spans_of_an_attempt_never_made_when_attempts_read_then_not_there),
+        CONTRACT_TEST(given_foreign_scope_when_attempts_read_then_not_found),
         CONTRACT_TEST(given_first_result_when_stored_then_id_is_derived_from_key),
         CONTRACT_TEST(given_result_when_repeated_then_duplicate_of_the_first),
         CONTRACT_TEST(given_other_attempt_when_stored_then_canonical_of_its_own),

@@ -183,8 +183,8 @@ void create_run(struct fixture *f, uint32_t count)
     assert_true(count <= 8);
     for (uint32_t i = 0; i < count; i++) {
         struct link_key key = key_of(f, i + 1, 1);
-        tests[i] = (struct store_run_test){key.test, key.configuration, SLICE("probe"),
-                                           SLICE("{\"n\":1}"), 1000};
+        tests[i] = (struct store_run_test){
+            key.test, key.configuration, SLICE("probe"), SLICE("{\"n\":1}"), 1000, i};
     }
     struct store_write write = {.type = STORE_CREATE_RUN,
                                 .create_run = {f->organization, f->project, id_of(1),

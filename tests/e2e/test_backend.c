@@ -141,6 +141,11 @@ static void given_bad_run_when_posted_then_400_names_the_fault(void **state)
          "tests[0].timeout_ms must be a whole number"},
         {"{\"project_id\":\"" BACKEND_PROJECT "\",\"concurrency\":1.5,\"tests\":[]}",
          "concurrency must be a whole number"},
+        {"{\"project_id\":\"" BACKEND_PROJECT "\",\"retries\":11,\"tests\":[]}",
+         "retries must be a whole number from 0 to 10"},
+        {"{\"project_id\":\"" BACKEND_PROJECT
+         "\",\"tests\":[{\"function_name\":\"f\",\"retries\":-1}]}",
+         "tests[0].retries must be a whole number"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         backend_expect(b, "POST", "/mock/runs", cases[i].body, 400, cases[i].text);

@@ -210,6 +210,44 @@ static void given_error_result_then_the_test_is_an_error_with_its_text(void **st
     marline__buffer_deinit(&text);
 }
 
+static void given_retries_when_attempt_errs_then_dispatched_again_with_its_number(void **state)
+{
+    struct backend_process *b = *state;
+    static const char body[] = "{\"project_id\":\"" BACKEND_PROJECT "\",\"retries\":1,\"tests\":"
+                               "[{\"function_name\":\"answer\",\"inputs\":{}}]}";
+    struct ws_peer agent;
+    struct buffer text = BUFFER_INIT;
+    struct backend_answer answer;
+    char run[64];
+    char first[64];
+    char second[64];
+    backend_connect_agent(b, &agent, &text);
+    ws_peer_send_text(&agent, "{\"type\":\"register\",\"project_id\":\"" BACKEND_PROJECT
+                              "\",\"environment\":\"development\",\"sdk_version\":\"1\","
+                              "\"functions\":[],\"capabilities\":[\"attempt\"]}");
+    ws_peer_expect(&agent, "registered", &text);
+    backend_request(b, "POST", "/mock/runs", NULL, body, &answer);
+    backend_copy_member(answer.body.data, "test_run_id", run, sizeof(run));
+    backend_answer_deinit(&answer);
+    ws_peer_expect(&agent, "\"attempt\":1", &text);
+    backend_copy_member(text.data, "test_run_id", first, sizeof(first));
+    backend_send_result(&agent, text.data,
+                        "\"status\":\"error\",\"output\":null,\"error\":\"flaky\","
+                        "\"duration_ms\":1,\"trace_id\":null");
+    ws_peer_expect(&agent, "\"attempt\":2", &text);
+    backend_copy_member(text.data, "test_run_id", second, sizeof(second));
+    assert_string_not_equal(first, second);
+    backend_send_result(&agent, text.data, backend_success);
+    backend_wait_for_run(b, run, "", "\"completed\"", &answer);
+    assert_non_null(strstr(answer.body.data, "\"status\":\"Pass\",\"output\":{\"a\":1.50}"));
+    assert_non_null(strstr(answer.body.data, "\"retries\":1,\"attempts\":[{\"attempt\":1,"));
+    assert_non_null(strstr(answer.body.data, "\"status\":\"Error\",\"error\":\"flaky\""));
+    assert_non_null(strstr(answer.body.data, "{\"attempt\":2,"));
+    backend_answer_deinit(&answer);
+    ws_peer_deinit(&agent);
+    marline__buffer_deinit(&text);
+}
+
 static void given_agent_that_reconnects_in_mid_call_then_its_result_is_taken_once(void **state)
 {
     struct backend_process *b = *state;
@@ -508,6 +546,7 @@ int main(void)
         BACKEND_TEST(given_agent_when_triggered_then_inputs_arrive_unchanged),
         BACKEND_TEST(given_run_when_answered_then_spans_are_linked_at_both_points),
         BACKEND_TEST(given_error_result_then_the_test_is_an_error_with_its_text),
+        BACKEND_TEST(given_retries_when_attempt_errs_then_dispatched_again_with_its_number),
         BACKEND_TEST(given_agent_that_reconnects_in_mid_call_then_its_result_is_taken_once),
         BACKEND_TEST(given_agent_that_acknowledges_when_the_result_is_stored_then_it_is_told),
         BACKEND_TEST(given_late_result_when_the_tests_end_is_not_stored_then_not_acknowledged_yet),

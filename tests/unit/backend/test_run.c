@@ -14,7 +14,8 @@ static uint64_t ms(uint64_t value)
     return value * NS_PER_MS;
 }
 
-static struct run *create(size_t tests, uint32_t concurrency, run_judge_fn judge)
+static struct run *create_with_retries(size_t tests, uint32_t concurrency, run_judge_fn judge,
+                                       uint32_t retries)
 {
     const struct run_options options = {
         .organization_id = {{1}}, .run_id = {{2}}, .concurrency = concurrency, .judge = judge};
@@ -26,9 +27,15 @@ static struct run *create(size_t tests, uint32_t concurrency, run_judge_fn judge
             .function_name = SLICE("probe"),
             .inputs = SLICE("{}"),
             .timeout_ms = 500,
+            .retries = retries,
         };
     }
     return run_create(&options, specs, tests);
+}
+
+static struct run *create(size_t tests, uint32_t concurrency, run_judge_fn judge)
+{
+    return create_with_retries(tests, concurrency, judge, 0);
 }
 
 static struct run_action expect(struct run *run, enum run_action_type type)
@@ -269,6 +276,128 @@ static void given_no_tests_when_started_then_completes(void **state)
     run_destroy(run);
 }
 
+static void given_retries_when_attempt_errs_then_next_is_another_invocation(void **state)
+{
+    (void)state;
+    struct run *run = create_with_retries(1, 1, NULL, 2);
+    run_start(run, 0);
+    expect_status(run, RUN_RUNNING);
+    struct run_action first = expect(run, RUN_INVOKE);
+    assert_true(answer(run, ms(1), &first, false));
+    struct run_action result = expect(run, RUN_STORE_RESULT);
+    assert_int_equal(result.key.attempt, 1);
+    expect_none(run); /* not before the result is stored */
+    run_on_result_stored(run, ms(2), result.test, true);
+    expect_none(run);
+    assert_true(run_next_deadline(run) == ms(102));
+    run_on_tick(run, ms(102));
+    struct run_action second = expect(run, RUN_INVOKE);
+    assert_int_equal(second.key.attempt, 2);
+    assert_string_not_equal(first.invocation_id, second.invocation_id);
+    assert_false(answer(run, ms(103), &first, true)); /* late: of the attempt before */
+    assert_true(answer(run, ms(104), &second, true));
+    result = expect(run, RUN_STORE_RESULT);
+    assert_int_equal(result.result_status, RESULT_PASS);
+    assert_int_equal(result.key.attempt, 2);
+    run_on_result_stored(run, ms(105), result.test, true);
+    expect_status(run, RUN_COMPLETED);
+    expect_none(run);
+    run_destroy(run);
+}
+
+static void given_retries_when_every_attempt_times_out_then_ends_after_the_last(void **state)
+{
+    (void)state;
+    struct run *run = create_with_retries(1, 1, NULL, 2);
+    uint64_t now = 0;
+    run_start(run, now);
+    expect_status(run, RUN_RUNNING);
+    for (uint32_t attempt = 1; attempt <= 3; attempt++) {
+        assert_int_equal(expect(run, RUN_INVOKE).key.attempt, attempt);
+        now += ms(500);
+        run_on_tick(run, now);
+        assert_int_equal(expect(run, RUN_WITHDRAW).key.attempt, attempt);
+        assert_int_equal(expect(run, RUN_STORE_RESULT).key.attempt, attempt);
+        run_on_result_stored(run, now, 0, true);
+        if (attempt < 3) {
+            uint64_t delay = ms(100U << (attempt - 1));
+            assert_true(run_next_deadline(run) == now + delay);
+            now += delay;
+            run_on_tick(run, now);
+        }
+    }
+    expect_status(run, RUN_COMPLETED);
+    expect_none(run);
+    run_destroy(run);
+}
+
+static void given_retries_when_judged_fail_then_no_further_attempt(void **state)
+{
+    (void)state;
+    struct run *run = create_with_retries(1, 1, judge_fail, 2);
+    run_start(run, 0);
+    expect_status(run, RUN_RUNNING);
+    struct run_action invoked = expect(run, RUN_INVOKE);
+    assert_true(answer(run, ms(1), &invoked, true));
+    assert_int_equal(expect(run, RUN_STORE_RESULT).result_status, RESULT_FAIL);
+    run_on_result_stored(run, ms(2), 0, true);
+    expect_status(run, RUN_COMPLETED);
+    run_destroy(run);
+}
+
+static void given_test_to_be_retried_when_no_slot_is_free_then_it_waits_for_one(void **state)
+{
+    (void)state;
+    struct run *run = create_with_retries(2, 1, NULL, 1);
+    run_start(run, 0);
+    expect_status(run, RUN_RUNNING);
+    struct run_action first = expect(run, RUN_INVOKE);
+    assert_true(answer(run, ms(1), &first, false));
+    (void)expect(run, RUN_STORE_RESULT);
+    struct run_action other = expect(run, RUN_INVOKE);
+    assert_int_equal(other.test, 1);
+    run_on_result_stored(run, ms(2), 0, true);
+    run_on_tick(run, ms(200));
+    expect_none(run);
+    assert_true(run_next_deadline(run) == ms(501)); /* the other's: no busy waiting */
+    assert_true(answer(run, ms(201), &other, true));
+    assert_int_equal(expect(run, RUN_INVOKE).key.attempt, 2);
+    assert_int_equal(expect(run, RUN_STORE_RESULT).test, 1);
+    run_destroy(run);
+}
+
+static void given_test_to_be_retried_when_cancelled_then_its_last_result_stands(void **state)
+{
+    (void)state;
+    struct run *run = create_with_retries(1, 1, NULL, 1);
+    run_start(run, 0);
+    expect_status(run, RUN_RUNNING);
+    struct run_action invoked = expect(run, RUN_INVOKE);
+    assert_true(answer(run, ms(1), &invoked, false));
+    (void)expect(run, RUN_STORE_RESULT);
+    run_on_result_stored(run, ms(2), 0, true);
+    run_cancel(run, ms(3));
+    expect_status(run, RUN_CANCELLED);
+    expect_none(run);
+    run_destroy(run);
+}
+
+static void given_attempt_being_stored_when_cancelled_then_not_retried(void **state)
+{
+    (void)state;
+    struct run *run = create_with_retries(1, 1, NULL, 1);
+    run_start(run, 0);
+    expect_status(run, RUN_RUNNING);
+    struct run_action invoked = expect(run, RUN_INVOKE);
+    assert_true(answer(run, ms(1), &invoked, false));
+    (void)expect(run, RUN_STORE_RESULT);
+    run_cancel(run, ms(2));
+    expect_none(run);
+    run_on_result_stored(run, ms(3), 0, true);
+    expect_status(run, RUN_CANCELLED);
+    run_destroy(run);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -285,6 +414,12 @@ int main(void)
             given_running_run_when_cancelled_then_queued_skipped_and_invoked_withdrawn),
         cmocka_unit_test(given_queued_run_when_cancelled_then_cancelled_at_once),
         cmocka_unit_test(given_no_tests_when_started_then_completes),
+        cmocka_unit_test(given_retries_when_attempt_errs_then_next_is_another_invocation),
+        cmocka_unit_test(given_retries_when_every_attempt_times_out_then_ends_after_the_last),
+        cmocka_unit_test(given_retries_when_judged_fail_then_no_further_attempt),
+        cmocka_unit_test(given_test_to_be_retried_when_no_slot_is_free_then_it_waits_for_one),
+        cmocka_unit_test(given_test_to_be_retried_when_cancelled_then_its_last_result_stands),
+        cmocka_unit_test(given_attempt_being_stored_when_cancelled_then_not_retried),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
