@@ -100,56 +100,49 @@ static bool write_private_file(const char *path, const char *data, size_t size)
     return ok;
 }
 
-static enum exit_code complain_about_file(const char *path, const char *verb)
+static bool complain_about_file(const char *path, const char *verb, struct failure *f)
 {
-    (void)fprintf(stderr, "marline-backend-mock: cannot %s %s: %s\n", verb, path,
-                  strerrordesc_np(errno));
-    return EXIT_CODE_READY_FILE;
+    return failure_set(f, EXIT_CODE_READY_FILE, "cannot %s %s: %s", verb, path,
+                       strerrordesc_np(errno));
 }
 
-static enum exit_code choose_key(const struct options *options, char out[READY_KEY_SIZE])
+static bool choose_key(const char *store, const char *api_key, char out[READY_KEY_SIZE],
+                       struct failure *f)
 {
     char path[PATH_SIZE];
-    if (options->api_key) {
-        if (snprintf(out, READY_KEY_SIZE, "%s", options->api_key) >= READY_KEY_SIZE) {
-            (void)fprintf(stderr, "marline-backend-mock: the key is longer than %d characters\n",
-                          READY_KEY_SIZE - 1);
-            return EXIT_CODE_USAGE;
-        }
-        return EXIT_CODE_OK;
+    if (api_key) {
+        return snprintf(out, READY_KEY_SIZE, "%s", api_key) < READY_KEY_SIZE ||
+               failure_set(f, EXIT_CODE_USAGE, "the key is longer than %d characters",
+                           READY_KEY_SIZE - 1);
     }
-    bool has_file = key_path(options->store, path);
+    bool has_file = key_path(store, path);
     int found = has_file ? read_key_file(path, out) : 0;
-    if (found < 0) {
-        return complain_about_file(path, "read");
-    }
-    if (found > 0) {
-        return EXIT_CODE_OK;
+    if (found != 0) {
+        return found > 0 || complain_about_file(path, "read", f);
     }
     make_key(out);
     if (has_file) {
         char line[READY_KEY_SIZE + 1];
         int n = snprintf(line, sizeof(line), "%s\n", out);
         if (!write_private_file(path, line, (size_t)n)) {
-            return complain_about_file(path, "write");
+            return complain_about_file(path, "write", f);
         }
     }
-    return EXIT_CODE_OK;
+    return true;
 }
 
 /* ---- the store ---- */
 
-static bool write_one(struct store *store, struct store_write *write)
+static bool write_one(struct store *store, struct store_write *write, struct failure *f)
 {
     write->at_unix_ns = marline__clock_wall_ns(marline__clock_system());
     if (store_write_one(store, write) == STORE_OK) {
         return true;
     }
-    (void)fprintf(stderr, "marline-backend-mock: %s\n", write->outcome.text);
-    return false;
+    return failure_set(f, EXIT_CODE_STORE, "%s", write->outcome.text);
 }
 
-static bool create_entities(struct store *store, const char *key)
+static bool create_entities(struct store *store, const char *key, struct failure *f)
 {
     struct store_write project = {.type = STORE_CREATE_PROJECT};
     struct store_write token = {.type = STORE_CREATE_TOKEN};
@@ -164,18 +157,16 @@ static bool create_entities(struct store *store, const char *key)
     token.create_token.name = SLICE("ready-made");
     (void)marline__uuid_parse(marline__slice_text(user_text), &token.create_token.user_id);
     auth_hash_key(marline__slice_text(key), token.create_token.key_sha256);
-    return write_one(store, &project) && write_one(store, &token);
+    return write_one(store, &project, f) && write_one(store, &token, f);
 }
 
-enum exit_code ready_prepare(struct store *store, const struct options *options, struct ready *out)
+bool ready_prepare(struct store *store, const char *location, const char *api_key,
+                   struct ready *out, struct failure *f)
 {
     (void)snprintf(out->organization_id, sizeof(out->organization_id), "%s", organization_text);
     (void)snprintf(out->project_id, sizeof(out->project_id), "%s", project_text);
-    enum exit_code code = choose_key(options, out->api_key);
-    if (code != EXIT_CODE_OK) {
-        return code;
-    }
-    return create_entities(store, out->api_key) ? EXIT_CODE_OK : EXIT_CODE_STORE;
+    return choose_key(location, api_key, out->api_key, f) &&
+           create_entities(store, out->api_key, f);
 }
 
 /* ---- telling ---- */
@@ -212,7 +203,7 @@ void ready_print(const struct ready *ready, const char *store)
     (void)fflush(stdout);
 }
 
-bool ready_write_file(const struct ready *ready, const char *path)
+bool ready_write_file(const struct ready *ready, const char *path, struct failure *f)
 {
     struct buffer text = BUFFER_INIT;
     struct json_writer w;
@@ -227,8 +218,5 @@ bool ready_write_file(const struct ready *ready, const char *path)
     alloc_check_buffer(&text);
     bool ok = write_private_file(path, text.data, text.size);
     marline__buffer_deinit(&text);
-    if (!ok) {
-        (void)complain_about_file(path, "write");
-    }
-    return ok;
+    return ok || complain_about_file(path, "write", f);
 }

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "options.h"
+#include "programs/failure.h"
 #include "store/store.h"
 
 enum { READY_KEY_SIZE = 513, READY_URL_SIZE = 300 };
@@ -17,10 +17,12 @@ struct ready {
     char api_key[READY_KEY_SIZE];
 };
 
-/* Makes sure that project and key exist. Prints what is wrong and returns the exit code. */
-enum exit_code ready_prepare(struct store *store, const struct options *options, struct ready *out);
+/* Makes sure that project and key exist. `api_key` NULL: the one beside the store at `location`,
+ * else a new one. */
+bool ready_prepare(struct store *store, const char *location, const char *api_key,
+                   struct ready *out, struct failure *f);
 void ready_print(const struct ready *ready, const char *store);
 /* Whoever sees the file sees it whole. */
-bool ready_write_file(const struct ready *ready, const char *path);
+bool ready_write_file(const struct ready *ready, const char *path, struct failure *f);
 
 #endif

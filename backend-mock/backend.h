@@ -1,0 +1,33 @@
+/* One whole backend in this process: its store, its port, its ready-made project and key, and the
+ * server on top. It prints nothing. Started and stopped by one thread. */
+#ifndef BACKEND_BACKEND_H
+#define BACKEND_BACKEND_H
+
+#include "core/agent_session.h"
+#include "programs/failure.h"
+#include "ready.h"
+
+struct server;
+struct store;
+
+struct backend_settings {
+    const char *listen; /* HOST:PORT; port 0 = a free one */
+    const char *store;
+    const char *api_key;        /* NULL = made at the first start */
+    const char *otlp_anonymous; /* a project; NULL = a key is needed */
+    struct agent_limits agent_limits;
+};
+
+struct backend {
+    struct store *store;
+    struct server *server;
+    struct ready ready;
+};
+
+/* Connections are accepted when it returns true; on failure nothing is left. Raises the process's
+ * limit of open descriptors to what it may be. */
+bool backend_start(struct backend *b, const struct backend_settings *settings, struct failure *f);
+/* Finishes requests, writes what waits, frees. */
+void backend_stop(struct backend *b);
+
+#endif
