@@ -75,7 +75,10 @@ bool bench_is_sound(void)
 static const struct {
     const char *name;
     void (*run)(void);
-} benches[] = {{"trace", bench_trace}, {"agent", bench_agent}, {"encode", bench_encode}};
+} benches[] = {{"trace", bench_trace},
+               {"agent", bench_agent},
+               {"backend", bench_backend},
+               {"encode", bench_encode}};
 
 int main(int argc, char **argv)
 {
@@ -85,6 +88,6 @@ int main(int argc, char **argv)
             return bench_is_sound() ? 0 : 1;
         }
     }
-    (void)fprintf(stderr, "usage: marline-bench trace|agent|encode\n");
+    (void)fprintf(stderr, "usage: marline-bench trace|agent|backend|encode\n");
     return 2;
 }

@@ -25,6 +25,7 @@ bool bench_is_sound(void);
 
 void bench_trace(void);
 void bench_agent(void);
+void bench_backend(void);
 void bench_encode(void);
 
 #endif

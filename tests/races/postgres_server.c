@@ -106,16 +106,38 @@ static bool make_cluster(const struct postgres_server *server, const struct pass
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-static bool launch(struct postgres_server *server, const struct passwd *user, const char *programs)
+static const struct passwd *account(void)
+{
+    return geteuid() == 0 ? getpwnam("postgres") : NULL;
+}
+
+bool postgres_server_launch(struct postgres_server *server)
 {
     char postgres[PATH_MAX_HERE + NAME_ROOM], data[PATH_MAX_HERE];
-    (void)snprintf(postgres, sizeof postgres, "%s/postgres", programs);
+    (void)snprintf(postgres, sizeof postgres, "%s/postgres", server->programs);
     (void)snprintf(data, sizeof data, "%s/data", server->folder);
-    /* No durability is needed; autovacuum would only add waits that no schedule asked for. */
-    const char *arguments[] = {postgres, "-D", data,        "-k", server->folder,   "-h",
-                               "",       "-c", "fsync=off", "-c", "autovacuum=off", NULL};
-    server->pid = start_program(server, user, arguments);
+    /* Schedules need no durability, and autovacuum would only add waits that none asked for. */
+    const char *arguments[] = {postgres,
+                               "-D",
+                               data,
+                               "-k",
+                               server->folder,
+                               "-h",
+                               "",
+                               "-c",
+                               server->is_durable ? "fsync=on" : "fsync=off",
+                               "-c",
+                               server->is_durable ? "autovacuum=on" : "autovacuum=off",
+                               NULL};
+    server->pid = start_program(server, account(), arguments);
     return server->pid > 0;
+}
+
+void postgres_server_crash(struct postgres_server *server)
+{
+    if (server->pid > 0 && kill(server->pid, SIGQUIT) == 0)
+        (void)waitpid(server->pid, NULL, 0);
+    server->pid = -1;
 }
 
 static volatile sig_atomic_t interrupted;
@@ -139,13 +161,12 @@ bool postgres_server_is_interrupted(void)
     return interrupted != 0;
 }
 
-enum postgres_start postgres_server_start(struct postgres_server *server, const char *given,
-                                          char *out_why, size_t why_size)
+static enum postgres_start start(struct postgres_server *server, const char *given, char *out_why,
+                                 size_t why_size)
 {
-    *server = (struct postgres_server){.pid = -1};
-    char programs[PATH_MAX_HERE];
-    const struct passwd *user = geteuid() == 0 ? getpwnam("postgres") : NULL;
-    if (!find_programs(given, programs, sizeof programs) || (geteuid() == 0 && !user)) {
+    const struct passwd *user = account();
+    if (!find_programs(given, server->programs, sizeof server->programs) ||
+        (geteuid() == 0 && !user)) {
         (void)snprintf(out_why, why_size,
                        "PostgreSQL is not installed; on Debian: apt install postgresql");
         return POSTGRES_MISSING;
@@ -156,10 +177,25 @@ enum postgres_start postgres_server_start(struct postgres_server *server, const 
         return POSTGRES_FAILED;
     }
     catch_signals();
-    if (make_cluster(server, user, programs) && launch(server, user, programs))
+    if (make_cluster(server, user, server->programs) && postgres_server_launch(server))
         return POSTGRES_STARTED;
-    (void)snprintf(out_why, why_size, "PostgreSQL could not be started from %s", programs);
+    (void)snprintf(out_why, why_size, "PostgreSQL could not be started from %s", server->programs);
     return POSTGRES_FAILED;
+}
+
+enum postgres_start postgres_server_start(struct postgres_server *server, const char *programs,
+                                          char *out_why, size_t why_size)
+{
+    *server = (struct postgres_server){.pid = -1};
+    return start(server, programs, out_why, why_size);
+}
+
+enum postgres_start postgres_server_start_durable(struct postgres_server *server,
+                                                  const char *programs, char *out_why,
+                                                  size_t why_size)
+{
+    *server = (struct postgres_server){.pid = -1, .is_durable = true};
+    return start(server, programs, out_why, why_size);
 }
 
 bool postgres_server_lives(const struct postgres_server *server)

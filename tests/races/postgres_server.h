@@ -11,6 +11,8 @@
 
 struct postgres_server {
     char folder[64];
+    char programs[256];
+    bool is_durable;
     pid_t pid;
 };
 
@@ -24,6 +26,14 @@ enum postgres_start {
  * server was started, which is before it answers: see postgres_server_lives. */
 enum postgres_start postgres_server_start(struct postgres_server *server, const char *programs,
                                           char *out_why, size_t why_size);
+/* The same with fsync on: what it acknowledged survives a crash of the machine. */
+enum postgres_start postgres_server_start_durable(struct postgres_server *server,
+                                                  const char *programs, char *out_why,
+                                                  size_t why_size);
+/* Ends it as a crash does: no checkpoint, connections cut. `launch` starts it again on what is in
+ * its folder. */
+void postgres_server_crash(struct postgres_server *server);
+bool postgres_server_launch(struct postgres_server *server);
 /* After a start, SIGINT, SIGTERM and SIGHUP only set this mark, so that the folder can be removed.
  */
 bool postgres_server_is_interrupted(void);
