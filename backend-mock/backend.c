@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "http/server.h"
+#include "price_file.h"
 
 /* "http://HOST:PORT" with the port that was really taken; 0.0.0.0 is no place to go to. */
 static void format_base_url(const char *listen, uint16_t port, char out[READY_URL_SIZE])
@@ -64,9 +64,11 @@ static bool start_server(struct backend *b, const struct backend_settings *setti
     struct server_options options = {.store = b->store,
                                      .listener = listener,
                                      .agent_limits = settings->agent_limits,
-                                     .linker = linker_options_default()};
+                                     .linker = linker_options_default(),
+                                     .mock_api = settings->mock_api};
     char error[256];
-    if (!allow_anonymous(b, settings, &options, f)) {
+    if (!allow_anonymous(b, settings, &options, f) ||
+        !price_file_load(settings->price_file, &options.prices, f)) {
         listener_close(listener);
         return false;
     }

@@ -4,17 +4,17 @@
 #define BACKEND_BACKEND_H
 
 #include "core/agent_session.h"
+#include "http/server.h"
 #include "programs/failure.h"
 #include "ready.h"
-
-struct server;
-struct store;
 
 struct backend_settings {
     const char *listen; /* HOST:PORT; port 0 = a free one */
     const char *store;
     const char *api_key;        /* NULL = made at the first start */
     const char *otlp_anonymous; /* a project; NULL = a key is needed */
+    const char *price_file;     /* NULL = the built-in prices alone */
+    enum mock_api mock_api;
     struct agent_limits agent_limits;
 };
 

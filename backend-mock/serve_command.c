@@ -38,6 +38,16 @@ static const struct option_spec specs[] = {
      .kind = OPTION_TEXT,
      .value_name = "PROJECT",
      .help = "take spans at /v1/traces without a key, for this project"},
+    {.name = "mock-api",
+     .kind = OPTION_CHOICE,
+     .value_name = "WHO",
+     .default_text = "loopback",
+     .choices = "loopback|any|off",
+     .help = "who may use the routes under /mock/: loopback, any or off"},
+    {.name = "price-file",
+     .kind = OPTION_TEXT,
+     .value_name = "FILE",
+     .help = "prices of models, in LiteLLM's format, over the built-in ones"},
     {.name = "max-message-size",
      .kind = OPTION_WHOLE,
      .value_name = "N",
@@ -118,6 +128,18 @@ static void print_help(void)
         stdout);
 }
 
+static enum mock_api mock_api(const char *word)
+{
+    switch (word[0]) {
+    case 'a':
+        return MOCK_API_ANY;
+    case 'o':
+        return MOCK_API_OFF;
+    default:
+        return MOCK_API_LOOPBACK;
+    }
+}
+
 static void read_settings(const struct options *o, struct backend_settings *out)
 {
     *out = (struct backend_settings){
@@ -125,6 +147,8 @@ static void read_settings(const struct options *o, struct backend_settings *out)
         .store = options_text(o, "store"),
         .api_key = options_text(o, "api-key"),
         .otlp_anonymous = options_text(o, "otlp-anonymous"),
+        .price_file = options_text(o, "price-file"),
+        .mock_api = mock_api(options_text(o, "mock-api")),
         .agent_limits = {(uint32_t)options_whole(o, "max-message-size"),
                          (uint32_t)options_whole(o, "rate-limit"),
                          (uint32_t)options_whole(o, "idle-timeout-ms")},

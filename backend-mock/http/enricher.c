@@ -277,12 +277,13 @@ static void *work(void *user)
     return NULL;
 }
 
-struct enricher *enricher_start(struct store *store, struct commit_queue *queue)
+struct enricher *enricher_start(struct store *store, struct commit_queue *queue,
+                                struct price_table *prices)
 {
     struct enricher *e = alloc_zeroed(sizeof(*e));
     e->store = store;
     e->queue = queue;
-    e->prices = price_table_create_builtin();
+    e->prices = prices ? prices : price_table_create_builtin();
     pthread_condattr_t attributes;
     (void)pthread_mutex_init(&e->shared.lock, NULL);
     (void)pthread_condattr_init(&attributes);

@@ -12,8 +12,10 @@
 
 struct enricher;
 
-/* Borrows the store until destroy, the queue until stop. NULL when the thread cannot be started. */
-struct enricher *enricher_start(struct store *store, struct commit_queue *queue);
+/* Borrows the store until destroy, the queue until stop; takes the prices, NULL = the built-in
+ * ones. NULL when the thread cannot be started. */
+struct enricher *enricher_start(struct store *store, struct commit_queue *queue,
+                                struct price_table *prices);
 /* Ends the thread. What was started before may still wake the enricher, in vain, and compute with
  * it. Accepts NULL. */
 void enricher_stop(struct enricher *e);

@@ -28,6 +28,8 @@ struct slice http_request_header(const struct http_request *r, const char *name)
 struct slice http_request_query(const struct http_request *r, const char *name);
 /* The n-th {placeholder} of the route's pattern. */
 struct slice http_request_parameter(const struct http_request *r, size_t n);
+/* The caller is on this machine. */
+bool http_request_is_local(const struct http_request *r);
 /* Canonical UUID text; also sent back as X-Request-ID. */
 const char *http_request_id(const struct http_request *r);
 /* Who asks; zero for routes that ask for no key. */

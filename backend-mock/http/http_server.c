@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <microhttpd.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -69,6 +70,20 @@ struct http_request {
 
 /* ---- what handlers see ---- */
 
+static bool is_loopback(const struct sockaddr *address)
+{
+    if (address->sa_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
+        return ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    }
+    if (address->sa_family != AF_INET6) {
+        return false;
+    }
+    const struct in6_addr *v6 = &((const struct sockaddr_in6 *)address)->sin6_addr;
+    return IN6_IS_ADDR_LOOPBACK(v6) ||
+           (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == IN_LOOPBACKNET);
+}
+
 const char *http_request_method(const struct http_request *r)
 {
     return r->method;
@@ -119,6 +134,13 @@ struct slice http_request_header(const struct http_request *r, const char *name)
 struct slice http_request_query(const struct http_request *r, const char *name)
 {
     return lookup(r, MHD_GET_ARGUMENT_KIND, name);
+}
+
+bool http_request_is_local(const struct http_request *r)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    return info && info->client_addr && is_loopback(info->client_addr);
 }
 
 struct slice http_request_parameter(const struct http_request *r, size_t n)

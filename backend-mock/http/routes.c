@@ -137,13 +137,12 @@ static void delay_request(struct http_request *r, uint32_t delay_ms)
     hub_post(hub, &d->job);
 }
 
-/* True when a fault has taken the request. Control routes have none. */
+/* True when a fault has taken the request. */
 static bool apply_fault(struct http_request *r, struct slice path)
 {
     struct server *server = http_request_server(r);
     struct auth_identity identity;
-    if (http_request_is_repeated(r) || marline__slice_starts(path, "/mock/") ||
-        !faults_any(server->faults) ||
+    if (http_request_is_repeated(r) || !faults_any(server->faults) ||
         auth_check(server->store, http_request_header(r, "Authorization"), AUTH_SCHEME_ANY_CASE,
                    &identity) != AUTH_OK) {
         return false;
@@ -168,13 +167,31 @@ static bool apply_fault(struct http_request *r, struct slice path)
     }
 }
 
+/* False when it has answered: the control routes change what others see and need no account. */
+static bool allow_control(struct http_request *r)
+{
+    enum mock_api allowed = http_request_server(r)->mock_api;
+    if (allowed == MOCK_API_ANY || (allowed == MOCK_API_LOOPBACK && http_request_is_local(r))) {
+        return true;
+    }
+    if (allowed == MOCK_API_OFF) {
+        answer_no_route(r, "");
+    } else {
+        http_answer_detail(r, 403,
+                           "Routes under /mock/ answer callers on this machine only; "
+                           "'--mock-api any' opens them to all");
+    }
+    return false;
+}
+
 void routes_handle(struct http_request *r)
 {
     struct slice path = marline__slice_text(http_request_path(r));
     if (path.size > 1 && path.data[path.size - 1] == '/') {
         path.size--;
     }
-    if (apply_fault(r, path)) {
+    bool control = marline__slice_starts(path, "/mock/");
+    if (control ? !allow_control(r) : apply_fault(r, path)) {
         return;
     }
     char allow[ALLOW_SIZE] = "";

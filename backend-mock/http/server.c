@@ -28,6 +28,7 @@ static bool start_parts(struct server *s, const struct server_options *options)
     s->queue = commit_queue_create(options->store, &queue);
     s->faults = faults_create();
     if (!s->workers || !s->queue) {
+        price_table_destroy(options->prices);
         return false;
     }
     struct hub_options hub = {.store = options->store,
@@ -37,7 +38,7 @@ static bool start_parts(struct server *s, const struct server_options *options)
                               .agent_limits = options->agent_limits,
                               .linker = options->linker};
     s->hub = hub_start(&hub);
-    s->enricher = enricher_start(options->store, s->queue);
+    s->enricher = enricher_start(options->store, s->queue, options->prices);
     struct http_server_options http = {.server = s,
                                        .workers = s->workers,
                                        .handle = routes_handle,
@@ -53,6 +54,7 @@ struct server *server_start(const struct server_options *options, char error[256
     struct server *s = alloc_zeroed(sizeof(*s));
     s->store = options->store;
     s->listener = options->listener;
+    s->mock_api = options->mock_api;
     s->has_otlp_anonymous = options->has_otlp_anonymous;
     s->otlp_anonymous = options->otlp_anonymous;
     if (!start_parts(s, options)) {

@@ -18,6 +18,13 @@ enum {
     SERVER_DRAIN_TIMEOUT_MS = 5000, /* for requests, then once more for the hub */
 };
 
+/* Who may use the control routes under /mock/. */
+enum mock_api {
+    MOCK_API_LOOPBACK, /* callers on this machine */
+    MOCK_API_ANY,
+    MOCK_API_OFF, /* as if they were not there */
+};
+
 /* Of span ingest, since the start. Any thread. */
 struct ingest_counters {
     _Atomic uint64_t posts;
@@ -38,6 +45,7 @@ struct server {
     struct enricher *enricher;
     struct http_server *http;
     struct ingest_counters ingest;
+    enum mock_api mock_api;
     bool has_otlp_anonymous;
     struct auth_identity otlp_anonymous;
 };
@@ -47,7 +55,9 @@ struct server_options {
     struct listener *listener; /* taken */
     struct agent_limits agent_limits;
     struct linker_options linker;
-    size_t body_max; /* 0 = HTTP_BODY_MAX */
+    enum mock_api mock_api;
+    struct price_table *prices; /* taken */
+    size_t body_max;            /* 0 = HTTP_BODY_MAX */
     /* Whose the spans of /v1/traces are that come without a key; false = nobody's, 401. */
     bool has_otlp_anonymous;
     struct auth_identity otlp_anonymous;

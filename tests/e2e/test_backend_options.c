@@ -1,0 +1,168 @@
+/* Options of `serve` that change what is served: who may use the control routes, and prices. */
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "support/backend_fixture.h"
+
+/* An address of this machine that is not a loopback one; false when it has none. */
+static bool find_own_address(struct sockaddr_in *out)
+{
+    struct ifaddrs *all = NULL;
+    bool found = false;
+    assert_int_equal(getifaddrs(&all), 0);
+    for (struct ifaddrs *i = all; i && !found; i = i->ifa_next) {
+        found = i->ifa_addr && i->ifa_addr->sa_family == AF_INET && (i->ifa_flags & IFF_UP) &&
+                !(i->ifa_flags & IFF_LOOPBACK);
+        if (found) {
+            memcpy(out, i->ifa_addr, sizeof(*out));
+        }
+    }
+    freeifaddrs(all);
+    return found;
+}
+
+/* The status of GET /mock/ledger, asked for from that address. */
+static int status_from(const struct backend_process *b, struct sockaddr_in address)
+{
+    char request[512];
+    char answer[64] = "";
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    address.sin_port = htons(b->port);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    int size = snprintf(request, sizeof(request),
+                        "GET /mock/ledger HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n",
+                        b->api_key);
+    assert_int_equal(send(fd, request, (size_t)size, MSG_NOSIGNAL), size);
+    assert_int_equal(recv(fd, answer, 12, MSG_WAITALL), 12); /* "HTTP/1.1 200" */
+    close(fd);
+    return (int)strtol(answer + 9, NULL, 10);
+}
+
+static void expect_from_own_address(const char *who, int status)
+{
+    struct backend_process b;
+    struct sockaddr_in address;
+    if (!find_own_address(&address)) {
+        skip();
+    }
+    backend_process_start(&b, (const char *const[]){"--store", "sqlite::memory:", "--listen",
+                                                    "0.0.0.0:0", "--mock-api", who, NULL});
+    assert_int_equal(status_from(&b, address), status);
+    assert_int_equal(backend_process_stop(&b), 0);
+}
+
+static void given_caller_elsewhere_when_control_is_for_loopback_then_403(void **state)
+{
+    (void)state;
+    expect_from_own_address("loopback", 403);
+}
+
+static void given_caller_elsewhere_when_control_is_for_any_then_served(void **state)
+{
+    (void)state;
+    expect_from_own_address("any", 200);
+}
+
+static void given_control_switched_off_then_404_and_the_rest_is_served(void **state)
+{
+    (void)state;
+    struct backend_process b;
+    backend_process_start(
+        &b, (const char *const[]){"--store", "sqlite::memory:", "--mock-api", "off", NULL});
+    backend_expect(&b, "GET", "/mock/ledger", NULL, 404, "{\"detail\":\"Not Found\"}");
+    backend_expect(&b, "POST", "/telemetry/traces", backend_one_span, 200, "received");
+    assert_int_equal(backend_process_stop(&b), 0);
+}
+
+static void expect_refused(const char *option, const char *value, const char *text)
+{
+    struct buffer error = BUFFER_INIT;
+    assert_int_equal(
+        backend_process_run((const char *const[]){"serve", "--listen", "127.0.0.1:0", "--store",
+                                                  "sqlite::memory:", option, value, NULL},
+                            &error),
+        2);
+    marline__buffer_append_byte(&error, '\0');
+    if (!strstr(error.data, text)) {
+        fail_msg("%s", error.data);
+    }
+    marline__buffer_deinit(&error);
+}
+
+static void given_unknown_word_for_control_then_the_known_ones_are_named(void **state)
+{
+    (void)state;
+    expect_refused("--mock-api", "localhost", "none of loopback|any|off");
+}
+
+/* ---- prices ---- */
+
+static const char priced_trace[] =
+    "{\"spans\":[{\"trace_id\":\"000000000000000000000000000000aa\",\"span_id\":"
+    "\"00000000000000a2\",\"span_name\":\"ai.llm.invoke\","
+    "\"start_time\":\"2026-01-01T00:00:01Z\",\"end_time\":\"2026-01-01T00:00:02Z\","
+    "\"attributes\":{\"ai.operation.type\":\"llm.invoke\",\"ai.model.name\":\"house-model\","
+    "\"ai.llm.tokens.input\":100,\"ai.llm.tokens.output\":50}}]}";
+
+static void write_prices(char path[32], const char *text)
+{
+    (void)snprintf(path, 32, "prices-%d.json", (int)getpid());
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void given_price_file_when_its_model_is_called_then_the_trace_has_its_cost(void **state)
+{
+    (void)state;
+    struct backend_process b;
+    char path[32];
+    write_prices(path, "{\"house-model\":{\"input_cost_per_token\":0.001,"
+                       "\"output_cost_per_token\":0.002}}");
+    backend_process_start(
+        &b, (const char *const[]){"--store", "sqlite::memory:", "--price-file", path, NULL});
+    backend_expect(&b, "POST", "/telemetry/traces", priced_trace, 200, "received");
+    backend_expect(&b, "GET",
+                   "/telemetry/traces/000000000000000000000000000000aa?project_id=" BACKEND_PROJECT,
+                   NULL, 200, "\"total_cost_usd\":0.2");
+    assert_int_equal(backend_process_stop(&b), 0);
+    (void)unlink(path);
+}
+
+static void given_price_file_that_cannot_be_used_then_the_fix_is_named(void **state)
+{
+    (void)state;
+    char path[32];
+    expect_refused("--price-file", "no-such-file.json", "No such file");
+    write_prices(path, "[1]");
+    expect_refused("--price-file", path, "input_cost_per_token");
+    write_prices(path, "{\"m\":");
+    expect_refused("--price-file", path, "at byte 5");
+    (void)unlink(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(given_caller_elsewhere_when_control_is_for_loopback_then_403),
+        cmocka_unit_test(given_caller_elsewhere_when_control_is_for_any_then_served),
+        cmocka_unit_test(given_control_switched_off_then_404_and_the_rest_is_served),
+        cmocka_unit_test(given_unknown_word_for_control_then_the_known_ones_are_named),
+        cmocka_unit_test(given_price_file_when_its_model_is_called_then_the_trace_has_its_cost),
+        cmocka_unit_test(given_price_file_that_cannot_be_used_then_the_fix_is_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
