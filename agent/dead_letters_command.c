@@ -1,23 +1,24 @@
 /* marline-agent dead-letters: what an agent's outbox keeps because it could not be executed or
  * delivered. */
 #include <inttypes.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <marline/dead_letters.h>
-#include <marline/propagation.h>
 
 #include "agent/commands.h"
-#include "agent/service.h"
 #include "agent/settings.h"
+#include "base/clock.h"
 #include "base/time_text.h"
-#include "io/http_client.h"
 #include "programs/must.h"
 #include "wire/json_pointer.h"
 #include "wire/json_reader.h"
-#include "wire/json_writer.h"
 
-enum { REQUEST_TIMEOUT_MS = 10000, FLUSH_TIMEOUT_MS = 5000 };
+enum {
+    RETRY_WAIT_MS = 10000, /* for an agent that runs to take it; milliseconds, unless it is stuck */
+    RETRY_LOOK_MS = 20,
+};
 
 struct letters {
     struct settings settings;
@@ -31,7 +32,7 @@ struct letters {
 static void print_help(const struct settings *s)
 {
     (void)puts(
-        "Usage: marline-agent dead-letters list|show N|retry N|drop N|drop all [OPTION]…\n"
+        "Usage: marline-agent dead-letters list|show N|retry N|drop N [OPTION]…\n"
         "\n"
         "An agent with an --outbox keeps there what it had to refuse, and results that the "
         "backend\n"
@@ -40,10 +41,11 @@ static void print_help(const struct settings *s)
         "  marline-agent dead-letters list --outbox agent.db\n"
         "  marline-agent dead-letters show 3 --outbox agent.db\n"
         "  marline-agent dead-letters retry 3 --outbox agent.db\n"
+        "  marline-agent dead-letters drop all --outbox agent.db\n"
         "\n"
-        "retry asks the backend to invoke the function again, with the same inputs and the same\n"
-        "test context, so that its spans belong to the same test; the letter is dropped when the\n"
-        "backend has accepted. An agent that serves the function has to be connected.\n"
+        "retry has the agent that uses the outbox try again: at once when it runs, else when it\n"
+        "starts next. What was refused is executed under its old id, in a span that continues the\n"
+        "trace of the failure and links to it; a result that was not taken is sent again.\n"
         "\n"
         "Options:");
     settings_print_help(s, stdout);
@@ -93,6 +95,8 @@ static void keep_letter(void *user, const marline_dead_letter *letter)
                                       .scope = must_text(letter->scope),
                                       .invocation_id = must_text(letter->invocation_id),
                                       .reason = must_text(letter->reason),
+                                      .traceparent = must_text(letter->traceparent),
+                                      .is_retry_asked = letter->is_retry_asked,
                                       .request_json = must_text(letter->request_json),
                                       .result_json = must_text(letter->result_json)};
 }
@@ -112,16 +116,22 @@ static void free_letter(struct letters *l)
     free_text(l->letter.scope);
     free_text(l->letter.invocation_id);
     free_text(l->letter.reason);
+    free_text(l->letter.traceparent);
     free_text(l->letter.request_json);
     free_text(l->letter.result_json);
 }
 
-static bool visit(struct letters *l, marline_dead_letter_fn function)
+static bool visit_with(struct letters *l, marline_dead_letter_fn function, void *user)
 {
     marline_error error = {0};
-    marline_status status = marline_dead_letters_list(l->outbox, function, l, &error);
+    marline_status status = marline_dead_letters_list(l->outbox, function, user, &error);
     return status == MARLINE_OK ||
            failure_set(l->failure, EXIT_CODE_CONFIGURATION, "%s", error.text);
+}
+
+static bool visit(struct letters *l, marline_dead_letter_fn function)
+{
+    return visit_with(l, function, l);
 }
 
 static bool find(struct letters *l)
@@ -153,8 +163,11 @@ static bool show(struct letters *l)
     const marline_dead_letter *letter = &l->letter;
     marline__time_format(letter->at_unix_ns, time);
     (void)printf("number      %" PRId64 "\nat          %s\nscope       %s\ninvocation  %s\n"
-                 "reason      %s\nrequest     %s\nresult      %s\n",
+                 "reason      %s\nretry       %s\nfailed span %s\nrequest     %s\n"
+                 "result      %s\n",
                  letter->number, time, letter->scope, letter->invocation_id, letter->reason,
+                 letter->is_retry_asked ? "asked for; waits for an agent" : "not asked for",
+                 letter->traceparent[0] ? letter->traceparent : "(none)",
                  letter->request_json ? letter->request_json : "(not kept)",
                  letter->result_json ? letter->result_json : "(never executed)");
     return true;
@@ -172,141 +185,130 @@ static bool drop(struct letters *l)
 
 /* ---- retrying ---- */
 
-static bool write_trigger(const struct letters *l, struct buffer *out)
+/* The agent that has the outbox does the work; this process asks for it, and looks what came of it.
+ */
+struct retries {
+    struct retried {
+        int64_t number;
+        char *invocation_id;
+        bool is_there; /* the letter still is */
+        bool is_asked; /* …and no agent took it yet */
+        char *scope;
+        int64_t successor; /* a new letter of the same invocation, 0 = none */
+        char reason[512];  /* of the letter, or of its successor */
+        char trace_id[33]; /* of the failure, "" = none */
+    } * items;
+    size_t count;
+    size_t capacity;
+    int64_t wanted; /* 0 = all */
+};
+
+static void add_retry(void *user, const marline_dead_letter *letter)
 {
-    struct slice request = marline__slice_text(l->letter.request_json);
-    struct slice function;
-    struct slice inputs;
-    if (!marline__json_pointer_find(request, "/function_name", &function) ||
-        !marline__json_pointer_find(request, "/inputs", &inputs)) {
-        return false;
+    struct retries *r = user;
+    if (r->wanted != 0 && r->wanted != letter->number) {
+        return;
     }
-    struct json_writer w;
-    marline__json_writer_init(&w, out);
-    marline__json_begin_object(&w);
-    marline__json_member_text(&w, "project_id", l->settings.connection.project_id);
-    marline__json_member_text(&w, "environment", l->settings.connection.environment);
-    marline__json_member_raw(&w, "function_name", function);
-    marline__json_member_raw(&w, "inputs", inputs);
-    marline__json_end_object(&w);
-    must_buffer(out);
+    r->items = must_grow(r->items, r->count, &r->capacity, sizeof *r->items);
+    struct retried *item = &r->items[r->count++];
+    *item = (struct retried){.number = letter->number,
+                             .invocation_id = must_text(letter->invocation_id),
+                             .scope = must_text(letter->scope)};
+    if (strlen(letter->traceparent) > 35) { /* version, trace id, span id */
+        (void)snprintf(item->trace_id, sizeof item->trace_id, "%s", letter->traceparent + 3);
+    }
+}
+
+static void look(void *user, const marline_dead_letter *letter)
+{
+    struct retries *r = user;
+    for (size_t i = 0; i < r->count; i++) {
+        struct retried *item = &r->items[i];
+        bool is_same = item->number == letter->number;
+        bool is_next = letter->number > item->number &&
+                       strcmp(letter->invocation_id, item->invocation_id) == 0;
+        if (is_same) {
+            item->is_there = true;
+            item->is_asked = letter->is_retry_asked;
+        } else if (is_next) {
+            item->successor = letter->number;
+        }
+        if (is_same || is_next) {
+            (void)snprintf(item->reason, sizeof item->reason, "%s", letter->reason);
+        }
+    }
+}
+
+/* Waits until the agent has taken all, if one runs. */
+static bool watch_retries(struct letters *l, struct retries *r, bool is_served)
+{
+    uint64_t deadline =
+        marline__clock_monotonic_ns(marline__clock_system()) + RETRY_WAIT_MS * NS_PER_MS;
+    bool is_waiting = true;
+    while (is_waiting) {
+        for (size_t i = 0; i < r->count; i++) {
+            r->items[i].is_there = false;
+        }
+        if (!visit_with(l, look, r)) {
+            return false;
+        }
+        is_waiting = false;
+        for (size_t i = 0; i < r->count; i++) {
+            is_waiting |= r->items[i].is_there && r->items[i].is_asked;
+        }
+        is_waiting &= is_served && marline__clock_monotonic_ns(marline__clock_system()) < deadline;
+        if (is_waiting) {
+            (void)poll(NULL, 0, RETRY_LOOK_MS);
+        }
+    }
     return true;
 }
 
-static bool post_trigger(struct letters *l, const struct buffer *body)
+/* False: it was tried and refused. */
+static bool print_retry(const struct retried *item)
 {
-    const struct connection *c = &l->settings.connection;
-    struct buffer url = BUFFER_INIT;
-    struct buffer authorization = BUFFER_INIT;
-    struct http_response response = HTTP_RESPONSE_INIT;
-    marline_error error = {0};
-    const char *scheme_end = strncmp(c->base_url, "ws", 2) == 0 ? c->base_url + 2 : NULL;
-    marline__buffer_append_format(&url, "%s%s", scheme_end ? "http" : "",
-                                  scheme_end ? scheme_end : c->base_url);
-    while (url.size > 0 && url.data[url.size - 1] == '/') {
-        url.size--;
+    (void)printf("%6" PRId64 "  %s  ", item->number, item->invocation_id);
+    if (item->is_there && item->is_asked) {
+        (void)printf("waits for an agent of %s\n", item->scope);
+    } else if (item->is_there) {
+        (void)printf("not retried: %s\n", item->reason);
+    } else if (item->successor) {
+        (void)printf("refused again, now dead letter %" PRId64 ": %s\n", item->successor,
+                     item->reason);
+    } else if (item->trace_id[0]) {
+        (void)printf("taken by the agent; goes on in trace %s\n", item->trace_id);
+    } else {
+        (void)printf("taken by the agent\n");
     }
-    marline__buffer_append_text(&url, "/connector/trigger");
-    marline__buffer_append_format(&authorization, "Authorization: Bearer %s", c->api_key);
-    must_buffer(&url);
-    must_buffer(&authorization);
-    const char *headers[] = {authorization.data, "Content-Type: application/json"};
-    struct http_request request = {.url = url.data,
-                                   .headers = headers,
-                                   .header_count = 2,
-                                   .body = marline__buffer_slice(body),
-                                   .timeout_ms = REQUEST_TIMEOUT_MS};
-    struct http_client_options options = {.tls = {.ca_file = c->ca_file,
-                                                  .certificate_file = c->certificate_file,
-                                                  .key_file = c->key_file}};
-    struct http_client *client = must(marline__http_client_create(&options));
-    marline_status status = marline__http_client_perform(client, &request, &response, &error);
-    bool ok = status == MARLINE_OK && response.status == 200;
-    if (status) {
-        failure_set(l->failure, EXIT_CODE_UNREACHABLE, "%s", error.text);
-    } else if (!ok) {
-        failure_set(l->failure, response.status >= 500 ? EXIT_CODE_UNREACHABLE : EXIT_CODE_REFUSED,
-                    "the backend does not retry it: HTTP %d %.*s", response.status,
-                    SLICE_ARG(marline__buffer_slice(&response.body)));
-    }
-    marline__http_client_destroy(client);
-    marline__http_response_deinit(&response);
-    explicit_bzero(authorization.data, authorization.size);
-    marline__buffer_deinit(&authorization);
-    marline__buffer_deinit(&url);
-    return ok;
-}
-
-/* One field of the `headers` of the request that failed. */
-static size_t get_header(void *carrier, const char *name, marline_string *out, size_t max)
-{
-    struct buffer pointer = BUFFER_INIT;
-    struct slice value;
-    marline__buffer_append_format(&pointer, "/headers/%s", name);
-    must_buffer(&pointer);
-    bool found = max > 0 &&
-                 marline__json_pointer_find(marline__slice_text(carrier), pointer.data, &value) &&
-                 value.size > 2 && value.data[0] == '"';
-    marline__buffer_deinit(&pointer);
-    if (found) { /* header values have no escapes */
-        out[0] = (marline_string){value.data + 1, value.size - 2};
-    }
-    return found;
-}
-
-/* The retry's own span continues the trace of the request that failed, where it brought one. */
-static marline_span start_span(const struct letters *l)
-{
-    char *request = must_text(l->letter.request_json);
-    marline_context *context =
-        marline_extract(MARLINE_PROPAGATE_ALL, marline_context_root(), get_header, request);
-    marline_span remote = marline_span_current(context);
-    marline_link_data link = {.flags = remote.context.flags, .is_remote = true};
-    memcpy(link.trace_id, remote.context.trace_id, sizeof link.trace_id);
-    memcpy(link.span_id, remote.context.span_id, sizeof link.span_id);
-    static const uint8_t none[sizeof link.trace_id];
-    marline_span_options options = MARLINE_SPAN_OPTIONS_INIT;
-    options.kind = MARLINE_SPAN_KIND_CLIENT;
-    options.parent = context;
-    options.links = &link;
-    options.link_count = memcmp(link.trace_id, none, sizeof none) != 0;
-    marline_tracer *tracer =
-        marline_tracer_get(marline_provider_global(), "marline-agent", marline_version());
-    marline_span span = marline_span_start(tracer, "function.dead_letter.retry", &options);
-    marline_span_set_text(&span, "marline.invocation.id", l->letter.invocation_id);
-    marline_span_set_text(&span, "marline.dead_letter.reason", l->letter.reason);
-    marline_context_unref(context);
-    marline__memory_free(request);
-    return span;
+    return item->is_there ? item->is_asked : item->successor == 0;
 }
 
 static bool retry(struct letters *l)
 {
-    struct buffer body = BUFFER_INIT;
-    if (!settings_resolve(&l->settings, l->failure) || !find(l)) {
-        return false;
-    }
-    if (!l->letter.request_json || !write_trigger(l, &body)) {
-        return failure_set(l->failure, EXIT_CODE_CONFIGURATION,
-                           "dead letter %" PRId64 " holds no request: only its result was kept",
-                           l->number);
-    }
-    struct service service;
-    struct service_options options = {.connection = &l->settings.connection};
-    bool ok = service_open(&service, &options, l->failure);
-    if (ok) {
-        marline_span span = start_span(l);
-        ok = post_trigger(l, &body);
-        if (ok) {
-            marline_span_set_status(&span, MARLINE_SPAN_STATUS_OK, NULL);
-        } else {
-            marline_span_fail(&span, "retry", l->failure->text);
+    struct retries r = {.wanted = l->number};
+    marline_error error = {0};
+    bool is_served = false;
+    bool ok = (l->number == 0 || find(l)) && visit_with(l, add_retry, &r);
+    if (ok && r.count == 0) {
+        (void)puts("no dead letters");
+    } else if (ok &&
+               marline_dead_letters_retry(l->outbox, l->number, &is_served, &error) != MARLINE_OK) {
+        ok = failure_set(l->failure, EXIT_CODE_CONFIGURATION, "%s", error.text);
+    } else if (ok && watch_retries(l, &r, is_served)) {
+        size_t refused = 0;
+        for (size_t i = 0; i < r.count; i++) {
+            refused += !print_retry(&r.items[i]);
         }
-        marline_span_end(&span);
-        service_close(&service, FLUSH_TIMEOUT_MS);
+        ok = refused == 0 || failure_set(l->failure, EXIT_CODE_CHECK_FAILED,
+                                         "%zu of %zu refused; see: marline-agent dead-letters list",
+                                         refused, r.count);
     }
-    marline__buffer_deinit(&body);
-    return ok && drop(l);
+    for (size_t i = 0; i < r.count; i++) {
+        marline__memory_free(r.items[i].invocation_id);
+        marline__memory_free(r.items[i].scope);
+    }
+    marline__memory_free(r.items);
+    return ok;
 }
 
 /* ---- the command ---- */
@@ -319,7 +321,7 @@ struct verb {
 
 static bool read_number(struct letters *l, const struct verb *verb, const char *text)
 {
-    if (text && verb->run == drop && strcmp(text, "all") == 0) {
+    if (text && verb->run != show && strcmp(text, "all") == 0) {
         return true;
     }
     char *end = NULL;

@@ -241,7 +241,7 @@ static void fill_outbox(const struct scene *scene)
 {
     char scope[256];
     (void)snprintf(scope, sizeof scope, "%s/connector/ws " PROJECT " development", scene->url);
-    const struct outbox_options options = {scene->outbox, scope, false};
+    const struct outbox_options options = {.path = scene->outbox, .scope = scope};
     struct outbox *box = NULL;
     bench_check(marline__outbox_open(&options, &box, NULL) == MARLINE_OK, "outbox opened");
     for (uint32_t i = 0; box && i < WAITING; i++) {

@@ -270,42 +270,6 @@ static void given_settings_when_shown_then_origins_and_no_secret(void **state)
     marline__buffer_deinit(&outcome.output);
 }
 
-static void dead_letters(struct fixture *f, const char *verb, const char *number, const char *text)
-{
-    struct process_outcome outcome;
-    const char *outbox = agent_fixture_path(f->backend, "outbox.db");
-    const char *arguments[] = {
-        "dead-letters",         verb, number ? number : "--outbox", number ? "--outbox" : outbox,
-        number ? outbox : NULL, NULL};
-    agent_fixture_run_agent(f->backend, arguments, NULL, &outcome);
-    marline__buffer_append_byte(&outcome.output, '\0');
-    if (outcome.detail != EXIT_CODE_OK || !strstr(outcome.output.data, text)) {
-        fail_msg("dead-letters %s: exit %d, %s%s", verb, outcome.detail, outcome.output.data,
-                 f->backend->errors.data);
-    }
-    marline__buffer_deinit(&outcome.output);
-}
-
-static void
-given_unknown_function_when_refused_then_kept_and_retried_once_it_is_served(void **state)
-{
-    struct fixture *f = *state;
-    char outbox[256];
-    (void)snprintf(outbox, sizeof outbox, "%s", agent_fixture_path(f->backend, "outbox.db"));
-    start(f, one_endpoint, "--outbox", outbox);
-    cJSON *result = agent_fixture_run_test(f->backend, "later", "{\"input\":\"x\"}");
-    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(result, "status")), "Error");
-    dead_letters(f, "list", NULL, "Function 'later' not found");
-    dead_letters(f, "show", "1", "\"_rhesis_test_context\"");
-    write_config(f, "endpoints:\n  - {name: later, exec: [/bin/cat]}\n");
-    program_signal(&f->agent, SIGHUP);
-    assert_true(program_wait_for_text(&f->agent, f->log, "configuration reloaded", START_MS));
-    dead_letters(f, "retry", "1", "");
-    assert_true(program_wait_for_text(&f->agent, f->log, "succeeded", START_MS));
-    dead_letters(f, "list", NULL, "no dead letters");
-    cJSON_Delete(result);
-}
-
 static void given_json_log_when_invoked_then_lines_are_objects_and_carry_the_trace(void **state)
 {
     struct fixture *f = *state;
@@ -340,7 +304,6 @@ int main(void)
         TEST(given_foreign_project_when_run_then_the_log_names_cause_and_fix),
         TEST(given_dry_run_when_started_then_the_plan_and_exit_0),
         TEST(given_settings_when_shown_then_origins_and_no_secret),
-        TEST(given_unknown_function_when_refused_then_kept_and_retried_once_it_is_served),
         TEST(given_json_log_when_invoked_then_lines_are_objects_and_carry_the_trace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,10 +99,8 @@ MARLINE_API marline_status marline_client_remove_endpoint(marline_client *client
 MARLINE_API marline_status marline_client_add_declared(marline_client *client,
                                                        marline_error *error);
 
-/* Has a dead letter of the client's outbox (marline/dead_letters.h) executed again, under its old
- * invocation id: its span continues the trace of the failure and links to it. Returns at once; the
- * letter is gone when the work was taken, and comes back as a new one when it is refused again.
- * MARLINE_ENOTFOUND: there is none of that number. MARLINE_EINVAL: it keeps no request. */
+/* As marline_dead_letters_retry (marline/dead_letters.h) for the client's own outbox.
+ * MARLINE_ESTATE: the client does not run. */
 MARLINE_API marline_status marline_client_retry_dead_letter(marline_client *client, int64_t number,
                                                             marline_error *error);
 

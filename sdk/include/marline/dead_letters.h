@@ -3,6 +3,7 @@
 #ifndef MARLINE_DEAD_LETTERS_H
 #define MARLINE_DEAD_LETTERS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,7 @@ typedef struct marline_dead_letter {
      * when only the result is kept. */
     const char *request_json;
     const char *result_json; /* NULL when it was never executed */
+    bool is_retry_asked;     /* marline_dead_letters_retry was called, and no agent took it yet */
 } marline_dead_letter;
 
 typedef void (*marline_dead_letter_fn)(void *user, const marline_dead_letter *letter);
@@ -34,6 +36,14 @@ MARLINE_API marline_status marline_dead_letters_list(const char *outbox_path,
 /* Removes one; number 0 removes all. MARLINE_ENOTFOUND: there is none of that number. */
 MARLINE_API marline_status marline_dead_letters_drop(const char *outbox_path, int64_t number,
                                                      marline_error *error);
+/* Asks for one to be tried again; number 0 asks for all. The agent that uses the outbox does it at
+ * once, else the next one to start: an invocation that was refused is executed, under its old id,
+ * in a span that continues the trace of the failure and links to it; a result that could not be
+ * delivered is sent again. The letter is gone when the work was taken, and comes back as a new one
+ * when it is refused again. out_is_served (may be NULL): whether a running agent was told.
+ * MARLINE_ENOTFOUND: there is none of that number. MARLINE_EIO: the file cannot be written. */
+MARLINE_API marline_status marline_dead_letters_retry(const char *outbox_path, int64_t number,
+                                                      bool *out_is_served, marline_error *error);
 
 MARLINE_END_DECLS
 #endif

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/signals.h"
 #include "connector/client_private.h"
+#include <marline/dead_letters.h>
 
 enum {
     WORKER_END_MS = 100, /* for idle workers to leave, when a stop has no time left */
@@ -126,27 +127,11 @@ marline_status marline_client_retry_dead_letter(marline_client *client, int64_t 
     if (!client || !client->outbox_path) {
         return marline__client_refuse(error, MARLINE_EINVAL, "the client has no outbox");
     }
-    struct client_retry *retry = marline__memory_zeroed(sizeof *retry);
-    if (!retry) {
-        return marline__client_refuse(error, MARLINE_ENOMEM, "out of memory");
-    }
-    retry->number = number;
-    marline_status status = marline__dead_letter_read(client->outbox_path, number, retry, error);
-    if (status == MARLINE_OK) {
-        pthread_mutex_lock(&client->shared.lock);
-        if (client->shared.running) {
-            marline__list_push_back(&client->shared.retries, &retry->node);
-            marline__websocket_wake(client->loop.ws);
-        } else {
-            status = marline__client_refuse(error, MARLINE_ESTATE, "the client does not run");
-        }
-        pthread_mutex_unlock(&client->shared.lock);
-    }
-    if (status != MARLINE_OK) {
-        marline__buffer_deinit(&retry->request);
-        marline__memory_free(retry);
-    }
-    return status;
+    pthread_mutex_lock(&client->shared.lock);
+    bool running = client->shared.running;
+    pthread_mutex_unlock(&client->shared.lock);
+    return running ? marline_dead_letters_retry(client->outbox_path, number, NULL, error)
+                   : marline__client_refuse(error, MARLINE_ESTATE, "the client does not run");
 }
 
 /* ---- running ---- */

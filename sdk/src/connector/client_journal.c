@@ -46,13 +46,15 @@ static void settled(void *user, const struct ledger_record *record)
 
 /* A refused invocation has a span too: it says so in the trace of its test, and a retry goes on
  * from it. */
-static void trace_refusal(const marline_client *client, struct slice request, const char *reason,
+static void trace_refusal(const marline_client *client, const struct ledger_record *record,
+                          struct slice request, const char *reason,
                           char out_traceparent[TRACEPARENT_SIZE])
 {
     struct session_trace trace;
     const struct invocation_failure failure = {0, "refused", reason};
     struct session_job *job = marline__session_job_create(request);
     if (job) { /* else it is malformed: there is nothing to say of it */
+        job->failure = record->failure;
         marline__invocation_report_failure(job, client->tracer, &failure, &trace, out_traceparent);
     }
 }
@@ -63,7 +65,7 @@ static void buried(void *user, const struct ledger_record *record, struct slice 
     const marline_client *client = user;
     char traceparent[TRACEPARENT_SIZE] = "";
     if (request.size > 0 && !record->is_metric) {
-        trace_refusal(client, request, reason, traceparent);
+        trace_refusal(client, record, request, reason, traceparent);
     }
     const struct outbox_letter letter = {.id = record->id,
                                          .request = request,
@@ -76,18 +78,59 @@ static void buried(void *user, const struct ledger_record *record, struct slice 
     }
 }
 
-void marline__client_retry_letter(marline_client *client, int64_t number, struct slice request,
-                                  struct slice traceparent)
+static const char *retry_refusal(marline_status status)
 {
+    return status == MARLINE_ESTATE  ? "its invocation is at work"
+           : status == MARLINE_EFULL ? "too many results wait"
+                                     : "what is kept of it cannot be read";
+}
+
+/* An invocation that was refused is executed; one whose result was not taken has it sent again. */
+static void take_retry(marline_client *client, const struct outbox_asked *asked)
+{
+    struct session *session = client->loop.session;
+    struct slice request = marline__buffer_slice(&asked->request);
+    struct slice result = marline__buffer_slice(&asked->result);
+    uint64_t now = marline__client_now();
     marline_status status =
-        marline__session_retry(client->loop.session, marline__client_now(), request, traceparent);
-    if (status == MARLINE_OK && client->loop.outbox) {
-        marline__outbox_unbury(client->loop.outbox, number);
-    } else {
-        marline__log(LOG_WARN, "dead letter %lld is not tried again: %s", (long long)number,
-                     status == MARLINE_ESTATE ? "its invocation is at work"
-                                              : "its request cannot be read");
+        request.size > 0
+            ? marline__session_retry(session, now, request, marline__slice_text(asked->traceparent))
+            : marline__session_deliver_again(session, now, result);
+    if (status == MARLINE_OK) {
+        marline__outbox_unbury(client->loop.outbox, asked->number);
+        return;
     }
+    marline__log(LOG_WARN, "dead letter %lld is not tried again: %s", (long long)asked->number,
+                 retry_refusal(status));
+    marline__outbox_refuse_retry(client->loop.outbox, asked->number, retry_refusal(status));
+}
+
+void marline__client_take_retries(marline_client *client)
+{
+    struct outbox_asked asked = {0};
+    while (client->loop.outbox &&
+           marline__outbox_next_asked(client->loop.outbox, asked.number, &asked)) {
+        if (asked.request.failed || asked.result.failed) {
+            marline__log(LOG_ERROR, "dead letter %lld is not tried again now: out of memory",
+                         (long long)asked.number);
+        } else {
+            take_retry(client, &asked);
+        }
+    }
+    marline__buffer_deinit(&asked.request);
+    marline__buffer_deinit(&asked.result);
+}
+
+/* On the outbox's own thread. */
+static void on_asked(void *user)
+{
+    marline_client *client = user;
+    pthread_mutex_lock(&client->shared.lock);
+    client->shared.retries_asked = true;
+    if (client->shared.running) {
+        marline__websocket_wake(client->loop.ws);
+    }
+    pthread_mutex_unlock(&client->shared.lock);
 }
 
 void marline__client_add_journal(const marline_client *client, struct session_host *host)
@@ -245,7 +288,11 @@ marline_status marline__client_open_journal(marline_client *client, marline_erro
     struct buffer scope = BUFFER_INIT;
     marline__buffer_append_format(&scope, "%s %s %s", client->url, client->project_id,
                                   client->environment);
-    const struct outbox_options options = {client->outbox_path, scope.data, client->outbox_durable};
+    const struct outbox_options options = {.path = client->outbox_path,
+                                           .scope = scope.data,
+                                           .durable = client->outbox_durable,
+                                           .on_asked = on_asked,
+                                           .user = client};
     marline_status status = scope.failed
                                 ? marline__client_refuse(error, MARLINE_ENOMEM, "out of memory")
                                 : marline__outbox_open(&options, &client->loop.outbox, error);

@@ -254,18 +254,6 @@ static void perform(marline_client *client, const struct session_action *action)
     }
 }
 
-static void take_retries(marline_client *client, struct list *retries)
-{
-    struct list *node;
-    while ((node = marline__list_pop_front(retries)) != NULL) {
-        struct client_retry *retry = LIST_ENTRY(node, struct client_retry, node);
-        marline__client_retry_letter(client, retry->number, marline__buffer_slice(&retry->request),
-                                     marline__slice_text(retry->traceparent));
-        marline__buffer_deinit(&retry->request);
-        marline__memory_free(retry);
-    }
-}
-
 static void report_result(marline_client *client, struct invocation *i)
 {
     if (i->request->is_metric) {
@@ -305,10 +293,10 @@ static void move_all(struct list *from, struct list *to)
 static void read_mailbox(marline_client *client)
 {
     struct list done;
-    struct list retries;
     pthread_mutex_lock(&client->shared.lock);
     move_all(&client->shared.done, &done);
-    move_all(&client->shared.retries, &retries);
+    bool asked = client->shared.retries_asked;
+    client->shared.retries_asked = false;
     bool changed = client->shared.endpoints_changed;
     client->shared.endpoints_changed = false;
     bool stop = client->shared.stop;
@@ -316,7 +304,9 @@ static void read_mailbox(marline_client *client)
     uint64_t within_ns = client->shared.stop_within_ns;
     pthread_mutex_unlock(&client->shared.lock);
     settle_done(client, &done);
-    take_retries(client, &retries);
+    if (asked) {
+        marline__client_take_retries(client);
+    }
     if (changed) {
         marline__session_endpoints_changed(client->loop.session, marline__client_now());
     }
@@ -463,26 +453,19 @@ const struct websocket_events marline__client_events = {
 static void close_mailbox(marline_client *client)
 {
     struct list done;
-    struct list retries;
     pthread_mutex_lock(&client->shared.lock);
     client->shared.closed = true;
     client->shared.running = false;
     move_all(&client->shared.done, &done);
-    move_all(&client->shared.retries, &retries);
     pthread_mutex_unlock(&client->shared.lock);
     settle_done(client, &done);
-    while ((retries.next) != &retries) { /* they stay dead letters */
-        struct client_retry *retry =
-            LIST_ENTRY(marline__list_pop_front(&retries), struct client_retry, node);
-        marline__buffer_deinit(&retry->request);
-        marline__memory_free(retry);
-    }
 }
 
 void *marline__client_run(void *user)
 {
     marline_client *client = user;
     marline__session_start(client->loop.session, marline__client_now());
+    marline__client_take_retries(client); /* asked for while no client ran */
     pump(client);
     while (marline__session_state(client->loop.session) != SESSION_STOPPED) {
         marline__websocket_run(client->loop.ws);

@@ -195,7 +195,6 @@ static marline_client *new_client(void)
     marline__registry_init(&client->metrics);
     marline__list_init(&client->loop.running);
     marline__list_init(&client->shared.done);
-    marline__list_init(&client->shared.retries);
     struct uuid id = marline__uuid_random(marline__random_system());
     marline__uuid_format(&id, client->agent_id);
     pthread_condattr_t monotonic;

@@ -60,7 +60,7 @@ struct marline_client {
         struct list done;       /* the mailbox: invocations whose handler returned */
         bool closed;            /* the mailbox takes nothing any more */
         marline_client_statistics statistics;
-        struct list retries; /* of struct client_retry */
+        bool retries_asked; /* for dead letters, in the outbox */
         bool endpoints_changed;
         bool stop;
         uint64_t stop_within_ns;
@@ -73,18 +73,6 @@ struct marline_client {
         char text[MARLINE_ERROR_TEXT_SIZE];
     } shared;
 };
-
-/* A dead letter on its way to the loop. */
-struct client_retry {
-    struct list node;
-    int64_t number;
-    struct buffer request;
-    char traceparent[TRACEPARENT_SIZE];
-};
-
-/* dead_letters.c */
-marline_status marline__dead_letter_read(const char *outbox_path, int64_t number,
-                                         struct client_retry *out, marline_error *error);
 
 /* Fills an optional error, and returns its status. */
 marline_status marline__client_refuse(marline_error *error, marline_status status,
@@ -110,9 +98,8 @@ marline_status marline__client_restore(marline_client *client, marline_error *er
 void marline__client_close_journal(marline_client *client);
 /* Adds the journal's functions to the session's host. */
 void marline__client_add_journal(const marline_client *client, struct session_host *host);
-/* Has a dead letter executed again; it is one no more. */
-void marline__client_retry_letter(marline_client *client, int64_t number, struct slice request,
-                                  struct slice traceparent);
+/* Takes every dead letter whose retry was asked for. */
+void marline__client_take_retries(marline_client *client);
 /* Before an action or a text is taken: what must not be lost is on disk. */
 void marline__client_secure(marline_client *client);
 /* Commits what has waited long enough; returns when to call again, TIME_NEVER = nothing waits. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "connector/client_private.h"
+#include "connector/outbox_keeper.h"
 
 enum { BUSY_WAIT_MS = 2000 };
 
@@ -56,8 +57,8 @@ marline_status marline_dead_letters_list(const char *outbox_path, marline_dead_l
     sqlite3_stmt *s;
     marline_status status =
         open_existing(outbox_path,
-                      "SELECT d.row,d.at_ns,s.name,d.id,d.reason,d.request,d.result,d.traceparent "
-                      "FROM dead_letter d"
+                      "SELECT d.row,d.at_ns,s.name,d.id,d.reason,d.request,d.result,d.traceparent,"
+                      "d.retry FROM dead_letter d"
                       " JOIN scope s ON s.id=d.scope ORDER BY d.row",
                       &db, &s, error);
     if (status != MARLINE_OK) {
@@ -74,6 +75,7 @@ marline_status marline_dead_letters_list(const char *outbox_path, marline_dead_l
             .request_json = text_column(s, 5),
             .result_json = text_column(s, 6),
             .traceparent = text_column(s, 7),
+            .is_retry_asked = sqlite3_column_int(s, 8) != 0,
         };
         visit(user, &letter);
     }
@@ -85,42 +87,13 @@ marline_status marline_dead_letters_list(const char *outbox_path, marline_dead_l
     return status;
 }
 
-marline_status marline__dead_letter_read(const char *outbox_path, int64_t number,
-                                         struct client_retry *out, marline_error *error)
+/* Runs a statement over the letter ?1; it has to find one, unless `number` is 0. */
+static marline_status change(const char *outbox_path, const char *sql, int64_t number,
+                             marline_error *error)
 {
     sqlite3 *db;
     sqlite3_stmt *s;
-    marline_status status = open_existing(
-        outbox_path, "SELECT request,traceparent FROM dead_letter WHERE row=?1", &db, &s, error);
-    if (status != MARLINE_OK) {
-        return status;
-    }
-    sqlite3_bind_int64(s, 1, number);
-    if (sqlite3_step(s) != SQLITE_ROW) {
-        status = refuse(error, MARLINE_ENOTFOUND, "there is no dead letter %lld in %s",
-                        (long long)number, outbox_path);
-    } else if (sqlite3_column_type(s, 0) == SQLITE_NULL) {
-        status =
-            refuse(error, MARLINE_EINVAL, "dead letter %lld was executed; only its result is kept",
-                   (long long)number);
-    } else {
-        marline__buffer_append(&out->request, sqlite3_column_blob(s, 0),
-                               (size_t)sqlite3_column_bytes(s, 0));
-        (void)snprintf(out->traceparent, sizeof out->traceparent, "%s", text_column(s, 1));
-        status = out->request.failed ? refuse(error, MARLINE_ENOMEM, "out of memory") : MARLINE_OK;
-    }
-    sqlite3_finalize(s);
-    sqlite3_close(db);
-    return status;
-}
-
-marline_status marline_dead_letters_drop(const char *outbox_path, int64_t number,
-                                         marline_error *error)
-{
-    sqlite3 *db;
-    sqlite3_stmt *s;
-    marline_status status =
-        open_existing(outbox_path, "DELETE FROM dead_letter WHERE row=?1 OR ?1=0", &db, &s, error);
+    marline_status status = open_existing(outbox_path, sql, &db, &s, error);
     if (status != MARLINE_OK) {
         return status;
     }
@@ -133,5 +106,23 @@ marline_status marline_dead_letters_drop(const char *outbox_path, int64_t number
     }
     sqlite3_finalize(s);
     sqlite3_close(db);
+    return status;
+}
+
+marline_status marline_dead_letters_drop(const char *outbox_path, int64_t number,
+                                         marline_error *error)
+{
+    return change(outbox_path, "DELETE FROM dead_letter WHERE row=?1 OR ?1=0", number, error);
+}
+
+marline_status marline_dead_letters_retry(const char *outbox_path, int64_t number,
+                                          bool *out_is_served, marline_error *error)
+{
+    marline_status status =
+        change(outbox_path, "UPDATE dead_letter SET retry=1 WHERE row=?1 OR ?1=0", number, error);
+    bool is_served = status == MARLINE_OK && marline__outbox_keeper_touch(outbox_path);
+    if (status == MARLINE_OK && out_is_served) {
+        *out_is_served = is_served;
+    }
     return status;
 }

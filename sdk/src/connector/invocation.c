@@ -139,7 +139,8 @@ static void continue_from(struct placement *p, const struct trace_ids *ids)
 static struct placement place(const struct invocation *i)
 {
     struct placement p = {.kind = MARLINE_SPAN_KIND_INTERNAL, .parent.is_remote = true};
-    if (i->request->is_retry) { /* the trace of the failure goes on */
+    if (marline__trace_id_is_valid(
+            i->request->failure.trace_id)) { /* a retry: the trace of the failure goes on */
         continue_from(&p, &i->request->failure);
         link_to(&p, &i->request->failure);
         return p;

@@ -40,9 +40,8 @@ struct session_job {
     bool is_metric;
     /* Of a metric: its id, name and inputs, under the names that a test has for them. */
     struct message_execute_test test;
-    uint64_t endpoint; /* as the host named it */
-    bool is_retry;     /* of a dead letter, whose failure has the span `failure` */
-    struct trace_ids failure;
+    uint64_t endpoint;        /* as the host named it */
+    struct trace_ids failure; /* of a dead letter that is tried again; trace id 0 = none */
 };
 
 /* Copies the text and decodes it again; NULL when out of memory. */
@@ -70,10 +69,11 @@ struct ledger_record {
     size_t result_size;
     uint32_t span_count; /* goes with the result where the peer knows the extension */
     uint64_t written_ns;
-    uint32_t silences;  /* acknowledgements that did not come in time */
-    uint64_t journal;   /* the host's name for it, 0 = none */
-    const char *cancel; /* a cancellation is due, for this reason; fixed text */
-    bool cancel_late;   /* its result is made already */
+    uint32_t silences;        /* acknowledgements that did not come in time */
+    uint64_t journal;         /* the host's name for it, 0 = none */
+    const char *cancel;       /* a cancellation is due, for this reason; fixed text */
+    bool cancel_late;         /* its result is made already */
+    struct trace_ids failure; /* the span of its failure, when it is tried again; 0 = none */
 };
 
 enum { LEDGER_BUCKETS = 4096 };

@@ -1,7 +1,6 @@
 /* Prepared statements over one connection; a transaction opens with the first change. */
 #include "connector/outbox.h"
 
-#include <pthread.h>
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,16 +9,14 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/random.h"
-#include "base/signals.h"
 #include "base/uuid.h"
+#include "connector/outbox_keeper.h"
 #include "io/database.h"
 
 enum {
-    SCHEMA_VERSION = 1,
+    SCHEMA_VERSION = 2,
     BUSY_WAIT_MS = 2000,
     PRUNE_EVERY = 512,
-    CHECKPOINT_PAGES = 1000,     /* 4 MB of log, as SQLite's own default */
-    CHECKPOINT_RETRY_PAGES = 16, /* commits differ in size: asked within so many pages above */
 };
 
 static const char schema[] =
@@ -34,9 +31,16 @@ static const char schema[] =
     "CREATE TABLE dead_letter("
     " row INTEGER PRIMARY KEY AUTOINCREMENT,"
     " scope INTEGER NOT NULL, id BLOB NOT NULL, at_ns INTEGER NOT NULL,"
-    " reason TEXT NOT NULL, traceparent TEXT NOT NULL, request BLOB, result BLOB);"
+    " reason TEXT NOT NULL, traceparent TEXT NOT NULL, request BLOB, result BLOB,"
+    " retry INTEGER NOT NULL DEFAULT 0);" /* 1 = somebody asked for it */
     "CREATE TABLE agent(id TEXT NOT NULL);"
-    "PRAGMA user_version=1;";
+    "PRAGMA user_version=2;";
+
+/* [n]: from version n to n + 1. */
+static const char *const migrations[SCHEMA_VERSION] = {
+    [1] = "ALTER TABLE dead_letter ADD COLUMN retry INTEGER NOT NULL DEFAULT 0;"
+          "PRAGMA user_version=2;",
+};
 
 enum statement {
     BEGIN,
@@ -51,6 +55,8 @@ enum statement {
     BURY,
     UNBURY,
     PRUNE_DEAD,
+    ASKED,
+    REFUSE_RETRY,
     STATEMENTS
 };
 
@@ -71,6 +77,9 @@ static const char *const texts[STATEMENTS] = {
              " VALUES(?1,?2,?3,?4,?5,?6,?7)",
     [UNBURY] = "DELETE FROM dead_letter WHERE row=?1",
     [PRUNE_DEAD] = "DELETE FROM dead_letter WHERE row<=?1",
+    [ASKED] = "SELECT row,request,result,traceparent FROM dead_letter"
+              " WHERE scope=?1 AND retry=1 AND row>?2 ORDER BY row LIMIT 1",
+    [REFUSE_RETRY] = "UPDATE dead_letter SET retry=0,reason=?2 WHERE row=?1",
 };
 
 struct outbox {
@@ -83,15 +92,7 @@ struct outbox {
     bool urgent;
     uint32_t settled; /* since the last pruning */
     uint64_t failures;
-    struct {
-        char *path;
-        pthread_t thread;
-        bool started;
-        pthread_mutex_t lock;
-        pthread_cond_t changed;
-        bool wanted;
-        bool stop;
-    } checkpoint;
+    struct outbox_keeper *keeper;
 };
 
 __attribute__((format(printf, 3, 4))) static marline_status
@@ -156,10 +157,15 @@ static bool begin(struct outbox *o)
 
 /* ---- opening ---- */
 
-static bool make_schema(sqlite3 *db)
+/* Makes the tables of a new file, or brings those of an older version up to this one. */
+static bool make_schema(sqlite3 *db, sqlite3_int64 version)
 {
-    return marline__database_execute(db, "BEGIN IMMEDIATE") &&
-           marline__database_execute(db, schema) && marline__database_execute(db, "COMMIT");
+    bool good = marline__database_execute(db, "BEGIN IMMEDIATE") &&
+                (version > 0 || marline__database_execute(db, schema));
+    for (; good && version > 0 && version < SCHEMA_VERSION; version++) {
+        good = marline__database_execute(db, migrations[version]);
+    }
+    return good && marline__database_execute(db, "COMMIT");
 }
 
 static bool read_agent_id(struct outbox *o)
@@ -234,7 +240,7 @@ static marline_status open_database(struct outbox *o, const struct outbox_option
             return refuse(error, MARLINE_EIO, "outbox %s was written by a newer version",
                           options->path);
         }
-        good = version == SCHEMA_VERSION || make_schema(o->db);
+        good = version == SCHEMA_VERSION || make_schema(o->db, version);
     }
     if (!good || !prepare(o) || !read_agent_id(o) || !find_scope(o, options->scope)) {
         return refuse(error, MARLINE_EIO, "outbox %s cannot be opened: %s", options->path,
@@ -243,74 +249,25 @@ static marline_status open_database(struct outbox *o, const struct outbox_option
     return MARLINE_OK;
 }
 
-/* ---- checkpoints ----
- * They wait for the disk, so they have a thread and a connection of their own; a passive one blocks
- * no writer. */
-
-static void run_checkpoint(const char *path)
-{
-    sqlite3 *db = NULL;
-    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK ||
-        sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) != SQLITE_OK) {
-        marline__log(LOG_WARN, "outbox %s: its log could not be moved into it: %s", path,
-                     db ? sqlite3_errmsg(db) : "out of memory");
-    }
-    sqlite3_close(db);
-}
-
-static void *serve_checkpoints(void *user)
-{
-    struct outbox *o = user;
-    pthread_mutex_lock(&o->checkpoint.lock);
-    while (!o->checkpoint.stop) {
-        if (o->checkpoint.wanted) {
-            o->checkpoint.wanted = false;
-            pthread_mutex_unlock(&o->checkpoint.lock);
-            run_checkpoint(o->checkpoint.path);
-            pthread_mutex_lock(&o->checkpoint.lock);
-        } else {
-            pthread_cond_wait(&o->checkpoint.changed, &o->checkpoint.lock);
-        }
-    }
-    pthread_mutex_unlock(&o->checkpoint.lock);
-    return NULL;
-}
-
 static int note_log_size(void *user, sqlite3 *db, const char *name, int pages)
 {
-    struct outbox *o = user;
+    const struct outbox *o = user;
     (void)db;
     (void)name;
-    if (pages >= CHECKPOINT_PAGES && pages % CHECKPOINT_PAGES < CHECKPOINT_RETRY_PAGES) {
-        pthread_mutex_lock(&o->checkpoint.lock);
-        o->checkpoint.wanted = true;
-        pthread_cond_signal(&o->checkpoint.changed);
-        pthread_mutex_unlock(&o->checkpoint.lock);
-    }
+    marline__outbox_keeper_log_size(o->keeper, pages);
     return SQLITE_OK;
 }
 
-static bool start_checkpoints(struct outbox *o, const char *path)
+static marline_status start_keeper(struct outbox *o, const struct outbox_options *options,
+                                   marline_error *error)
 {
-    o->checkpoint.path = marline__memory_text(path);
-    if (!o->checkpoint.path) {
-        return false;
+    o->keeper = marline__outbox_keeper_start(options->path, options->on_asked, options->user);
+    if (!o->keeper) {
+        return refuse(error, MARLINE_ENOMEM, "outbox %s: its thread cannot be started",
+                      options->path);
     }
-    o->checkpoint.started = marline__thread_start(&o->checkpoint.thread, serve_checkpoints, o) == 0;
     sqlite3_wal_hook(o->db, note_log_size, o);
-    return o->checkpoint.started;
-}
-
-static void stop_checkpoints(struct outbox *o)
-{
-    if (o->checkpoint.started) {
-        pthread_mutex_lock(&o->checkpoint.lock);
-        o->checkpoint.stop = true;
-        pthread_cond_signal(&o->checkpoint.changed);
-        pthread_mutex_unlock(&o->checkpoint.lock);
-        pthread_join(o->checkpoint.thread, NULL);
-    }
-    marline__memory_free(o->checkpoint.path);
+    return MARLINE_OK;
 }
 
 marline_status marline__outbox_open(const struct outbox_options *options, struct outbox **out,
@@ -321,15 +278,12 @@ marline_status marline__outbox_open(const struct outbox_options *options, struct
         return refuse(error, MARLINE_ENOMEM, "out of memory");
     }
     o->lock = -1;
-    pthread_mutex_init(&o->checkpoint.lock, NULL);
-    pthread_cond_init(&o->checkpoint.changed, NULL);
     marline_status status = marline__database_lock("outbox", options->path, &o->lock, error);
     if (status == MARLINE_OK) {
         status = open_database(o, options, error);
     }
-    if (status == MARLINE_OK && !start_checkpoints(o, options->path)) {
-        status =
-            refuse(error, MARLINE_ENOMEM, "outbox %s: its thread cannot be started", options->path);
+    if (status == MARLINE_OK) {
+        status = start_keeper(o, options, error);
     }
     if (status != MARLINE_OK) {
         marline__outbox_close(o);
@@ -345,7 +299,7 @@ void marline__outbox_close(struct outbox *o)
         return;
     }
     (void)marline__outbox_commit(o);
-    stop_checkpoints(o);
+    marline__outbox_keeper_stop(o->keeper);
     for (int i = 0; i < STATEMENTS; i++) {
         sqlite3_finalize(o->statements[i]);
     }
@@ -353,8 +307,6 @@ void marline__outbox_close(struct outbox *o)
     if (o->lock >= 0) {
         close(o->lock);
     }
-    pthread_cond_destroy(&o->checkpoint.changed);
-    pthread_mutex_destroy(&o->checkpoint.lock);
     marline__memory_free(o);
 }
 
@@ -490,7 +442,36 @@ void marline__outbox_unbury(struct outbox *o, int64_t number)
 {
     if (begin(o)) {
         sqlite3_bind_int64(o->statements[UNBURY], 1, number);
-        (void)step(o, UNBURY);
+        o->urgent |= step(o, UNBURY); /* whoever asked for it waits for this */
+    }
+    note_transaction(o);
+}
+
+bool marline__outbox_next_asked(struct outbox *o, int64_t after, struct outbox_asked *out)
+{
+    sqlite3_stmt *s = o->statements[ASKED];
+    sqlite3_bind_int64(s, 1, o->scope);
+    sqlite3_bind_int64(s, 2, after);
+    bool found = sqlite3_step(s) == SQLITE_ROW;
+    if (found) {
+        out->number = sqlite3_column_int64(s, 0);
+        marline__buffer_clear(&out->request);
+        marline__buffer_clear(&out->result);
+        marline__buffer_append_slice(&out->request, column(s, 1));
+        marline__buffer_append_slice(&out->result, column(s, 2));
+        (void)snprintf(out->traceparent, sizeof out->traceparent, "%s",
+                       (const char *)sqlite3_column_text(s, 3));
+    }
+    sqlite3_reset(s);
+    return found;
+}
+
+void marline__outbox_refuse_retry(struct outbox *o, int64_t number, const char *reason)
+{
+    if (begin(o)) {
+        sqlite3_bind_int64(o->statements[REFUSE_RETRY], 1, number);
+        sqlite3_bind_text(o->statements[REFUSE_RETRY], 2, reason, -1, SQLITE_STATIC);
+        o->urgent |= step(o, REFUSE_RETRY);
     }
     note_transaction(o);
 }

@@ -3,15 +3,17 @@
  * power cut too. What it is told takes effect with the next commit, so that one commit carries
  * many.
  *
- * One process at a time owns a file (a lock file beside it). Used by one thread; a thread of its
- * own moves the write-ahead log into the database now and then, for that waits for the disk. */
+ * One process at a time owns a file (a lock file beside it); others may read and prune its dead
+ * letters, and ask for their retry. Used by one thread; see outbox_keeper.h for its helper. */
 #ifndef MARLINE_CONNECTOR_OUTBOX_H
 #define MARLINE_CONNECTOR_OUTBOX_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buffer.h"
 #include "base/slice.h"
+#include "wire/trace_context.h"
 #include <marline/status.h>
 
 enum {
@@ -46,6 +48,10 @@ struct outbox_options {
     const char *path;
     const char *scope; /* whose records: project, environment and backend; others are left alone */
     bool durable;      /* flush to the disk at each commit */
+    /* May be NULL. Another process may have asked for the retry of a dead letter; on a thread of
+     * the outbox's own. */
+    void (*on_asked)(void *user);
+    void *user;
 };
 
 struct outbox;
@@ -73,6 +79,19 @@ void marline__outbox_settled(struct outbox *o, uint64_t row);
 /* Keeps an invocation that was not executed, or a result that cannot be delivered. */
 void marline__outbox_bury(struct outbox *o, const struct outbox_letter *letter);
 void marline__outbox_unbury(struct outbox *o, int64_t number);
+
+/* A dead letter whose retry was asked for. The buffers are the caller's. */
+struct outbox_asked {
+    int64_t number;
+    struct buffer request; /* empty: it was executed, and its result could not be delivered */
+    struct buffer result;
+    char traceparent[TRACEPARENT_SIZE];
+};
+
+/* The first of this scope with a higher number than `after`; false: there is none. */
+bool marline__outbox_next_asked(struct outbox *o, int64_t after, struct outbox_asked *out);
+/* It stays a dead letter, for this reason. */
+void marline__outbox_refuse_retry(struct outbox *o, int64_t number, const char *reason);
 
 /* True: something waits for a commit. `urgent`: something that must not be lost. */
 bool marline__outbox_is_pending(const struct outbox *o, bool *out_urgent);

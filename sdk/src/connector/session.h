@@ -188,6 +188,9 @@ void marline__session_endpoints_changed(struct session *s, uint64_t now);
  * work. */
 marline_status marline__session_retry(struct session *s, uint64_t now, struct slice request,
                                       struct slice traceparent);
+/* Sends the result of a dead letter (a test_result or metric_result) again. MARLINE_EINVAL: it is
+ * none. MARLINE_ESTATE: that id is at work. MARLINE_EFULL: no room or memory. */
+marline_status marline__session_deliver_again(struct session *s, uint64_t now, struct slice result);
 /* Drains: refuses new invocations, and ends when all is done and delivered, or after the time. A
  * second call shortens the time. */
 void marline__session_stop(struct session *s, uint64_t now, uint64_t within_ns);

@@ -59,6 +59,7 @@ struct session {
     bool canceled_all; /* the time of stop is up */
     bool cut_short;    /* …and there was work left */
     uint32_t cancels_due;
+    struct trace_ids failure; /* of the dead letter that is being taken again; 0 = none */
 
     struct buffer scratch; /* of decoding */
     struct buffer outgoing;

@@ -210,6 +210,7 @@ static struct ledger_record *take_new(struct session *s, uint64_t now, struct sl
     }
     s->counters.accepted++;
     r->started_ns = now;
+    r->failure = s->failure;
     return r;
 }
 
@@ -242,6 +243,7 @@ static void enqueue(struct session *s, uint64_t now, struct ledger_record *r, st
         return;
     }
     r->job->endpoint = endpoint->key;
+    r->job->failure = r->failure;
     r->endpoint = endpoint->key;
     r->concurrency = endpoint->concurrency;
     r->timeout_ms = endpoint->timeout_ms;
@@ -311,10 +313,37 @@ marline_status marline__session_retry(struct session *s, uint64_t now, struct sl
     if (r) {
         marline__ledger_drop(&s->ledger, r);
     }
+    if (!marline__traceparent_parse(traceparent, &s->failure)) {
+        s->failure = (struct trace_ids){0};
+    }
     marline__session_take_test(s, now, request, &message.execute_test, NULL);
-    r = marline__ledger_find(&s->ledger, id, false);
-    if (r && r->job) {
-        r->job->is_retry = marline__traceparent_parse(traceparent, &r->job->failure);
+    s->failure = (struct trace_ids){0};
+    marline__session_tick(s, now);
+    return MARLINE_OK;
+}
+
+marline_status marline__session_deliver_again(struct session *s, uint64_t now, struct slice result)
+{
+    struct connector_message message;
+    marline__buffer_clear(&s->scratch);
+    if (marline__message_decode(result, &s->scratch, &message, NULL) != DECODE_OK ||
+        (message.type != MESSAGE_TEST_RESULT && message.type != MESSAGE_METRIC_RESULT)) {
+        return MARLINE_EINVAL;
+    }
+    bool is_metric = message.type == MESSAGE_METRIC_RESULT;
+    struct slice id =
+        is_metric ? message.metric_result.metric_run_id : message.test_result.invocation_id;
+    const struct ledger_record *known = marline__ledger_find(&s->ledger, id, is_metric);
+    if (known && (known->state != LEDGER_SETTLED || !marline__list_is_empty(&known->busy))) {
+        return MARLINE_ESTATE;
+    }
+    const struct session_restored from = {.id = id, .is_metric = is_metric, .result = result};
+    if (marline__session_restore(s, &from) != MARLINE_OK) {
+        return MARLINE_EFULL;
+    }
+    struct ledger_record *r = marline__ledger_find(&s->ledger, id, is_metric);
+    if (s->host->stored) {
+        r->journal = s->host->stored(s->host->user, r);
     }
     marline__session_tick(s, now);
     return MARLINE_OK;

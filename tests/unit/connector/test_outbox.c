@@ -1,5 +1,6 @@
 /* The outbox on disk: what it keeps over a restart, and what it refuses to open. */
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -47,7 +49,7 @@ static int tear_down(void **state)
 
 static struct outbox *open_box(const struct folder *folder, const char *scope)
 {
-    const struct outbox_options options = {folder->path, scope, false};
+    const struct outbox_options options = {.path = folder->path, .scope = scope};
     struct outbox *box = NULL;
     marline_error error = {MARLINE_OK, ""};
     if (marline__outbox_open(&options, &box, &error) != MARLINE_OK) {
@@ -146,7 +148,7 @@ static void given_open_outbox_when_opened_again_then_refused_with_reason(void **
 {
     const struct folder *folder = *state;
     struct outbox *box = open_box(folder, "s");
-    const struct outbox_options options = {folder->path, "s", false};
+    const struct outbox_options options = {.path = folder->path, .scope = "s"};
     struct outbox *second = NULL;
     marline_error error;
     assert_int_equal(marline__outbox_open(&options, &second, &error), MARLINE_ESTATE);
@@ -164,12 +166,12 @@ static void given_no_database_or_no_folder_when_opened_then_refused_with_reason(
         assert_int_equal(write(file, "this is no database, ", 21), 21);
     }
     close(file);
-    const struct outbox_options options = {folder->path, "s", false};
+    const struct outbox_options options = {.path = folder->path, .scope = "s"};
     struct outbox *box = NULL;
     marline_error error;
     assert_int_equal(marline__outbox_open(&options, &box, &error), MARLINE_EIO);
     assert_non_null(strstr(error.text, "not a database"));
-    const struct outbox_options nowhere = {"no/such/folder/box.db", "s", false};
+    const struct outbox_options nowhere = {.path = "no/such/folder/box.db", .scope = "s"};
     assert_int_equal(marline__outbox_open(&nowhere, &box, &error), MARLINE_EIO);
     assert_non_null(strstr(error.text, "No such file or directory; does its folder exist"));
 }
@@ -180,9 +182,9 @@ static void given_newer_schema_when_opened_then_refused(void **state)
     marline__outbox_close(open_box(folder, "s"));
     sqlite3 *db;
     assert_int_equal(sqlite3_open(folder->path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "PRAGMA user_version=2", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA user_version=99", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
-    const struct outbox_options options = {folder->path, "s", false};
+    const struct outbox_options options = {.path = folder->path, .scope = "s"};
     struct outbox *box = NULL;
     marline_error error;
     assert_int_equal(marline__outbox_open(&options, &box, &error), MARLINE_EIO);
@@ -248,6 +250,82 @@ given_dead_letters_when_listed_and_dropped_then_exact_also_beside_the_agent(void
     assert_non_null(strstr(error.text, "no/such.db"));
 }
 
+static void note_asked(void *user)
+{
+    uint64_t one = 1;
+    assert_int_equal(write(*(int *)user, &one, sizeof one), sizeof one);
+}
+
+static void bury(struct outbox *box, const char *id, struct slice request, struct slice result)
+{
+    marline__outbox_bury(box, &(struct outbox_letter){.id = marline__slice_text(id),
+                                                      .request = request,
+                                                      .result = result,
+                                                      .reason = "full",
+                                                      .traceparent = "tp"});
+}
+
+static void given_open_outbox_when_another_asks_for_a_retry_then_told_and_found(void **state)
+{
+    const struct folder *folder = *state;
+    int told = eventfd(0, EFD_CLOEXEC);
+    const struct outbox_options options = {
+        .path = folder->path, .scope = "s", .on_asked = note_asked, .user = &told};
+    struct outbox *box = NULL;
+    struct outbox_asked asked = {0};
+    bool is_served = false;
+    assert_int_equal(marline__outbox_open(&options, &box, NULL), MARLINE_OK);
+    bury(box, "a", SLICE("{1}"), SLICE_EMPTY);
+    bury(box, "b", SLICE_EMPTY, SLICE("{2}"));
+    assert_int_equal(marline__outbox_commit(box), MARLINE_OK);
+    assert_false(marline__outbox_next_asked(box, 0, &asked));
+    assert_int_equal(marline_dead_letters_retry(folder->path, 2, &is_served, NULL), MARLINE_OK);
+    assert_true(is_served);
+    assert_int_equal(poll(&(struct pollfd){told, POLLIN, 0}, 1, 20000), 1);
+    assert_true(marline__outbox_next_asked(box, 0, &asked));
+    assert_int_equal(asked.number, 2);
+    assert_int_equal(asked.request.size, 0);
+    assert_true(marline__slice_is(marline__buffer_slice(&asked.result), "{2}"));
+    assert_string_equal(asked.traceparent, "tp");
+    assert_false(marline__outbox_next_asked(box, 2, &asked));
+    marline__outbox_refuse_retry(box, 2, "at work");
+    assert_int_equal(marline__outbox_commit(box), MARLINE_OK);
+    assert_false(marline__outbox_next_asked(box, 0, &asked));
+    assert_letters(folder, "1 0 s a full tp {1} -;2 0 s b at work tp - {2};");
+    marline__outbox_close(box);
+    assert_int_equal(marline_dead_letters_retry(folder->path, 0, &is_served, NULL), MARLINE_OK);
+    assert_false(is_served);
+    marline__buffer_deinit(&asked.request);
+    marline__buffer_deinit(&asked.result);
+    (void)close(told);
+}
+
+static void given_outbox_of_the_first_version_when_opened_then_brought_up_to_date(void **state)
+{
+    static const char first[] =
+        "PRAGMA journal_mode=WAL;"
+        "CREATE TABLE scope(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);"
+        "CREATE TABLE invocation(row INTEGER PRIMARY KEY, scope INTEGER NOT NULL, id BLOB NOT NULL,"
+        " is_metric INTEGER NOT NULL, state INTEGER NOT NULL, accepted_ns INTEGER NOT NULL,"
+        " request BLOB, result BLOB, span_count INTEGER NOT NULL DEFAULT 0);"
+        "CREATE TABLE dead_letter(row INTEGER PRIMARY KEY AUTOINCREMENT, scope INTEGER NOT NULL,"
+        " id BLOB NOT NULL, at_ns INTEGER NOT NULL, reason TEXT NOT NULL,"
+        " traceparent TEXT NOT NULL, request BLOB, result BLOB);"
+        "CREATE TABLE agent(id TEXT NOT NULL);"
+        "INSERT INTO scope VALUES(1,'s');"
+        "INSERT INTO dead_letter VALUES(1,1,'a',7,'full','tp','{}',NULL);"
+        "PRAGMA user_version=1;";
+    const struct folder *folder = *state;
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(folder->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, first, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    marline__outbox_close(open_box(folder, "s"));
+    marline__outbox_close(open_box(folder, "s"));
+    assert_letters(folder, "1 7 s a full tp {} -;");
+    assert_int_equal(marline_dead_letters_retry(folder->path, 1, NULL, NULL), MARLINE_OK);
+}
+
 #define BOXED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -262,6 +340,8 @@ int main(void)
         BOXED(given_newer_schema_when_opened_then_refused),
         BOXED(given_dead_letters_when_listed_and_dropped_then_exact_also_beside_the_agent),
         BOXED(given_outbox_when_reopened_then_the_agent_is_the_same),
+        BOXED(given_open_outbox_when_another_asks_for_a_retry_then_told_and_found),
+        BOXED(given_outbox_of_the_first_version_when_opened_then_brought_up_to_date),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

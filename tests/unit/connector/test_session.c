@@ -344,6 +344,27 @@ static void given_backend_that_never_acknowledges_then_dead_letter_in_the_end(vo
     assert_string_equal(rig->journal, "accepted a;stored a;buried a;settled a;");
 }
 
+static void given_undelivered_result_when_retried_then_sent_again_and_not_executed(void **state)
+{
+    struct rig *rig = *state;
+    rig_open(rig);
+    rig_register(rig, EXTENSIONS);
+    rig_invoke(rig, "a");
+    rig_finish(rig, "a");
+    assert_int_equal(marline__session_deliver_again(rig->session, rig->now, SLICE(RESULT("a"))),
+                     MARLINE_ESTATE); /* it is on its way */
+    assert_non_null(strstr(rig_text(rig), "\"test_run_id\":\"a\""));
+    rig_receive(rig, "{\"type\":\"result_ack\",\"test_run_id\":\"a\"}");
+    assert_null(rig_text(rig));
+    assert_int_equal(marline__session_deliver_again(rig->session, rig->now, SLICE(RESULT("a"))),
+                     MARLINE_OK);
+    assert_string_equal(rig_text(rig), RESULT("a"));
+    rig_expect_no_action(rig);
+    assert_int_equal(marline__session_deliver_again(rig->session, rig->now, SLICE("{}")),
+                     MARLINE_EINVAL);
+    assert_string_equal(rig->journal, "accepted a;stored a;settled a;stored a;");
+}
+
 static void given_refused_invocation_then_dead_letter_with_its_request(void **state)
 {
     struct rig *rig = *state;
@@ -531,6 +552,7 @@ int main(void)
         RIGGED(given_no_acknowledgement_in_time_then_sent_again),
         RIGGED(given_plain_peer_when_lost_right_after_a_result_then_possible_loss_is_counted),
         RIGGED(given_backend_that_never_acknowledges_then_dead_letter_in_the_end),
+        RIGGED(given_undelivered_result_when_retried_then_sent_again_and_not_executed),
         RIGGED(given_refused_invocation_then_dead_letter_with_its_request),
         RIGGED(given_plain_peer_when_many_results_then_spaced),
         RIGGED(given_limits_when_many_results_then_below_the_rate),
