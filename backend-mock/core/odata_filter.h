@@ -25,6 +25,7 @@ enum filter_type { FILTER_TEXT, FILTER_UUID, FILTER_TIME, FILTER_NUMBER };
 struct filter_field {
     const char *name; /* may hold slashes: "status/name" */
     enum filter_type type;
+    const char *column; /* whatever whoever carries the filter out wants to know; may be NULL */
 };
 
 enum filter_case { FILTER_AS_IS, FILTER_LOWER, FILTER_UPPER };

@@ -23,6 +23,7 @@
 #include "base/uuid.h"
 #include "core/link_key.h"
 #include "core/outcome.h"
+#include "store/entity.h"
 
 enum store_status {
     STORE_OK,
@@ -90,6 +91,10 @@ enum store_write_type {
     STORE_RECORD_ATTEMPT,
     STORE_ENRICH,
     STORE_INDEX_TEXT,
+    STORE_SAVE_ENTITIES,
+    STORE_DELETE_ENTITY,
+    STORE_SET_MEMBERS,
+    STORE_SYNC_ENDPOINTS,
 };
 
 /* The organization is created with its first project. The same id again: nothing happens. */
@@ -126,6 +131,9 @@ struct store_create_run {
     uint32_t concurrency;
     const struct store_run_test *tests; /* in the order that reads give them back */
     size_t test_count;
+    struct uuid configuration_id; /* nil = none */
+    struct slice name;            /* NULL data = none */
+    struct slice attributes;      /* JSON object; NULL data = none */
 };
 
 struct store_set_run_status {
@@ -154,8 +162,9 @@ struct store_insert_result {
     struct link_key key;    /* attempt >= 1 */
     enum result_status status;
     struct slice function_name;
-    struct slice output; /* JSON; empty = null */
-    struct slice error;  /* NULL data = none */
+    struct slice output;  /* JSON; empty = null */
+    struct slice error;   /* NULL data = none */
+    struct slice metrics; /* JSON object; empty = none */
     double duration_ms;
     struct slice trace_id; /* as reported, a hint only; NULL data = none */
     uint32_t span_count;   /* declared by the agent; 0 = not told */
@@ -241,6 +250,10 @@ struct store_write {
         struct store_record_attempt record_attempt;
         struct store_enrich enrich;
         struct store_index_text index_text;
+        struct store_save_entities save_entities;
+        struct store_delete_entity delete_entity;
+        struct store_set_members set_members;
+        struct store_sync_endpoints sync_endpoints;
     };
 };
 
@@ -505,6 +518,7 @@ struct store_ledger {
 /* Called once per row, in order. The row and its slices are valid during the call only; it must
  * not call the store. */
 typedef void (*store_project_fn)(void *user, const struct store_project *row);
+typedef void (*store_entity_fn)(void *user, const struct store_entity_row *row);
 typedef void (*store_run_row_fn)(void *user, const struct store_run_row *row);
 typedef void (*store_attempt_fn)(void *user, const struct store_attempt_row *row);
 typedef void (*store_event_fn)(void *user, const struct store_event *row);
@@ -537,6 +551,10 @@ struct store_ops {
                                     struct store_token *out, struct store_error *error);
     enum store_status (*list_projects)(struct store *store, const struct store_scope *scope,
                                        store_project_fn visit, void *user,
+                                       struct store_error *error);
+    enum store_status (*list_entities)(struct store *store, const struct store_scope *scope,
+                                       const struct store_entity_query *query, uint64_t *out_total,
+                                       store_entity_fn visit, void *user,
                                        struct store_error *error);
     enum store_status (*read_run)(struct store *store, const struct store_scope *scope,
                                   const struct uuid *run_id, struct store_run *out,
@@ -617,6 +635,16 @@ static inline enum store_status store_list_projects(struct store *store,
                                                     struct store_error *error)
 {
     return store->ops->list_projects(store, scope, visit, user, error);
+}
+
+/* One page; *out_total (may be NULL) counts all matches. An id that is not there: no visit. */
+static inline enum store_status store_list_entities(struct store *store,
+                                                    const struct store_scope *scope,
+                                                    const struct store_entity_query *query,
+                                                    uint64_t *out_total, store_entity_fn visit,
+                                                    void *user, struct store_error *error)
+{
+    return store->ops->list_entities(store, scope, query, out_total, visit, user, error);
 }
 
 /* `out` is complete before the first visit; its slices are valid during the visits only. */

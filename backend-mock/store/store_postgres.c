@@ -14,7 +14,6 @@
 #include "store/store_sql.h"
 
 enum {
-    PARAMETERS_MAX = 24, /* the longest statement has 21 */
     NAME_SIZE = 24,
     SQLSTATE_SIZE = 6,
     DETAIL_SIZE = 192,
@@ -50,11 +49,11 @@ struct postgres_statement {
     bool is_prepared;
     unsigned generation;
     int count; /* of parameters */
-    Oid types[PARAMETERS_MAX];
-    const char *values[PARAMETERS_MAX];
-    int lengths[PARAMETERS_MAX];
-    uint64_t numbers[PARAMETERS_MAX]; /* in network order, pointed to by values */
-    char *cleaned[PARAMETERS_MAX];    /* owned: texts that had NULs */
+    Oid types[SQL_PARAMETERS_MAX];
+    const char *values[SQL_PARAMETERS_MAX];
+    int lengths[SQL_PARAMETERS_MAX];
+    uint64_t numbers[SQL_PARAMETERS_MAX]; /* in network order, pointed to by values */
+    char *cleaned[SQL_PARAMETERS_MAX];    /* owned: texts that had NULs */
     PGresult *result;
     int row;
 };
@@ -136,14 +135,16 @@ static char *translate(const char *text)
 }
 
 static struct sql_statement *driver_prepare(struct sql_connection *c, const char *text,
-                                            struct store_error *error)
+                                            enum sql_lifetime lifetime, struct store_error *error)
 {
     (void)error; /* prepared by the first step, when the types are known */
     struct postgres_statement *s = alloc_zeroed(sizeof *s);
     s->base.driver = c->driver;
     s->connection = connection_of(c);
     s->text = translate(text);
-    (void)snprintf(s->name, sizeof s->name, "s%u", s->connection->statements++);
+    if (lifetime == SQL_KEPT) { /* else the one without name, which the next replaces */
+        (void)snprintf(s->name, sizeof s->name, "s%u", s->connection->statements++);
+    }
     return &s->base;
 }
 
@@ -272,8 +273,8 @@ static size_t parse_count(const char *digits)
 
 static enum sql_step driver_step(struct sql_statement *base)
 {
-    static const int binary[PARAMETERS_MAX] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-                                               1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    static const int binary[SQL_PARAMETERS_MAX] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+                                                   1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
     struct postgres_statement *s = statement_of(base);
     if (!s->result) {
         if (!make_ready(s)) {

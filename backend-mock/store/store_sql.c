@@ -42,7 +42,7 @@ struct sql_statement *sql_prepare(struct sql_connection *c, const char *text,
         assert(at != slot_of(text)); /* more statements than SQL_STATEMENTS_MAX */
     }
     if (!c->statements[at].text) {
-        struct sql_statement *statement = c->driver->prepare(c, text, error);
+        struct sql_statement *statement = c->driver->prepare(c, text, SQL_KEPT, error);
         if (!statement) {
             return NULL;
         }
@@ -294,6 +294,7 @@ static const struct store_ops sql_ops = {
     .write_all = sql_write_all,
     .find_token = sql_find_token,
     .list_projects = sql_list_projects,
+    .list_entities = sql_list_entities,
     .read_run = sql_read_run,
     .read_attempts = sql_read_attempts,
     .read_timeline = sql_read_timeline,

@@ -15,8 +15,11 @@
 enum {
     SQL_READERS_MAX = 4,      /* connections for reads; one more reader waits for its turn */
     SQL_STATEMENTS_MAX = 128, /* prepared ones of a connection */
+    SQL_PARAMETERS_MAX = 32,  /* of one statement */
 };
 
+/* How long a statement is wanted: as long as its connection, or for one question. */
+enum sql_lifetime { SQL_KEPT, SQL_ONCE };
 enum sql_step { SQL_ROW, SQL_DONE, SQL_FAILED };
 enum sql_dialect { SQL_SQLITE, SQL_POSTGRES };
 /* PostgreSQL wants to know the type of a NULL too. */
@@ -48,7 +51,7 @@ struct sql_driver {
     void (*refresh)(struct sql_connection *c);
     /* Prepared at the latest by the first step; NULL and *error when that fails here. */
     struct sql_statement *(*prepare)(struct sql_connection *c, const char *text,
-                                     struct store_error *error);
+                                     enum sql_lifetime lifetime, struct store_error *error);
     void (*free_statement)(struct sql_statement *s);
     void (*bind_null)(struct sql_statement *s, int at, enum sql_type type);
     void (*bind_int)(struct sql_statement *s, int at, int64_t value);
@@ -253,6 +256,15 @@ enum store_status sql_trace(struct sql_store *store, int64_t organization_ref,
 enum store_status sql_trace_save(struct sql_store *store, struct trace_slot *trace,
                                  struct store_error *error);
 
+enum store_status sql_save_entities(struct sql_store *store, struct store_write *write,
+                                    struct store_error *error);
+enum store_status sql_delete_entity(struct sql_store *store, struct store_write *write,
+                                    struct store_error *error);
+enum store_status sql_set_members(struct sql_store *store, struct store_write *write,
+                                  struct store_error *error);
+enum store_status sql_sync_endpoints(struct sql_store *store, struct store_write *write,
+                                     struct store_error *error);
+
 enum store_status sql_enrich(struct sql_store *store, struct store_write *write,
                              struct store_error *error);
 enum store_status sql_index_text(struct sql_store *store, struct store_write *write,
@@ -283,6 +295,9 @@ enum store_status sql_read_ledger(struct store *store, const struct store_scope 
 enum store_status sql_waiting_keys(struct store *store, size_t limit, store_key_fn visit,
                                    void *user, struct store_error *error);
 
+enum store_status sql_list_entities(struct store *store, const struct store_scope *scope,
+                                    const struct store_entity_query *query, uint64_t *out_total,
+                                    store_entity_fn visit, void *user, struct store_error *error);
 enum store_status sql_list_traces(struct store *store, const struct store_scope *scope,
                                   const struct store_trace_filter *filter, uint64_t *out_total,
                                   store_trace_row_fn visit, void *user, struct store_error *error);

@@ -128,6 +128,26 @@ static const char *const version_2[] = {
     NULL,
 };
 
+static const char *const version_3[] = {
+    /* Documents of the platform's REST API; `kind` is enum entity_kind. What is in a column is not
+       in the body. A row that was deleted stays: its id is gone, not unknown. */
+    "CREATE TABLE entities("
+    "  ref INTEGER PRIMARY KEY, id UUID NOT NULL UNIQUE, organization_id UUID NOT NULL,"
+    "  project_id UUID, kind INTEGER NOT NULL, name TEXT NOT NULL, status TEXT, environment TEXT,"
+    "  body TEXT NOT NULL, endpoint_id UUID, test_set_id UUID, created_at INTEGER NOT NULL,"
+    "  updated_at INTEGER NOT NULL, deleted_at INTEGER);",
+    "CREATE INDEX entities_by_kind ON entities(organization_id, project_id, kind, ref);",
+    "CREATE TABLE test_set_tests("
+    "  ref INTEGER PRIMARY KEY, set_ref INTEGER NOT NULL, test_ref INTEGER NOT NULL,"
+    "  UNIQUE(set_ref, test_ref));",
+    "ALTER TABLE runs ADD COLUMN configuration_id UUID;",
+    "ALTER TABLE runs ADD COLUMN name TEXT;",
+    "ALTER TABLE runs ADD COLUMN attributes TEXT;",
+    "ALTER TABLE results ADD COLUMN metrics TEXT;",
+    "CREATE INDEX runs_by_creation ON runs(organization_id, created_at);",
+    NULL,
+};
+
 static const char *const nothing[] = {NULL};
 
 static const struct {
@@ -137,6 +157,7 @@ static const struct {
 } migrations[] = {
     {version_1, version_1_sqlite, version_1_postgres},
     {version_2, nothing, nothing},
+    {version_3, nothing, nothing},
 };
 enum { SCHEMA_VERSION = sizeof migrations / sizeof migrations[0] };
 

@@ -169,7 +169,8 @@ static enum store_status create_run(struct sql_store *store, struct store_write 
                                     struct store_error *error)
 {
     static const char sql[] = "INSERT INTO runs(id, organization_id, project_id, environment,"
-                              " concurrency, status, created_at) VALUES(?, ?, ?, ?, ?, ?, ?)";
+                              " concurrency, status, created_at, configuration_id, name,"
+                              " attributes) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     struct sql_connection *c = store->writer.connection;
     const struct store_create_run *r = &write->create_run;
     enum store_status status = check_project(c, &r->organization_id, &r->project_id, error);
@@ -187,6 +188,9 @@ static enum store_status create_run(struct sql_store *store, struct store_write 
     bind_int(s, 5, r->concurrency);
     bind_int(s, 6, RUN_QUEUED);
     bind_int(s, 7, write->at_unix_ns);
+    bind_uuid_or_null(s, 8, &r->configuration_id);
+    bind_text(s, 9, r->name);
+    bind_text(s, 10, r->attributes);
     status = sql_run(c, s, error);
     for (size_t i = 0; status == STORE_OK && i < r->test_count; i++) {
         status = insert_run_test(c, &r->run_id, i, &r->tests[i], error);
@@ -268,8 +272,8 @@ static enum store_status insert_result_row(struct sql_connection *c,
 {
     static const char sql[] =
         "INSERT INTO results(id, context_ref, duplicate_of, project_id, status, function_name,"
-        " output, error, duration_ms, trace_id, span_count, stored_at)"
-        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
+        " output, error, duration_ms, trace_id, span_count, stored_at, metrics)"
+        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
     const struct store_insert_result *r = &write->insert_result;
     struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
@@ -287,6 +291,7 @@ static enum store_status insert_result_row(struct sql_connection *c,
     bind_text(s, 10, r->trace_id);
     bind_int(s, 11, r->span_count);
     bind_int(s, 12, write->at_unix_ns);
+    bind_text(s, 13, r->metrics.size > 0 ? r->metrics : SLICE_EMPTY);
     return sql_run(c, s, error);
 }
 
@@ -376,6 +381,10 @@ static const write_fn write_functions[] = {
     [STORE_RECORD_ATTEMPT] = sql_record_attempt,
     [STORE_ENRICH] = sql_enrich,
     [STORE_INDEX_TEXT] = sql_index_text,
+    [STORE_SAVE_ENTITIES] = sql_save_entities,
+    [STORE_DELETE_ENTITY] = sql_delete_entity,
+    [STORE_SET_MEMBERS] = sql_set_members,
+    [STORE_SYNC_ENDPOINTS] = sql_sync_endpoints,
 };
 
 /* An error of the database itself rather than of one write: the batch has no future. */

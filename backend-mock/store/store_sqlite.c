@@ -74,11 +74,11 @@ static enum store_status driver_failed(struct sql_connection *c, struct store_er
 /* ---- statements ---- */
 
 static struct sql_statement *driver_prepare(struct sql_connection *c, const char *text,
-                                            struct store_error *error)
+                                            enum sql_lifetime lifetime, struct store_error *error)
 {
+    unsigned flags = lifetime == SQL_KEPT ? SQLITE_PREPARE_PERSISTENT : 0;
     sqlite3_stmt *handle = NULL;
-    if (sqlite3_prepare_v3(db_of(c), text, -1, SQLITE_PREPARE_PERSISTENT, &handle, NULL) !=
-        SQLITE_OK) {
+    if (sqlite3_prepare_v3(db_of(c), text, -1, flags, &handle, NULL) != SQLITE_OK) {
         (void)driver_failed(c, error);
         return NULL;
     }

@@ -9,6 +9,7 @@ int run_entity_contract(const struct store_kind *kind);
 int run_link_contract(const struct store_kind *kind);
 int run_failure_contract(const struct store_kind *kind);
 int run_trace_contract(const struct store_kind *kind);
+int run_document_contract(const struct store_kind *kind);
 /* For kinds that outlive their process. */
 int run_durability_contract(const struct store_kind *kind);
 

@@ -10,6 +10,7 @@ int main(void)
         failures += run_link_contract(kinds[i]);
         failures += run_failure_contract(kinds[i]);
         failures += run_trace_contract(kinds[i]);
+        failures += run_document_contract(kinds[i]);
     }
     return failures + run_durability_contract(&sqlite_file_kind);
 }

@@ -125,7 +125,8 @@ static int run_all(void)
 {
     return run_entity_contract(&postgres_kind) + run_link_contract(&postgres_kind) +
            run_failure_contract(&postgres_kind) + run_trace_contract(&postgres_kind) +
-           run_durability_contract(&postgres_kind) + run_own_tests();
+           run_document_contract(&postgres_kind) + run_durability_contract(&postgres_kind) +
+           run_own_tests();
 }
 
 int main(void)
