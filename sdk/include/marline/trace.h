@@ -81,6 +81,19 @@ MARLINE_API marline_span marline_span_current(marline_context *context);
 MARLINE_API void marline_span_end(marline_span *span);
 MARLINE_API void marline_span_end_at(marline_span *span, uint64_t end_unix_ns);
 
+/* A link to a span, of this process or of another: its ids, without attributes, to which the caller
+ * may add. All zero for an invalid span. */
+static inline marline_link_data marline_link_to(const marline_span *span)
+{
+    marline_link_data link;
+    memset(&link, 0, sizeof link);
+    memcpy(link.trace_id, span->context.trace_id, sizeof link.trace_id);
+    memcpy(link.span_id, span->context.span_id, sizeof link.span_id);
+    link.flags = span->context.flags;
+    link.is_remote = span->context.is_remote;
+    return link;
+}
+
 /* False once ended, or when not sampled. */
 MARLINE_API bool marline_span_is_recording(const marline_span *span);
 /* Writes lower-case hexadecimal and a NUL. */

@@ -128,6 +128,77 @@ static void append_hex(struct buffer *out, const uint8_t *bytes, size_t size)
     marline__buffer_append(out, digits, 2 * size);
 }
 
+/* Bare where that can be read, as it can for every key of a convention. */
+static void append_key(struct buffer *out, marline_string key)
+{
+    static const char bare[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/";
+    size_t plain = 0;
+    while (plain < key.size && memchr(bare, key.data[plain], sizeof bare - 1)) {
+        plain++;
+    }
+    if (plain == key.size && plain > 0) {
+        marline__buffer_append(out, key.data, key.size);
+    } else {
+        append_quoted(out, key);
+    }
+}
+
+static void append_attributes(struct buffer *out, const marline_attribute *items, uint32_t count,
+                              const char *separator)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        marline__buffer_append_text(out, i == 0 ? separator : " ");
+        append_key(out, items[i].key);
+        marline__buffer_append_byte(out, '=');
+        append_value(out, &items[i].value);
+    }
+}
+
+static void append_events(struct buffer *out, const marline_span_data *span)
+{
+    for (uint32_t i = 0; i < span->event_count; i++) {
+        const marline_event_data *event = &span->events[i];
+        marline__buffer_append_text(out, " event=");
+        append_quoted(out, event->name);
+        append_attributes(out, event->attributes, event->attribute_count, "{");
+        marline__buffer_append_text(out, event->attribute_count > 0 ? "}" : "");
+    }
+}
+
+static void append_links(struct buffer *out, const marline_span_data *span)
+{
+    for (uint32_t i = 0; i < span->link_count; i++) {
+        const marline_link_data *link = &span->links[i];
+        marline__buffer_append_text(out, " link=");
+        append_hex(out, link->trace_id, sizeof link->trace_id);
+        marline__buffer_append_byte(out, '/');
+        append_hex(out, link->span_id, sizeof link->span_id);
+        append_attributes(out, link->attributes, link->attribute_count, "{");
+        marline__buffer_append_text(out, link->attribute_count > 0 ? "}" : "");
+    }
+}
+
+static void append_identity(struct buffer *out, const marline_span_data *span)
+{
+    static const char *const kinds[] = {
+        [MARLINE_SPAN_KIND_SERVER] = " kind=SERVER",
+        [MARLINE_SPAN_KIND_CLIENT] = " kind=CLIENT",
+        [MARLINE_SPAN_KIND_PRODUCER] = " kind=PRODUCER",
+        [MARLINE_SPAN_KIND_CONSUMER] = " kind=CONSUMER",
+    };
+    marline__buffer_append_text(out, " trace=");
+    append_hex(out, span->trace_id, sizeof span->trace_id);
+    marline__buffer_append_text(out, " span=");
+    append_hex(out, span->span_id, sizeof span->span_id);
+    if (span->has_parent) {
+        marline__buffer_append_text(out, " parent=");
+        append_hex(out, span->parent_span_id, sizeof span->parent_span_id);
+    }
+    if ((size_t)span->kind < sizeof kinds / sizeof kinds[0] && kinds[span->kind]) {
+        marline__buffer_append_text(out, kinds[span->kind]);
+    }
+}
+
 static void append_span(struct buffer *out, const marline_span_data *span)
 {
     char start[TIME_TEXT_SIZE];
@@ -137,28 +208,14 @@ static void append_span(struct buffer *out, const marline_span_data *span)
     marline__buffer_append_format(out, "%s %llu.%03llums %s ", start, ns / NS_PER_MS,
                                   ns % NS_PER_MS / 1000, status_word(span->status));
     append_quoted(out, span->name);
-    marline__buffer_append_text(out, " trace=");
-    append_hex(out, span->trace_id, sizeof span->trace_id);
-    marline__buffer_append_text(out, " span=");
-    append_hex(out, span->span_id, sizeof span->span_id);
-    if (span->has_parent) {
-        marline__buffer_append_text(out, " parent=");
-        append_hex(out, span->parent_span_id, sizeof span->parent_span_id);
-    }
+    append_identity(out, span);
     if (span->status_message.size > 0) {
         marline__buffer_append_text(out, " message=");
         append_quoted(out, span->status_message);
     }
-    for (uint32_t i = 0; i < span->attribute_count; i++) {
-        marline__buffer_append_byte(out, ' ');
-        append_quoted(out, span->attributes[i].key);
-        marline__buffer_append_byte(out, '=');
-        append_value(out, &span->attributes[i].value);
-    }
-    for (uint32_t i = 0; i < span->event_count; i++) {
-        marline__buffer_append_text(out, " event=");
-        append_quoted(out, span->events[i].name);
-    }
+    append_attributes(out, span->attributes, span->attribute_count, " ");
+    append_events(out, span);
+    append_links(out, span);
     marline__buffer_append_byte(out, '\n');
 }
 

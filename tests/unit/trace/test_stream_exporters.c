@@ -103,27 +103,63 @@ static void given_path_that_cannot_be_when_created_then_error_names_it(void **st
     assert_int_equal(marline_exporter_console_create(-1, &exporter, NULL), MARLINE_EINVAL);
 }
 
-static void given_console_when_exported_then_one_line_a_span(void **state)
+static void console_text(const marline_span_data *span, char *out, size_t size)
 {
-    (void)state;
     int ends[2];
     assert_int_equal(pipe(ends), 0);
     marline_exporter exporter;
     assert_int_equal(marline_exporter_console_create(ends[1], &exporter, NULL), MARLINE_OK);
-    marline_span_data span = a_span();
     marline_export_result result = {0};
-    exporter.export_spans(exporter.user, &span, 1, 0, &result);
+    exporter.export_spans(exporter.user, span, 1, 0, &result);
     assert_int_equal(result.exported, 1);
     exporter.destroy(exporter.user);
     close(ends[1]); /* the exporter leaves it open */
-    char text[1024];
-    ssize_t n = read(ends[0], text, sizeof text - 1);
+    ssize_t n = read(ends[0], out, size - 1);
     assert_true(n > 0);
-    text[n] = '\0';
+    out[n] = '\0';
+    close(ends[0]);
+}
+
+static void given_console_when_exported_then_one_line_a_span(void **state)
+{
+    (void)state;
+    marline_span_data span = a_span();
+    char text[1024];
+    console_text(&span, text, sizeof text);
     assert_string_equal(text, "2026-01-01T00:00:00Z 1.500ms ERROR \"function.a\" "
                               "trace=ab000000000000000000000000000000 span=cd00000000000000 "
-                              "message=\"broken\" \"text\"=\"two\\nlines\" \"n\"=7\n");
-    close(ends[0]);
+                              "message=\"broken\" text=\"two\\nlines\" n=7\n");
+}
+
+static void given_kind_event_and_link_when_on_console_then_shown(void **state)
+{
+    (void)state;
+    static const marline_attribute odd[] = {
+        {{"a=b", 3}, {.type = MARLINE_VALUE_BOOL, .as.boolean = true}},
+        {{"", 0}, {.type = MARLINE_VALUE_EMPTY}}};
+    static const marline_event_data events[] = {
+        {.name = {"plain", 5}},
+        {.name = {"full", 4}, .attributes = attributes, .attribute_count = 2}};
+    static const marline_link_data link = {
+        .trace_id = {0x01}, .span_id = {0x02}, .attributes = odd, .attribute_count = 2};
+    marline_span_data span = a_span();
+    char text[1024];
+    span.kind = MARLINE_SPAN_KIND_CONSUMER;
+    span.has_parent = true;
+    span.parent_span_id[0] = 0xef;
+    span.status_message.size = 0;
+    span.attribute_count = 0;
+    span.events = events;
+    span.event_count = 2;
+    span.links = &link;
+    span.link_count = 1;
+    console_text(&span, text, sizeof text);
+    assert_string_equal(text, "2026-01-01T00:00:00Z 1.500ms ERROR \"function.a\" "
+                              "trace=ab000000000000000000000000000000 span=cd00000000000000 "
+                              "parent=ef00000000000000 kind=CONSUMER event=\"plain\" "
+                              "event=\"full\"{text=\"two\\nlines\" n=7} "
+                              "link=01000000000000000000000000000000/0200000000000000"
+                              "{\"a=b\"=true \"\"=null}\n");
 }
 
 static unsigned processors_for(const char *names)
@@ -160,6 +196,7 @@ int main(void)
         cmocka_unit_test(given_full_disk_when_exported_then_failed_with_reason),
         cmocka_unit_test(given_path_that_cannot_be_when_created_then_error_names_it),
         cmocka_unit_test(given_console_when_exported_then_one_line_a_span),
+        cmocka_unit_test(given_kind_event_and_link_when_on_console_then_shown),
         cmocka_unit_test(given_exporter_names_when_added_then_as_many_processors_ENV_05),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
