@@ -69,7 +69,8 @@ void config_add_plugin(struct config *c, const char *path, const char *where)
 static bool check_name(const struct config *c, const struct endpoint_config *e, struct failure *f)
 {
     if (!e->name) {
-        return failure_set(f, EXIT_CODE_CONFIGURATION, "%s: an endpoint needs a name", e->where);
+        return failure_set(f, EXIT_CODE_CONFIGURATION,
+                           "%s: an endpoint needs a name; add 'name: …'", e->where);
     }
     if (strlen(e->name) > CONFIG_NAME_MAX ||
         !marline__utf8_is_valid(marline__slice_text(e->name))) {
@@ -80,8 +81,8 @@ static bool check_name(const struct config *c, const struct endpoint_config *e, 
     for (size_t i = 0; i < c->endpoint_count; i++) {
         if (strcmp(c->endpoints[i]->name, e->name) == 0) {
             return failure_set(f, EXIT_CODE_CONFIGURATION,
-                               "%s: endpoint '%s' is defined already at %s", e->where, e->name,
-                               c->endpoints[i]->where);
+                               "%s: endpoint '%s' is defined already at %s; rename one", e->where,
+                               e->name, c->endpoints[i]->where);
         }
     }
     return true;
@@ -287,7 +288,9 @@ static bool read_command(struct yaml_file *y, const char *key, yaml_node_t *valu
     const char *text = yaml_read_text(y, key, value);
     const char *error = NULL;
     if (text && !words_split(text, &e->exec.command, &error)) {
-        return yaml_complain(y, value, "%s cannot be read: %s", key, error);
+        return yaml_complain(y, value,
+                             "%s cannot be read: %s; a list [PROGRAM, ARGUMENT…] needs no quotes",
+                             key, error);
     }
     return text != NULL;
 }
@@ -295,10 +298,14 @@ static bool read_command(struct yaml_file *y, const char *key, yaml_node_t *valu
 static bool read_variable(struct yaml_file *y, const char *key, yaml_node_t *value, void *target)
 {
     if (*key == '\0' || strchr(key, '=')) {
-        return yaml_complain(y, y->key, "'%s' is no name for an environment variable", key);
+        return yaml_complain(
+            y, y->key, "'%s' is no name for an environment variable; use letters, digits and _",
+            key);
     }
     if (value->type != YAML_SCALAR_NODE) {
-        return yaml_complain(y, value, "environment variable %s must be a text", key);
+        return yaml_complain(y, value,
+                             "environment variable %s must be a text; write '%s: TEXT' on one line",
+                             key, key);
     }
     struct buffer b = BUFFER_INIT;
     marline__buffer_append_format(&b, "%s=%s", key, (const char *)value->data.scalar.value);
@@ -368,7 +375,7 @@ static bool expand_variables(struct yaml_file *y, const yaml_node_t *node, const
     while ((open = strstr(text, "${")) != NULL) {
         const char *close = strchr(open, '}');
         if (!close) {
-            return yaml_complain(y, node, "'${' is not closed");
+            return yaml_complain(y, node, "'${' is not closed; write ${NAME}");
         }
         marline__buffer_append_slice(out, (struct slice){text, (size_t)(open - text)});
         char *name = must_slice((struct slice){open + 2, (size_t)(close - open) - 2});
@@ -376,7 +383,8 @@ static bool expand_variables(struct yaml_file *y, const yaml_node_t *node, const
         if (value) {
             marline__buffer_append_text(out, value);
         } else {
-            yaml_complain(y, node, "environment variable %s is not set", name);
+            yaml_complain(y, node, "environment variable %s is not set; export it before the start",
+                          name);
         }
         marline__memory_free(name);
         if (!value) {
@@ -452,7 +460,7 @@ static bool read_http(struct yaml_file *y, const char *key, yaml_node_t *value, 
     };
     const struct endpoint_config *e = target;
     return yaml_read_mapping(y, value, key, keys, COUNT(keys), target) &&
-           (e->http.url || yaml_complain(y, value, "http needs a url"));
+           (e->http.url || yaml_complain(y, value, "http needs a url; add 'url: http://…'"));
 }
 
 /* ---- parameters ---- */
@@ -469,7 +477,7 @@ static bool read_parameter_default(struct yaml_file *y, const char *key, yaml_no
 {
     struct parameter_config *p = target;
     if (value->type != YAML_SCALAR_NODE) {
-        return yaml_complain(y, value, "%s must be a single value", key);
+        return yaml_complain(y, value, "%s must be a single value; quote it if it is JSON", key);
     }
     p->default_text = must_text((const char *)value->data.scalar.value);
     return true;

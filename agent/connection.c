@@ -53,7 +53,8 @@ static bool read_key(struct connection *c, const struct options *o, struct failu
         return read_key_file(file, &c->api_key, f);
     }
     return failure_set(f, EXIT_CODE_CONFIGURATION,
-                       "no API key: set RHESIS_API_KEY, or name a file with --api-key-file");
+                       "no API key: set RHESIS_API_KEY, or name a file that holds it with "
+                       "--api-key-file, RHESIS_API_KEY_FILE or api_key_file in the configuration");
 }
 
 static bool check_url(const char *url, struct failure *f)

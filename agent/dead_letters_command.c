@@ -31,23 +31,24 @@ struct letters {
 
 static void print_help(const struct settings *s)
 {
-    (void)puts(
-        "Usage: marline-agent dead-letters list|show N|retry N|drop N [OPTION]…\n"
-        "\n"
-        "An agent with an --outbox keeps there what it had to refuse, and results that the "
-        "backend\n"
-        "would not take, with their test and trace context.\n"
-        "\n"
-        "  marline-agent dead-letters list --outbox agent.db\n"
-        "  marline-agent dead-letters show 3 --outbox agent.db\n"
-        "  marline-agent dead-letters retry 3 --outbox agent.db\n"
-        "  marline-agent dead-letters drop all --outbox agent.db\n"
-        "\n"
-        "retry has the agent that uses the outbox try again: at once when it runs, else when it\n"
-        "starts next. What was refused is executed under its old id, in a span that continues the\n"
-        "trace of the failure and links to it; a result that was not taken is sent again.\n"
-        "\n"
-        "Options:");
+    (void)puts("Usage: marline-agent dead-letters list [OPTION]…\n"
+               "       marline-agent dead-letters show|retry|drop NUMBER [OPTION]…\n"
+               "       marline-agent dead-letters drop all [OPTION]…\n"
+               "\n"
+               "An agent with an --outbox keeps there what it had to refuse, and results that\n"
+               "the backend would not take, with their test and trace context.\n"
+               "\n"
+               "  marline-agent dead-letters list --outbox agent.db\n"
+               "  marline-agent dead-letters show 3 --outbox agent.db\n"
+               "  marline-agent dead-letters retry 3 --outbox agent.db\n"
+               "  marline-agent dead-letters drop all --outbox agent.db\n"
+               "\n"
+               "retry has the agent that uses the outbox try again: at once when it runs, else\n"
+               "when it starts next. What was refused is executed under its old id, in a span\n"
+               "that continues the trace of the failure and links to it; a result that was not\n"
+               "taken is sent again.\n"
+               "\n"
+               "Options:");
     settings_print_help(s, stdout);
     (void)puts("");
     command_print_exit_codes(stdout);

@@ -50,7 +50,10 @@ struct patient *patient_create(const struct connection *connection)
     struct buffer b = BUFFER_INIT;
     p->connection = connection;
     p->response = HTTP_RESPONSE_INIT;
-    p->http = must(marline__http_client_create(NULL));
+    struct http_client_options options = {.tls = {.ca_file = connection->ca_file,
+                                                  .certificate_file = connection->certificate_file,
+                                                  .key_file = connection->key_file}};
+    p->http = must(marline__http_client_create(&options));
     marline__buffer_append_format(&b, "Authorization: Bearer %s", connection->api_key);
     must_buffer(&b);
     p->authorization = marline__buffer_take(&b);
@@ -190,8 +193,12 @@ static bool request(struct patient *p, const char *path, const char *body, struc
             "this is no HTTP server: check scheme (http or https) and port of RHESIS_BASE_URL",
             "%s", error.text);
     } else if (status) {
-        find_fault(out, EXIT_CODE_UNREACHABLE, "check scheme and port of RHESIS_BASE_URL", "%s",
-                   error.text);
+        bool is_plain = p->url.secure && strstr(error.text, "wrong version number");
+        find_fault(out, EXIT_CODE_UNREACHABLE,
+                   is_plain ? "the port answers without TLS: check scheme (http, not https?) and "
+                              "port of RHESIS_BASE_URL"
+                            : "check scheme and port of RHESIS_BASE_URL",
+                   "%s", error.text);
     }
     return status == MARLINE_OK;
 }
@@ -241,7 +248,8 @@ static void check_key(struct patient *p, struct finding *out)
     int status = p->response.status;
     if (status == 401 || status == 403) {
         find_fault(out, EXIT_CODE_REFUSED,
-                   "the key is wrong, expired or revoked: set RHESIS_API_KEY to a valid one",
+                   "the key is wrong, expired or revoked: give a valid one by RHESIS_API_KEY, "
+                   "--api-key-file, RHESIS_API_KEY_FILE or api_key_file in the configuration",
                    "GET /tokens/current answers HTTP %d", status);
     } else if (status == 200) {
         find_well(out, "accepted");
@@ -397,6 +405,9 @@ static void check_testing(struct patient *p, struct finding *out)
                                         .headers = headers,
                                         .header_count = 3,
                                         .message_max = MESSAGE_MAX,
+                                        .tls = {.ca_file = p->connection->ca_file,
+                                                .cert_file = p->connection->certificate_file,
+                                                .key_file = p->connection->key_file},
                                         .connect_timeout_s = HANDSHAKE_TIMEOUT_S,
                                         .ping_after_s = 20,
                                         .hang_up_after_s = 40};
@@ -424,4 +435,18 @@ const struct doctor_check *doctor_checks(size_t *out_count)
     };
     *out_count = sizeof checks / sizeof checks[0];
     return checks;
+}
+
+bool doctor_find_fault(const struct connection *connection, struct finding *out)
+{
+    size_t count;
+    const struct doctor_check *checks = doctor_checks(&count);
+    struct patient *p = patient_create(connection);
+    *out = (struct finding){0};
+    for (size_t i = 0; i < count && out->kind != FINDING_FAILURE; i++) {
+        *out = (struct finding){0};
+        checks[i].run(p, out);
+    }
+    patient_destroy(p);
+    return out->kind == FINDING_FAILURE;
 }

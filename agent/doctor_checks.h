@@ -33,6 +33,9 @@ struct doctor_check {
 /* In the order in which they build on each other. */
 const struct doctor_check *doctor_checks(size_t *out_count);
 
+/* Asks until the first failure; false when there is none. Blocks, half a minute at most. */
+bool doctor_find_fault(const struct connection *connection, struct finding *out);
+
 /* Borrows the connection. Never NULL. */
 struct patient *patient_create(const struct connection *connection);
 void patient_destroy(struct patient *p);

@@ -2,6 +2,7 @@
 #include "agent/endpoints.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #include "agent/plugin.h"
 #include "agent/service.h"
@@ -39,10 +40,34 @@ static bool check_names(const struct config *config, size_t declared_count, stru
     return true;
 }
 
+/* By the files that they are, for a path can be written in many ways. */
+static bool check_plugins_differ(const struct config *config, struct failure *f)
+{
+    for (size_t i = 0; i < config->plugin_count; i++) {
+        struct stat mine;
+        for (size_t j = 0; j < i && stat(config->plugins[i].path, &mine) == 0; j++) {
+            struct stat other;
+            if (stat(config->plugins[j].path, &other) != 0 || other.st_dev != mine.st_dev ||
+                other.st_ino != mine.st_ino) {
+                continue;
+            }
+            const char *where = config->plugins[i].where;
+            const char *first = config->plugins[j].where;
+            return failure_set(
+                f, EXIT_CODE_CONFIGURATION, "%s: plugin %s is listed already at %s; list it once",
+                where ? where : "--plugin", config->plugins[i].path, first ? first : "--plugin");
+        }
+    }
+    return true;
+}
+
 bool endpoints_init(struct endpoints *e, const struct config *config, const struct config *previous,
                     const struct connection *connection, struct failure *f)
 {
     *e = (struct endpoints){0};
+    if (!check_plugins_differ(config, f)) {
+        return false;
+    }
     for (size_t i = 0; i < config->plugin_count; i++) {
         if (!has_plugin(previous, config->plugins[i].path) &&
             !plugin_load(config->plugins[i].path, config->plugins[i].where, f)) {

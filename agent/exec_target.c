@@ -47,15 +47,17 @@ static bool check_program(const struct exec_target *t, const char *where, const 
     const char *program = t->command.items[0];
     if (!strchr(program, '/')) {
         return is_in_path(program) ||
-               failure_set(f, EXIT_CODE_CONFIGURATION, "%s: endpoint '%s': no program '%s' in PATH",
-                           where, name, program);
+               failure_set(
+                   f, EXIT_CODE_CONFIGURATION,
+                   "%s: endpoint '%s': no program '%s' in PATH; install it, or name its path",
+                   where, name, program);
     }
     char *file = path_join(t->folder, marline__slice_text(program));
     bool ok = is_program(file);
     if (!ok) {
         failure_set(f, EXIT_CODE_CONFIGURATION, "%s: endpoint '%s': cannot run %s: %s", where, name,
                     file,
-                    access(file, F_OK) ? strerror(errno)
+                    access(file, F_OK) ? "no such file; relative paths start at the folder"
                                        : "not an executable file (chmod +x it, or name its "
                                          "interpreter first)");
     }
@@ -70,7 +72,8 @@ static bool check_folder(const struct exec_target *t, const char *where, const c
     if (!t->folder || (stat(t->folder, &status) == 0 && S_ISDIR(status.st_mode))) {
         return true;
     }
-    return failure_set(f, EXIT_CODE_CONFIGURATION, "%s: endpoint '%s': folder %s does not exist",
+    return failure_set(f, EXIT_CODE_CONFIGURATION,
+                       "%s: endpoint '%s': folder %s does not exist; make it, or mend 'folder'",
                        where, name, t->folder);
 }
 

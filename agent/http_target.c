@@ -47,14 +47,17 @@ bool http_target_check(const struct http_target *t, const char *where, const cha
                        struct failure *f)
 {
     if (strncasecmp(t->url, "http://", 7) != 0 && strncasecmp(t->url, "https://", 8) != 0) {
-        return failure_set(f, EXIT_CODE_CONFIGURATION,
-                           "%s: endpoint '%s': url '%s' does not start with http:// or https://",
-                           where, name, t->url);
+        return failure_set(
+            f, EXIT_CODE_CONFIGURATION,
+            "%s: endpoint '%s': url '%s' does not start with http:// or https://; add it", where,
+            name, t->url);
     }
     if (t->method && strspn(t->method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != strlen(t->method)) {
-        return failure_set(f, EXIT_CODE_CONFIGURATION,
-                           "%s: endpoint '%s': method '%s' is not written in capital letters",
-                           where, name, t->method);
+        return failure_set(
+            f, EXIT_CODE_CONFIGURATION,
+            "%s: endpoint '%s': method '%s' is not written in capital letters; write GET, "
+            "POST and so on",
+            where, name, t->method);
     }
     for (size_t i = 0; i < t->headers.count; i++) {
         if (strpbrk(t->headers.items[i].name, " :\r\n") ||

@@ -81,7 +81,7 @@ bool plugin_load(const char *path, const char *where, struct failure *f)
     if (declared == 0) {
         return failure_set(f, EXIT_CODE_CONFIGURATION,
                            "%splugin %s declares no endpoint; use MARLINE_ENDPOINT(name) { ... } "
-                           "in it, link it with -lmarline, and list it once only",
+                           "in it, and link it with -lmarline",
                            place, path);
     }
     logger_write(LOG_INFO, "plugin %s declares %zu endpoint%s", path, declared,

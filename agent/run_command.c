@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "agent/commands.h"
+#include "agent/diagnosis.h"
 #include "agent/endpoints.h"
 #include "agent/health.h"
 #include "agent/notify.h"
@@ -49,31 +50,30 @@ static const struct option_spec own_specs[] = {
 
 static void print_help(const struct settings *s)
 {
-    (void)puts(
-        "Usage: marline-agent run [OPTION]…\n"
-        "\n"
-        "Serves endpoints: holds the testing channel, runs what the backend asks for, sends the\n"
-        "results, and exports the spans of each invocation.\n"
-        "\n"
-        "  # a program in any language: inputs as JSON on stdin, the result on stdout\n"
-        "  marline-agent run --exec 'answer=python3 answer.py'\n"
-        "\n"
-        "  # a shared object written with MARLINE_ENDPOINT\n"
-        "  marline-agent run --plugin ./libgreet.so\n"
-        "\n"
-        "  # a file with all of it\n"
-        "  marline-agent run --config agent.yaml\n"
-        "      base_url: http://localhost:8080\n"
-        "      project_id: 11111111-1111-4111-8111-111111111111\n"
-        "      plugins: [./libgreet.so]\n"
-        "      endpoints:\n"
-        "        - name: answer\n"
-        "          exec: [python3, answer.py]\n"
-        "          timeout_ms: 30000\n"
-        "\n"
-        "A flag is stronger than an environment variable, a variable than the file.\n"
-        "\n"
-        "Options:");
+    (void)puts("Usage: marline-agent run [OPTION]…\n"
+               "\n"
+               "Serves endpoints: holds the testing channel, runs what the backend asks for,\n"
+               "sends the results, and exports the spans of each invocation.\n"
+               "\n"
+               "  # a program in any language: inputs as JSON on stdin, the result on stdout\n"
+               "  marline-agent run --exec 'answer=python3 answer.py'\n"
+               "\n"
+               "  # a shared object written with MARLINE_ENDPOINT\n"
+               "  marline-agent run --plugin ./libgreet.so\n"
+               "\n"
+               "  # a file with all of it\n"
+               "  marline-agent run --config agent.yaml\n"
+               "      base_url: http://localhost:8080\n"
+               "      project_id: 11111111-1111-4111-8111-111111111111\n"
+               "      plugins: [./libgreet.so]\n"
+               "      endpoints:\n"
+               "        - name: answer\n"
+               "          exec: [python3, answer.py]\n"
+               "          timeout_ms: 30000\n"
+               "\n"
+               "A flag is stronger than an environment variable, a variable than the file.\n"
+               "\n"
+               "Options:");
     settings_print_help(s, stdout);
     (void)puts("");
     command_print_exit_codes(stdout);
@@ -97,13 +97,15 @@ struct agent {
     struct health_facts facts;
     struct health *health;
     struct failure *failure;
+    struct diagnosis *diagnosis;
     int wake_fd;
     atomic_uint stop_signals;
     atomic_bool wants_reload;
-    atomic_bool has_failed; /* the client, for good */
-    atomic_bool has_served; /* a result has been sent */
-    bool is_announced;      /* the service manager knows that the agent is ready */
-    bool is_refusal_told;   /* the log knows that the backend refuses the registration */
+    atomic_bool has_failed;    /* the client, for good */
+    atomic_bool is_struggling; /* an attempt to connect has failed since the last look */
+    atomic_bool has_served;    /* a result has been sent */
+    bool is_announced;         /* the service manager knows that the agent is ready */
+    bool is_refusal_told;      /* the log knows that the backend refuses the registration */
 };
 
 static void wake(struct agent *a)
@@ -173,6 +175,8 @@ static void take_state(struct agent *a, const marline_client_event *event)
         atomic_fetch_add(&a->facts.connections, 1);
         logger_write(LOG_INFO, "registered with %s, ready for tests",
                      a->settings->connection.base_url);
+    } else if (event->state == MARLINE_CLIENT_CONNECTING && before == MARLINE_CLIENT_CONNECTING) {
+        atomic_store(&a->is_struggling, true);
     } else if (before == MARLINE_CLIENT_REGISTERED) {
         atomic_store(&a->facts.away_since_ns, marline__clock_monotonic_ns(marline__clock_system()));
     }
@@ -245,16 +249,20 @@ static void announce(struct agent *a)
 {
     if (atomic_load(&a->facts.state) == MARLINE_CLIENT_REGISTERED) {
         a->is_refusal_told = false;
+        diagnosis_forget(a->diagnosis);
         if (!a->is_announced) {
             notify_send("READY=1\nSTATUS=Ready for tests");
             a->is_announced = true;
         }
         return;
     }
-    marline_error error = {0};
+    if (atomic_exchange(&a->is_struggling, false)) {
+        diagnosis_ask(a->diagnosis);
+    }
+    /* The library has logged the refusal itself; what to do about it is added here. */
     if (!a->is_refusal_told &&
-        marline_client_wait_registered(a->service.client, 0, &error) == MARLINE_EREJECTED) {
-        logger_write(LOG_ERROR, "%s%s (marline-agent doctor tells more)", error.text,
+        marline_client_wait_registered(a->service.client, 0, NULL) == MARLINE_EREJECTED) {
+        logger_write(LOG_ERROR, "registration refused%s; marline-agent doctor tells more",
                      service_advice(MARLINE_EREJECTED));
         a->is_refusal_told = true;
     }
@@ -263,9 +271,10 @@ static void announce(struct agent *a)
 static bool is_over(struct agent *a)
 {
     if (atomic_load(&a->has_failed)) {
-        marline_error error = {0};
-        marline_status status = marline_client_wait_registered(a->service.client, 0, &error);
-        failure_set(a->failure, service_exit_code(status), "%s", error.text);
+        /* The log has the refusal; what a person reads last is what to do about it. */
+        marline_status status = marline_client_wait_registered(a->service.client, 0, NULL);
+        failure_set(a->failure, service_exit_code(status), "the backend refuses this agent%s",
+                    service_advice(status));
         return true;
     }
     bool is_served = options_flag(&a->settings->options, "once") && atomic_load(&a->has_served);
@@ -356,6 +365,7 @@ static bool start(struct agent *a)
 static void serve(struct agent *a)
 {
     signal_watch_block(&a->signals);
+    a->diagnosis = diagnosis_create(&a->settings->connection);
     a->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     atomic_store(&a->facts.away_since_ns, marline__clock_monotonic_ns(marline__clock_system()));
     if (a->wake_fd < 0) {
@@ -364,29 +374,56 @@ static void serve(struct agent *a)
         wait_for_end(a);
     }
     drain(a);
+    diagnosis_destroy(a->diagnosis);
     if (a->wake_fd >= 0) {
         (void)close(a->wake_fd);
     }
 }
 
-static const char *kind_of(const struct endpoint_config *e)
+static void print_target(const struct endpoint_config *e)
 {
-    return e->http.url ? "http" : "exec";
+    if (e->http.url) {
+        (void)printf("http    %s %s\n", e->http.method ? e->http.method : "POST", e->http.url);
+        return;
+    }
+    (void)printf("exec   ");
+    for (size_t i = 0; i < e->exec.command.count; i++) {
+        (void)printf(" %s", e->exec.command.items[i]);
+    }
+    (void)printf("%s\n", e->exec.is_long_lived ? " (long-lived)" : "");
+}
+
+/* The limits that were read, so that a slip of a zero shows. */
+static void print_limits(const struct endpoint_config *e)
+{
+    (void)printf("    %-22s         timeout %" PRIu64 " ms, ", "", e->timeout_ms);
+    if (e->concurrency) {
+        (void)printf("%" PRIu64 " at once, ", e->concurrency);
+    }
+    (void)printf("output up to %" PRIu64 " bytes\n", e->output_max);
 }
 
 static void print_plan(const struct generation *g)
 {
     const struct config *c = &g->settings.config;
-    (void)printf("would serve project %s (%s) at %s:\n", g->settings.connection.project_id,
-                 g->settings.connection.environment, g->settings.connection.base_url);
+    const struct options *o = &g->settings.options;
+    (void)printf("settings are in order: project %s (%s) at %s\n",
+                 g->settings.connection.project_id, g->settings.connection.environment,
+                 g->settings.connection.base_url);
+    (void)printf("would serve, at most %s at once, spans every %s ms, flush %s, outbox %s:\n",
+                 options_text(o, "concurrency"), options_text(o, "export-interval-ms"),
+                 options_text(o, "flush"),
+                 options_text(o, "outbox") ? options_text(o, "outbox") : "none");
     for (size_t i = 0; i < g->endpoints.declared_count; i++) {
-        (void)printf("  %-24s plugin\n", marline_endpoint_declared(i)->name);
+        (void)printf("  %-24s plugin, loaded\n", marline_endpoint_declared(i)->name);
     }
     for (size_t i = 0; i < c->endpoint_count; i++) {
-        const struct endpoint_config *e = c->endpoints[i];
-        (void)printf("  %-24s %s %s\n", e->name, kind_of(e),
-                     e->http.url ? e->http.url : e->exec.command.items[0]);
+        (void)printf("  %-24s ", c->endpoints[i]->name);
+        print_target(c->endpoints[i]);
+        print_limits(c->endpoints[i]);
     }
+    (void)puts("programs were found, and may be run; the backend was not asked: "
+               "marline-agent doctor does");
 }
 
 static void run(struct generation *g, int argc, char **argv, struct failure *f)

@@ -38,9 +38,14 @@ enum exit_code service_setup_exit_code(marline_status status)
 
 const char *service_advice(marline_status status)
 {
-    return status == MARLINE_EREJECTED ? "; check RHESIS_PROJECT_ID, and that the key's user is a "
-                                         "member of the project"
-                                       : "";
+    if (status == MARLINE_EREJECTED) {
+        return "; check RHESIS_PROJECT_ID, and that the key's user is a member of the project";
+    }
+    if (status == MARLINE_EAUTH) {
+        return "; give a valid key by RHESIS_API_KEY, --api-key-file, RHESIS_API_KEY_FILE or "
+               "api_key_file in the configuration, and check that it may use the project";
+    }
+    return "";
 }
 
 static marline_status open_provider(struct service *s, const struct service_options *o,

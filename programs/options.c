@@ -9,6 +9,7 @@
 
 #include "programs/must.h"
 #include "programs/nearest.h"
+#include "programs/wrap.h"
 
 enum { HELP_COLUMN = 30 }; /* where explanations begin; below a flag that reaches into it */
 
@@ -275,6 +276,21 @@ const char *option_origin_name(enum option_origin origin)
     return names[origin];
 }
 
+/* What an option is for, its variable and its default. Returns owned. */
+static char *explain(const struct option_spec *s)
+{
+    struct buffer b = BUFFER_INIT;
+    marline__buffer_append_text(&b, s->help);
+    if (s->environment) {
+        marline__buffer_append_format(&b, " [%s]", s->environment);
+    }
+    if (s->default_text && s->kind != OPTION_FLAG) {
+        marline__buffer_append_format(&b, " (default %s)", s->default_text);
+    }
+    must_buffer(&b);
+    return marline__buffer_take(&b);
+}
+
 void options_print_help(const struct option_spec *specs, size_t count, FILE *out)
 {
     for (size_t i = 0; i < count; i++) {
@@ -285,13 +301,9 @@ void options_print_help(const struct option_spec *specs, size_t count, FILE *out
             used = 0;
             (void)fputc('\n', out);
         }
-        (void)fprintf(out, "%*s%s", HELP_COLUMN - used, "", s->help);
-        if (s->environment) {
-            (void)fprintf(out, " [%s]", s->environment);
-        }
-        if (s->default_text && s->kind != OPTION_FLAG) {
-            (void)fprintf(out, " (default %s)", s->default_text);
-        }
-        (void)fputc('\n', out);
+        (void)fprintf(out, "%*s", HELP_COLUMN - used, "");
+        char *text = explain(s);
+        wrap_print(out, text, HELP_COLUMN, HELP_COLUMN);
+        marline__memory_free(text);
     }
 }

@@ -39,15 +39,43 @@ static bool read_whole(const char *path, const char *advice, struct buffer *out,
     return true;
 }
 
+/* What libyaml's complaint usually comes from. */
+static const char *advice_for(const char *problem)
+{
+    static const struct {
+        const char *part;
+        const char *advice;
+    } table[] = {
+        {"cannot start any token", "indent with spaces, not tabs, and quote values that begin with "
+                                   "@, ` or %"},
+        {"mapping values are not allowed", "quote values that contain ': ', and check the "
+                                           "indentation of this line"},
+        {"could not find expected ':'", "put a space behind the colon of 'key: value', and check "
+                                        "the indentation of this line"},
+        {"did not find expected key", "check the indentation of this line and the one before"},
+        {"did not find expected '-' indicator", "give all items of a list the same indentation"},
+        {"did not find expected ',' or", "close the [ or { that was opened before"},
+        {"unexpected end of stream", "close the quote that was opened before"},
+        {"undefined alias", "quote values that begin with *"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        if (strstr(problem, table[i].part)) {
+            return table[i].advice;
+        }
+    }
+    return "check the indentation, and quote values with special characters";
+}
+
 static bool refuse_syntax(const char *path, const yaml_parser_t *parser, struct failure *f)
 {
     const char *problem = parser->problem ? parser->problem : "not readable as YAML";
     if (parser->error == YAML_READER_ERROR) {
-        return failure_set(f, EXIT_CODE_CONFIGURATION, "%s: %s (byte %zu)", path, problem,
+        return failure_set(f, EXIT_CODE_CONFIGURATION,
+                           "%s: %s (byte %zu); save the file as UTF-8 text", path, problem,
                            parser->problem_offset);
     }
-    return failure_set(f, EXIT_CODE_CONFIGURATION, "%s:%zu: %s", path,
-                       parser->problem_mark.line + 1, problem);
+    return failure_set(f, EXIT_CODE_CONFIGURATION, "%s:%zu: %s; %s", path,
+                       parser->problem_mark.line + 1, problem, advice_for(problem));
 }
 
 /* A second document would be ignored in silence: refuse it. */
@@ -78,7 +106,11 @@ static bool parse(struct yaml_file *y, const struct buffer *text)
     if (!yaml_parser_load(&parser, &y->document)) {
         refuse_syntax(y->path, &parser, y->failure);
     } else if (!yaml_document_get_root_node(&y->document)) {
-        failure_set(y->failure, EXIT_CODE_CONFIGURATION, "%s: the file is empty", y->path);
+        failure_set(
+            y->failure, EXIT_CODE_CONFIGURATION,
+            "%s: the file is empty; put settings such as 'base_url: http://…' in it, or leave "
+            "--config out",
+            y->path);
         yaml_document_delete(&y->document);
     } else {
         ok = check_single(y->path, &parser, y->failure);
@@ -181,17 +213,19 @@ static bool check_keys(struct yaml_file *y, yaml_node_t *node, const char *what)
     yaml_node_pair_t *start = node->data.mapping.pairs.start;
     yaml_node_pair_t *end = node->data.mapping.pairs.top;
     if (end - start > YAML_KEYS_MAX) {
-        return yaml_complain(y, node, "%s has more than %d keys", what, YAML_KEYS_MAX);
+        return yaml_complain(y, node, "%s has more than %d keys; is this the right file?", what,
+                             YAML_KEYS_MAX);
     }
     for (yaml_node_pair_t *p = start; p < end; p++) {
         yaml_node_t *key_node = yaml_document_get_node(&y->document, p->key);
         const char *key = key_text(y, p);
         if (!key) {
-            return yaml_complain(y, key_node, "a key of %s is not plain text", what);
+            return yaml_complain(y, key_node,
+                                 "a key of %s is not plain text; write it as 'key: value'", what);
         }
         for (yaml_node_pair_t *earlier = start; earlier < p; earlier++) {
             if (strcmp(key, key_text(y, earlier)) == 0) {
-                return yaml_complain(y, key_node, "%s has the key '%s' twice", what, key);
+                return yaml_complain(y, key_node, "%s has the key '%s' twice; keep one", what, key);
             }
         }
     }
@@ -236,7 +270,14 @@ static bool read_known_key(struct yaml_file *y, const char *key, yaml_node_t *va
         return yaml_complain(y, y->key, "unknown key '%s' of %s; did you mean '%s'?", key,
                              known->what, near);
     }
-    return yaml_complain(y, y->key, "unknown key '%s' of %s", key, known->what);
+    struct buffer all = BUFFER_INIT;
+    for (size_t i = 0; i < known->count; i++) {
+        marline__buffer_append_format(&all, i ? ", %s" : "%s", known->keys[i].name);
+    }
+    must_buffer(&all);
+    yaml_complain(y, y->key, "unknown key '%s' of %s; there are %s", key, known->what, all.data);
+    marline__buffer_deinit(&all);
+    return false;
 }
 
 bool yaml_read_mapping(struct yaml_file *y, yaml_node_t *node, const char *what,
@@ -252,7 +293,8 @@ bool yaml_each_item(struct yaml_file *y, const char *key, yaml_node_t *node,
                     void *target)
 {
     if (node->type != YAML_SEQUENCE_NODE) {
-        return yaml_complain(y, node, "%s must be a list, not %s", key, kind_of(node));
+        return yaml_complain(y, node, "%s must be a list, not %s; write '%s: [FIRST, SECOND]'", key,
+                             kind_of(node), key);
     }
     for (yaml_node_item_t *i = node->data.sequence.items.start; i < node->data.sequence.items.top;
          i++) {
@@ -268,11 +310,13 @@ bool yaml_each_item(struct yaml_file *y, const char *key, yaml_node_t *node,
 const char *yaml_read_text(struct yaml_file *y, const char *key, const yaml_node_t *node)
 {
     if (node->type != YAML_SCALAR_NODE) {
-        yaml_complain(y, node, "%s must be a text, not %s", key, kind_of(node));
+        yaml_complain(y, node, "%s must be a text, not %s; write '%s: TEXT' on one line", key,
+                      kind_of(node), key);
         return NULL;
     }
     if (!is_text(node) || node->data.scalar.length == 0) {
-        yaml_complain(y, node, "%s must be a text that is not empty", key);
+        yaml_complain(y, node,
+                      "%s must be a text that is not empty; give a value, or remove the line", key);
         return NULL;
     }
     return scalar_text(node);
@@ -343,7 +387,9 @@ static bool write_value(struct yaml_file *y, const char *key, yaml_node_t *node,
                         struct json_writer *w)
 {
     if (depth > YAML_DEPTH_MAX || w->out->size > YAML_JSON_MAX) {
-        return yaml_complain(y, node, "%s is nested too deep or too large", key);
+        return yaml_complain(
+            y, node, "%s is nested too deep or too large; build such a value in the program itself",
+            key);
     }
     if (node->type == YAML_SCALAR_NODE) {
         write_scalar(w, node);

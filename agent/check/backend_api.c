@@ -47,7 +47,10 @@ struct backend_api *backend_api_create(const struct connection *connection)
 {
     struct backend_api *api = must_zeroed(sizeof *api);
     api->connection = connection;
-    api->http = must(marline__http_client_create(NULL));
+    struct http_client_options options = {.tls = {.ca_file = connection->ca_file,
+                                                  .certificate_file = connection->certificate_file,
+                                                  .key_file = connection->key_file}};
+    api->http = must(marline__http_client_create(&options));
     api->base = make_base(connection->base_url);
     api->response = HTTP_RESPONSE_INIT;
     struct buffer b = BUFFER_INIT;

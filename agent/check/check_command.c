@@ -17,6 +17,7 @@
 #include "programs/console.h"
 #include "programs/nearest.h"
 #include "programs/options.h"
+#include "programs/wrap.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -25,6 +26,7 @@ enum {
     REGISTER_TIMEOUT_MS = 15000,
     CLOSE_TIMEOUT_MS = 5000,
     SCHEDULE_INTERVAL_MS = 100, /* a schedule needs no long export: gates make the order */
+    SCENARIO_COLUMN = 20,       /* of the help: where titles begin */
     INTERVAL_MIN_MS = 20, /* below, the network alone takes longer than a phase of a scenario */
 };
 
@@ -61,35 +63,33 @@ static const struct option_spec specs[] = {
 
 static void print_help(void)
 {
-    (void)puts(
-        "Usage: marline-agent check [OPTION]…\n"
-        "\n"
-        "Shows that test results and traces find each other at a backend. Probe endpoints are\n"
-        "registered, the backend runs them, results travel over the testing channel and spans "
-        "over\n"
-        "the tracing channel, as ever in either order. A backend tries to link them at two "
-        "points:\n"
-        "point 1 after a result is stored, point 2 after spans are stored. Each scenario makes "
-        "one\n"
-        "of them necessary, and fails when it did not do its work:\n");
+    (void)puts("Usage: marline-agent check [OPTION]…\n"
+               "\n"
+               "Shows that test results and traces find each other at a backend. Probe endpoints\n"
+               "are registered, the backend runs them, results travel over the testing channel\n"
+               "and spans over the tracing channel, as ever in either order. A backend tries to\n"
+               "link them at two points: point 1 after a result is stored, point 2 after spans\n"
+               "are stored. Each scenario makes one of them necessary, and fails when it did not\n"
+               "do its work:\n");
     for (size_t i = 0; i < scenario_count(); i++) {
-        (void)printf("  %-9s %s\n", scenario_at(i)->name, scenario_at(i)->title);
+        (void)printf("  %-*s", SCENARIO_COLUMN - 2, scenario_at(i)->name);
+        wrap_print(stdout, scenario_at(i)->title, SCENARIO_COLUMN, SCENARIO_COLUMN);
     }
-    (void)puts(
-        "\n"
-        "  marline-agent check                                # all, at the real 5 s: ~16 s\n"
-        "  marline-agent check --scenario fast --time-scale 0.2\n"
-        "  marline-agent check --flush prompt                 # spans first: point 1 links all\n"
-        "  marline-agent check --json --junit check.xml\n"
-        "\n"
-        "With --schedule the backend-mock's gates hold result and spans, and let them in step by\n"
-        "step: R stores, then links the result; S stores, then links the spans. So any order is\n"
-        "played in milliseconds, whatever the export interval and luck. The backend must be a\n"
-        "marline-backend-mock that serves nobody else meanwhile.\n"
-        "  marline-agent check --schedule RRSS                # the fast test\n"
-        "  marline-agent check --schedule RSRS                # both stored, then both points\n"
-        "\n"
-        "Options:");
+    (void)puts("\n"
+               "  marline-agent check                   # all, at the real 5 s: ~16 s\n"
+               "  marline-agent check --scenario fast --time-scale 0.2\n"
+               "  marline-agent check --flush prompt    # spans first: point 1 links all\n"
+               "  marline-agent check --json --junit check.xml\n"
+               "\n"
+               "With --schedule the backend-mock's gates hold result and spans, and let them in\n"
+               "step by step: R stores, then links the result; S stores, then links the spans.\n"
+               "So any order is played in milliseconds, whatever the export interval and luck.\n"
+               "The backend must be a marline-backend-mock that serves nobody else meanwhile.\n"
+               "\n"
+               "  marline-agent check --schedule RRSS   # the fast test\n"
+               "  marline-agent check --schedule RSRS   # both stored, then both points\n"
+               "\n"
+               "Options:");
     options_print_help(specs, COUNT(specs), stdout);
     (void)puts("");
     command_print_exit_codes(stdout);

@@ -235,6 +235,32 @@ static void given_foreign_project_when_run_then_the_log_names_cause_and_fix(void
     assert_true(program_wait_for_text(&f->agent, f->log, "check RHESIS_PROJECT_ID", START_MS));
 }
 
+/* As doctor would, in the agent's own log, and once. */
+static void given_backend_out_of_reach_when_run_then_the_log_names_cause_and_fix(void **state)
+{
+    static const struct {
+        const char *url;
+        const char *text;
+    } cases[] = {
+        {"http://127.0.0.1:9",
+         "127.0.0.1 port 9: Connection refused; nothing listens there: start the backend"},
+        {"http://no-such-host.invalid", "check the host in RHESIS_BASE_URL"},
+        {"https:", "check scheme"},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char url[160];
+        bool is_tls = strcmp(cases[i].url, "https:") == 0;
+        (void)snprintf(url, sizeof url, "%s%s", cases[i].url,
+                       is_tls ? f->backend->base_url + strlen("http:") : "");
+        const char *arguments[] = {"marline-agent", "run", "--exec", "a=/bin/cat",
+                                   "--base-url",    url,   NULL};
+        assert_true(agent_fixture_start_agent(f->backend, &f->agent, arguments));
+        assert_true(program_wait_for_text(&f->agent, f->log, cases[i].text, START_MS));
+        program_stop(&f->agent);
+    }
+}
+
 static void given_dry_run_when_started_then_the_plan_and_exit_0(void **state)
 {
     struct fixture *f = *state;
@@ -245,8 +271,11 @@ static void given_dry_run_when_started_then_the_plan_and_exit_0(void **state)
                                NULL};
     agent_fixture_run_agent(f->backend, arguments, NULL, &outcome);
     assert_int_equal(outcome.detail, EXIT_CODE_OK);
-    assert_non_null(strstr(outcome.output.data, "echo                     exec /bin/cat"));
-    assert_non_null(strstr(outcome.output.data, "greet                    plugin"));
+    marline__buffer_append_byte(&outcome.output, '\0');
+    assert_non_null(strstr(outcome.output.data, "settings are in order: project "));
+    assert_non_null(strstr(outcome.output.data, "echo                     exec    /bin/cat"));
+    assert_non_null(strstr(outcome.output.data, "timeout 120000 ms, output up to 921600 bytes"));
+    assert_non_null(strstr(outcome.output.data, "greet                    plugin, loaded"));
     marline__buffer_deinit(&outcome.output);
 }
 
@@ -302,6 +331,7 @@ int main(void)
         TEST(given_health_port_when_asked_then_life_readiness_and_metrics),
         TEST(given_service_manager_when_run_then_ready_watchdog_and_stopping),
         TEST(given_foreign_project_when_run_then_the_log_names_cause_and_fix),
+        TEST(given_backend_out_of_reach_when_run_then_the_log_names_cause_and_fix),
         TEST(given_dry_run_when_started_then_the_plan_and_exit_0),
         TEST(given_settings_when_shown_then_origins_and_no_secret),
         TEST(given_json_log_when_invoked_then_lines_are_objects_and_carry_the_trace),

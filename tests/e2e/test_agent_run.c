@@ -208,14 +208,25 @@ static void given_bad_input_when_started_then_cause_named_and_exit_code_document
          {NULL},
          EXIT_CODE_CONFIGURATION,
          "declares no endpoint"},
+        {{"run", "--plugin", MARLINE_LIB_DIR "/plugin-greet.so", "--plugin",
+          MARLINE_LIB_DIR "/./plugin-greet.so"},
+         {NULL},
+         EXIT_CODE_CONFIGURATION,
+         "is listed already at --plugin; list it once"},
         {{"run", "--exec", "a=/no/such"}, {NULL}, EXIT_CODE_CONFIGURATION, "cannot run /no/such"},
         {{"run", "--config", "/no/such.yaml"}, {NULL}, EXIT_CODE_CONFIGURATION, "No such file"},
         {{"run", "--plugn", "a"}, {NULL}, EXIT_CODE_USAGE, "See: marline-agent run --help"},
         {{"run", "--exec", "a=/bin/cat"},
          {"RHESIS_API_KEY="},
          EXIT_CODE_CONFIGURATION,
-         "no API key"},
+         "set RHESIS_API_KEY, or name a file that holds it with --api-key-file, "
+         "RHESIS_API_KEY_FILE or api_key_file"},
         {{"run", "--exec", "a=/bin/cat"}, {"RHESIS_API_KEY=rh-wrong"}, EXIT_CODE_REFUSED, "403"},
+        {{"run", "--exec", "a=/bin/cat"},
+         {"RHESIS_API_KEY=rh-wrong"},
+         EXIT_CODE_REFUSED,
+         "refuses this agent; give a valid key by RHESIS_API_KEY, --api-key-file, "
+         "RHESIS_API_KEY_FILE or api_key_file"},
         {{"run", "--exec", "a=/bin/cat", "--environment", "moon"},
          {NULL},
          EXIT_CODE_CONFIGURATION,
@@ -235,18 +246,32 @@ static void given_bad_input_when_started_then_cause_named_and_exit_code_document
     }
 }
 
-static void given_help_when_asked_then_examples_and_exit_codes(void **state)
+/* Code points of the longest line. */
+static size_t longest_line(const char *text)
 {
-    static const char *const commands[] = {"run", "check"};
+    size_t longest = 0;
+    size_t columns = 0;
+    for (; *text; text++) {
+        columns = *text == '\n' ? 0 : columns + (((unsigned char)*text & 0xC0u) != 0x80u);
+        longest = columns > longest ? columns : longest;
+    }
+    return longest;
+}
+
+static void given_help_when_asked_then_it_fits_a_terminal_and_has_exit_codes(void **state)
+{
+    static const char *const commands[] = {"run", "check", "doctor", "config", "dead-letters"};
     struct fixture *f = *state;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         const char *arguments[] = {commands[i], "--help", NULL};
         struct process_outcome outcome;
         agent_fixture_run_agent(f->backend, arguments, NULL, &outcome);
+        marline__buffer_append_byte(&outcome.output, '\0');
         assert_int_equal(outcome.detail, EXIT_CODE_OK);
         assert_non_null(strstr(outcome.output.data, "  marline-agent "));
         assert_non_null(strstr(outcome.output.data, "Exit codes:"));
         assert_non_null(strstr(outcome.output.data, "RHESIS_API_KEY"));
+        assert_in_range(longest_line(outcome.output.data), 40, 80);
         marline__buffer_deinit(&outcome.output);
     }
 }
@@ -260,7 +285,7 @@ int main(void)
         cmocka_unit_test(given_programs_that_fail_when_invoked_then_the_error_names_the_cause),
         cmocka_unit_test(given_long_lived_program_when_invoked_often_then_it_stays),
         cmocka_unit_test(given_bad_input_when_started_then_cause_named_and_exit_code_documented),
-        cmocka_unit_test(given_help_when_asked_then_examples_and_exit_codes),
+        cmocka_unit_test(given_help_when_asked_then_it_fits_a_terminal_and_has_exit_codes),
         cmocka_unit_test(given_term_when_running_then_spans_are_flushed_and_exit_is_0),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
