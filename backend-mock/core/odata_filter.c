@@ -379,7 +379,10 @@ static bool parse_or(struct parser *p, uint8_t *out)
 bool odata_filter_parse(struct slice text, const struct filter_field *fields, size_t field_count,
                         struct odata_filter *out)
 {
-    struct parser p = {.text = text, .fields = fields, .field_count = field_count, .out = out};
+    struct parser p = {.text = text.data ? text : SLICE(""),
+                       .fields = fields,
+                       .field_count = field_count,
+                       .out = out};
     out->count = out->values = out->text_size = 0;
     out->root = 0;
     out->error[0] = '\0';

@@ -8,6 +8,7 @@
 #include "http/json_body.h"
 #include "http/routes.h"
 #include "http/run_attempts.h"
+#include "http/run_launch.h"
 
 enum {
     RUN_TESTS_MAX = 100000,
@@ -20,7 +21,6 @@ enum {
 
 struct run_request {
     struct http_request *request;
-    struct server *server;
     struct uuid organization_id;
     struct uuid project_id;
     struct uuid run_id;
@@ -33,8 +33,7 @@ struct run_request {
     char **names; /* owned texts behind the tests' function names */
     size_t test_count;
     struct buffer body; /* a copy: the inputs outlive the answer */
-    struct commit commit;
-    struct hub_job job;
+    struct run_launch launch;
 };
 
 static void free_run_request(struct run_request *q)
@@ -161,31 +160,6 @@ static void read_run(struct run_request *q, struct json_body *b)
     read_tests(q, b);
 }
 
-/* On the loop. */
-static void start_run(struct hub *hub, struct hub_job *job)
-{
-    struct run_request *q = LIST_ENTRY(job, struct run_request, job);
-    struct run_test *tests = alloc_array(q->test_count, sizeof(*tests));
-    for (size_t i = 0; i < q->test_count; i++) {
-        tests[i] = (struct run_test){.test_id = q->tests[i].test_id,
-                                     .configuration_id = q->tests[i].configuration_id,
-                                     .function_name = q->tests[i].function_name,
-                                     .inputs = q->tests[i].inputs,
-                                     .timeout_ms = q->tests[i].timeout_ms,
-                                     .retries = q->tests[i].retries};
-    }
-    struct hub_run_options options = {.organization_id = q->organization_id,
-                                      .project_id = q->project_id,
-                                      .run_id = q->run_id,
-                                      .environment = marline__slice_text(q->environment),
-                                      .concurrency = q->concurrency,
-                                      .tests = tests,
-                                      .test_count = q->test_count};
-    hub_run_start(hub, &options);
-    marline__memory_free(tests);
-    free_run_request(q);
-}
-
 static void answer_run_created(struct run_request *q)
 {
     struct buffer body = BUFFER_INIT;
@@ -197,50 +171,44 @@ static void answer_run_created(struct run_request *q)
     http_answer_json(q->request, 202, &body);
 }
 
-/* On the commit queue's thread. */
-static void run_stored(struct commit *commit, void *user)
+static void run_stored(struct run_launch *launch, const struct store_error *outcome)
 {
-    struct run_request *q = user;
-    const struct store_error *outcome = &commit->write.outcome;
-    if (outcome->status != STORE_OK) {
-        char not_found[96];
-        char project[UUID_TEXT_SIZE];
-        marline__uuid_format(&q->project_id, project);
-        (void)snprintf(not_found, sizeof(not_found), "Project %s not found", project);
-        routes_answer_store_error(q->request, outcome, not_found);
-        free_run_request(q);
+    struct run_request *q = LIST_ENTRY(launch, struct run_request, launch);
+    if (outcome->status == STORE_OK) {
+        answer_run_created(q);
         return;
     }
-    answer_run_created(q);
-    q->job.run = start_run;
-    hub_post(q->server->hub, &q->job);
+    char not_found[96];
+    char project[UUID_TEXT_SIZE];
+    marline__uuid_format(&q->project_id, project);
+    (void)snprintf(not_found, sizeof(not_found), "Project %s not found", project);
+    routes_answer_store_error(q->request, outcome, not_found);
 }
 
-static void store_run(struct run_request *q)
+static void release_run(struct run_launch *launch)
 {
-    struct store_write *write = &q->commit.write;
-    write->type = STORE_CREATE_RUN;
-    write->at_unix_ns = marline__clock_wall_ns(marline__clock_system());
-    write->create_run.organization_id = q->organization_id;
-    write->create_run.project_id = q->project_id;
-    write->create_run.run_id = q->run_id;
-    write->create_run.environment = marline__slice_text(q->environment);
-    write->create_run.concurrency = q->concurrency;
-    write->create_run.tests = q->tests;
-    write->create_run.test_count = q->test_count;
-    q->commit.done = run_stored;
-    q->commit.user = q;
-    if (!commit_queue_submit(q->server->queue, &q->commit)) {
-        http_answer_failure(q->request, 503, "too many writes wait");
-        free_run_request(q);
-    }
+    free_run_request(LIST_ENTRY(launch, struct run_request, launch));
+}
+
+static void launch_run(struct run_request *q)
+{
+    q->launch.server = http_request_server(q->request);
+    q->launch.run = (struct store_create_run){.organization_id = q->organization_id,
+                                              .project_id = q->project_id,
+                                              .run_id = q->run_id,
+                                              .environment = marline__slice_text(q->environment),
+                                              .concurrency = q->concurrency,
+                                              .tests = q->tests,
+                                              .test_count = q->test_count};
+    q->launch.stored = run_stored;
+    q->launch.release = release_run;
+    run_launch_begin(&q->launch);
 }
 
 static void post_run(struct http_request *r)
 {
     struct run_request *q = alloc_zeroed(sizeof(*q));
     q->request = r;
-    q->server = http_request_server(r);
     q->organization_id = http_request_identity(r)->organization_id;
     q->run_id = marline__uuid_random(marline__random_system());
     q->concurrency = 1;
@@ -259,7 +227,7 @@ static void post_run(struct http_request *r)
         http_answer_detail(r, 404, "Project %s not found", q->project_text);
         free_run_request(q);
     } else {
-        store_run(q);
+        launch_run(q);
     }
 }
 
