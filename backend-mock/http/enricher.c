@@ -12,8 +12,12 @@
 
 enum {
     TRACES_PER_ROUND = 64,
-    SPANS_PER_INDEX_WRITE = 2000,
+    SPANS_PER_INDEX_WRITE = 500, /* a POST that comes meanwhile waits for it: some 10 ms */
     LOOK_EVERY_S = 5,
+    /* While others write, a round is followed by a rest of so many times its length: writer and
+     * processors belong to those who wait for an answer. */
+    RESTS_PER_ROUND = 4,
+    REST_MAX_MS = 2000,
 };
 
 struct enricher {
@@ -131,6 +135,7 @@ struct round {
         struct enriched enriched;
         struct uuid organization_id;
         uint8_t trace_id[16];
+        uint64_t revision;
     } items[TRACES_PER_ROUND];
 };
 
@@ -188,12 +193,14 @@ static void end_round(struct round *round)
     marline__memory_free(round);
 }
 
-static void note_stale(void *user, const struct uuid *organization_id, const uint8_t trace_id[16])
+static void note_stale(void *user, const struct uuid *organization_id, const uint8_t trace_id[16],
+                       uint64_t revision)
 {
     struct round *round = user;
     if (round->count < TRACES_PER_ROUND) {
         round->items[round->count].organization_id = *organization_id;
         memcpy(round->items[round->count].trace_id, trace_id, 16);
+        round->items[round->count].revision = revision;
         round->count++;
     }
 }
@@ -211,6 +218,7 @@ static void enrich_item(struct round *round, size_t i)
     write->type = STORE_ENRICH;
     write->enrich.organization_id = round->items[i].organization_id;
     memcpy(write->enrich.trace_id, round->items[i].trace_id, 16);
+    write->enrich.revision = round->items[i].revision;
     write->enrich.spans = enriched->spans;
     write->enrich.data = marline__buffer_slice(&enriched->data);
     write->enrich.cost_usd = enriched->cost_usd;
@@ -219,7 +227,7 @@ static void enrich_item(struct round *round, size_t i)
 }
 
 /* One round of traces and of the text index; true when there may be more to do. */
-static bool do_round(struct enricher *e)
+static bool do_round(struct enricher *e, uint64_t *out_writes)
 {
     struct round *round = begin_round(e);
     struct store_error error;
@@ -233,6 +241,7 @@ static bool do_round(struct enricher *e)
     index.write.index_text.limit = SPANS_PER_INDEX_WRITE;
     submit(round, &index);
     wait_for_writes(round);
+    *out_writes = round->count + 1;
     bool more = (round->count == TRACES_PER_ROUND && round->written > 1) ||
                 (index.write.outcome.status == STORE_OK &&
                  index.write.index_text.indexed == SPANS_PER_INDEX_WRITE);
@@ -242,12 +251,56 @@ static bool do_round(struct enricher *e)
 
 /* ---- thread ---- */
 
-/* Waits for a wake-up or the next look; false when it is time to stop. */
-static bool wait_for_work(struct enricher *e)
+static struct timespec after_ms(uint64_t ms)
 {
     struct timespec until;
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += LOOK_EVERY_S;
+    uint64_t ns = (uint64_t)until.tv_nsec + ms * NS_PER_MS;
+    until.tv_sec += (time_t)(ns / NS_PER_S);
+    until.tv_nsec = (long)(ns % NS_PER_S);
+    return until;
+}
+
+/* Waits unless it is time to stop. */
+static void rest(struct enricher *e, uint64_t ms)
+{
+    struct timespec until = after_ms(ms < REST_MAX_MS ? ms : REST_MAX_MS);
+    (void)pthread_mutex_lock(&e->shared.lock);
+    int rc = 0;
+    while (!e->shared.stopping && rc != ETIMEDOUT) {
+        rc = pthread_cond_timedwait(&e->shared.changed, &e->shared.lock, &until);
+    }
+    (void)pthread_mutex_unlock(&e->shared.lock);
+}
+
+static bool is_stopping(struct enricher *e)
+{
+    (void)pthread_mutex_lock(&e->shared.lock);
+    bool stopping = e->shared.stopping;
+    (void)pthread_mutex_unlock(&e->shared.lock);
+    return stopping;
+}
+
+/* Rounds until nothing is left to do, or it is time to stop. */
+static void catch_up(struct enricher *e)
+{
+    bool more = true;
+    while (more && !is_stopping(e)) {
+        uint64_t writes = commit_queue_counters(e->queue).writes;
+        uint64_t start = marline__clock_monotonic_ns(marline__clock_system());
+        uint64_t own = 0;
+        more = do_round(e, &own);
+        if (more && commit_queue_counters(e->queue).writes > writes + own) {
+            uint64_t took = marline__clock_monotonic_ns(marline__clock_system()) - start;
+            rest(e, RESTS_PER_ROUND * took / NS_PER_MS);
+        }
+    }
+}
+
+/* Waits for a wake-up or the next look; false when it is time to stop. */
+static bool wait_for_work(struct enricher *e)
+{
+    struct timespec until = after_ms(LOOK_EVERY_S * UINT64_C(1000));
     (void)pthread_mutex_lock(&e->shared.lock);
     int rc = 0;
     while (!e->shared.wanted && !e->shared.stopping && rc != ETIMEDOUT) {
@@ -259,20 +312,11 @@ static bool wait_for_work(struct enricher *e)
     return go_on;
 }
 
-static bool is_stopping(struct enricher *e)
-{
-    (void)pthread_mutex_lock(&e->shared.lock);
-    bool stopping = e->shared.stopping;
-    (void)pthread_mutex_unlock(&e->shared.lock);
-    return stopping;
-}
-
 static void *work(void *user)
 {
     struct enricher *e = user;
     do {
-        while (!is_stopping(e) && do_round(e)) {
-        }
+        catch_up(e);
     } while (wait_for_work(e));
     return NULL;
 }

@@ -218,6 +218,8 @@ struct store_record_attempt {
 struct store_enrich {
     struct uuid organization_id;
     uint8_t trace_id[16];
+    uint64_t
+        revision; /* as store_stale_traces told it, before the spans were read; 0 = not asked */
     size_t spans;
     struct slice data; /* JSON object */
     double cost_usd;
@@ -529,8 +531,9 @@ typedef void (*store_span_detail_fn)(void *user, const struct store_span_detail 
 typedef void (*store_back_link_fn)(void *user, const struct store_back_link *row);
 typedef void (*store_metric_fn)(void *user, const struct store_metric_row *row);
 typedef void (*store_link_group_fn)(void *user, const struct store_link_group *row);
+/* `revision` is to be given back with the enrichment. */
 typedef void (*store_stale_fn)(void *user, const struct uuid *organization_id,
-                               const uint8_t trace_id[16]);
+                               const uint8_t trace_id[16], uint64_t revision);
 
 /* Any of them may be NULL. */
 struct store_trace_visitor {

@@ -137,6 +137,7 @@ enum { CONTEXT_SEVERAL = -1 };
 struct trace_slot {
     int64_t ref; /* 0 = empty */
     int64_t organization_ref;
+    int64_t noted_post; /* the last POST that made it stale */
     uint8_t trace_id[16];
     bool has_root;
     bool is_dirty;       /* has_root or context_ref is to be written */
@@ -265,6 +266,10 @@ enum store_status sql_set_members(struct sql_store *store, struct store_write *w
 enum store_status sql_sync_endpoints(struct sql_store *store, struct store_write *write,
                                      struct store_error *error);
 
+/* A span of the trace was stored: what was computed from it is to be computed again. Once for each
+ * POST and trace is enough. */
+enum store_status sql_note_stale(struct sql_connection *c, int64_t trace,
+                                 struct store_error *error);
 enum store_status sql_enrich(struct sql_store *store, struct store_write *write,
                              struct store_error *error);
 enum store_status sql_index_text(struct sql_store *store, struct store_write *write,

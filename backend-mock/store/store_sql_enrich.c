@@ -6,6 +6,37 @@
 
 /* ---- enrichments ---- */
 
+enum store_status sql_note_stale(struct sql_connection *c, int64_t trace, struct store_error *error)
+{
+    static const char sql[] = "INSERT INTO stale_traces(trace_ref, revision) VALUES(?, 1)"
+                              " ON CONFLICT(trace_ref) DO UPDATE SET revision ="
+                              " stale_traces.revision + 1";
+    struct sql_statement *s = sql_prepare(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    bind_ref(s, 1, trace);
+    return sql_run(c, s, error);
+}
+
+/* A POST that came meanwhile has raised the revision: the trace stays stale. */
+static enum store_status forget_stale(struct sql_connection *c, const struct store_enrich *e,
+                                      struct store_error *error)
+{
+    static const char sql[] =
+        "DELETE FROM stale_traces WHERE trace_ref = (SELECT t.ref FROM organizations o"
+        " JOIN traces t ON t.organization_ref = o.ref WHERE o.id = ?1 AND t.trace_id = ?2)"
+        " AND revision = ?3";
+    struct sql_statement *s = sql_prepare(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    bind_uuid(s, 1, &e->organization_id);
+    bind_blob(s, 2, e->trace_id, sizeof e->trace_id);
+    bind_int(s, 3, e->revision);
+    return sql_run(c, s, error);
+}
+
 enum store_status sql_enrich(struct sql_store *store, struct store_write *write,
                              struct store_error *error)
 {
@@ -29,16 +60,17 @@ enum store_status sql_enrich(struct sql_store *store, struct store_write *write,
     bind_double(s, 5, e->cost_usd);
     bind_double(s, 6, e->cost_eur);
     bind_int(s, 7, write->at_unix_ns);
-    return sql_run(c, s, error);
+    enum store_status status = sql_run(c, s, error);
+    return status == STORE_OK && e->revision ? forget_stale(c, e, error) : status;
 }
 
 static enum store_status stale_traces(struct sql_connection *c, size_t limit, store_stale_fn visit,
                                       void *user, struct store_error *error)
 {
     static const char sql[] =
-        "SELECT o.id, t.trace_id FROM traces t JOIN organizations o ON o.ref = t.organization_ref"
-        " LEFT JOIN enrichments e ON e.trace_ref = t.ref WHERE coalesce(e.spans, 0) <"
-        " (SELECT count(*) FROM spans s WHERE s.trace_ref = t.ref) ORDER BY t.ref LIMIT ?";
+        "SELECT o.id, t.trace_id, q.revision FROM stale_traces q JOIN traces t ON t.ref ="
+        " q.trace_ref JOIN organizations o ON o.ref = t.organization_ref"
+        " ORDER BY q.trace_ref LIMIT ?";
     struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
@@ -49,7 +81,7 @@ static enum store_status stale_traces(struct sql_connection *c, size_t limit, st
         struct uuid organization = column_uuid(s, 0);
         uint8_t trace_id[16] = {0};
         (void)column_blob(s, 1, trace_id, sizeof trace_id);
-        visit(user, &organization, trace_id);
+        visit(user, &organization, trace_id, column_int(s, 2));
     }
     return status;
 }

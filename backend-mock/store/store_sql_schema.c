@@ -148,6 +148,16 @@ static const char *const version_3[] = {
     NULL,
 };
 
+/* Traces that have spans which their enrichment has not seen. The revision counts POSTs, so that an
+ * enrichment does not hide what came while it was computed. */
+static const char *const version_4[] = {
+    "CREATE TABLE stale_traces(trace_ref INTEGER PRIMARY KEY, revision INTEGER NOT NULL);",
+    "INSERT INTO stale_traces SELECT t.ref, 1 FROM traces t"
+    "  LEFT JOIN enrichments e ON e.trace_ref = t.ref WHERE coalesce(e.spans, 0) <"
+    "  (SELECT count(*) FROM spans s WHERE s.trace_ref = t.ref);",
+    NULL,
+};
+
 static const char *const nothing[] = {NULL};
 
 static const struct {
@@ -158,6 +168,7 @@ static const struct {
     {version_1, version_1_sqlite, version_1_postgres},
     {version_2, nothing, nothing},
     {version_3, nothing, nothing},
+    {version_4, nothing, nothing},
 };
 enum { SCHEMA_VERSION = sizeof migrations / sizeof migrations[0] };
 

@@ -397,6 +397,10 @@ static enum store_status insert_one(struct sql_store *store, const struct store_
         return status;
     }
     status = insert_links(c, span, ref, error);
+    if (status == STORE_OK && trace->noted_post != post) {
+        trace->noted_post = post;
+        status = sql_note_stale(c, trace->ref, error);
+    }
     return status == STORE_OK ? sql_trace_add(store, trace, span, refs.context, error) : status;
 }
 

@@ -397,10 +397,36 @@ static void given_span_link_when_target_is_read_then_it_leads_back(void **state)
 
 /* ---- enrichment ---- */
 
-static void write_enrichment(struct fixture *f, uint8_t trace, size_t spans, struct slice data)
+/* What the store told of stale traces; the revision is that of the last one. */
+struct stale {
+    size_t count;
+    uint64_t revision;
+};
+
+static void add_stale(void *user, const struct uuid *organization, const uint8_t trace_id[16],
+                      uint64_t revision)
+{
+    struct stale *stale = user;
+    (void)organization;
+    (void)trace_id;
+    stale->count++;
+    stale->revision = revision;
+}
+
+static struct stale read_stale(struct fixture *f)
+{
+    struct stale stale = {0, 0};
+    struct store_error error;
+    assert_int_equal(store_stale_traces(f->store, 10, add_stale, &stale, &error), STORE_OK);
+    return stale;
+}
+
+static void write_enrichment_of(struct fixture *f, uint8_t trace, uint64_t revision, size_t spans,
+                                struct slice data)
 {
     struct store_write write = {.type = STORE_ENRICH,
                                 .enrich = {.organization_id = f->organization,
+                                           .revision = revision,
                                            .spans = spans,
                                            .data = data,
                                            .cost_usd = 0.5,
@@ -409,19 +435,9 @@ static void write_enrichment(struct fixture *f, uint8_t trace, size_t spans, str
     must_write(f, &write);
 }
 
-static void count_stale(void *user, const struct uuid *organization, const uint8_t trace_id[16])
+static void write_enrichment(struct fixture *f, uint8_t trace, size_t spans, struct slice data)
 {
-    (void)organization;
-    (void)trace_id;
-    ++*(size_t *)user;
-}
-
-static size_t stale(struct fixture *f)
-{
-    size_t count = 0;
-    struct store_error error;
-    assert_int_equal(store_stale_traces(f->store, 10, count_stale, &count, &error), STORE_OK);
-    return count;
+    write_enrichment_of(f, trace, read_stale(f).revision, spans, data);
 }
 
 /* F15: a span that comes in meanwhile is not taken for enriched. */
@@ -430,22 +446,38 @@ static void given_enrichment_when_span_is_added_then_no_longer_current(void **st
     struct fixture *f = *state;
     post_traces(f, 1);
     struct trace_read read;
-    assert_int_equal(stale(f), 1);
+    assert_int_equal(read_stale(f).count, 1);
     write_enrichment(f, 1, 2, SLICE("{\"n\":2}"));
-    assert_int_equal(stale(f), 0);
+    assert_int_equal(read_stale(f).count, 0);
     assert_int_equal(read_trace(f, 1, &read), STORE_OK);
     assert_string_equal(read.enriched, "{\"n\":2}");
     assert_true(read.head.cost_usd == 0.5);
     assert_true(list(f, &(struct store_trace_filter){0}).rows[0].cost_eur == 0.25);
     struct store_span late = make_span(f, NULL, 1);
     post(f, &late, 1);
-    assert_int_equal(stale(f), 1);
+    assert_int_equal(read_stale(f).count, 1);
     assert_int_equal(read_trace(f, 1, &read), STORE_OK);
     assert_string_equal(read.enriched, "");
     write_enrichment(f, 1, 3, SLICE("{\"n\":3}"));
     write_enrichment(f, 1, 2, SLICE("{\"n\":2}")); /* a slow worker comes too late */
     assert_int_equal(read_trace(f, 1, &read), STORE_OK);
     assert_string_equal(read.enriched, "{\"n\":3}");
+}
+
+static void given_span_added_while_computing_when_enriched_then_still_stale(void **state)
+{
+    struct fixture *f = *state;
+    post_traces(f, 1);
+    uint64_t revision = read_stale(f).revision;
+    struct store_span late = make_span(f, NULL, 1);
+    post(f, &late, 1);
+    write_enrichment_of(f, 1, revision, 2, SLICE("{}"));
+    assert_int_equal(read_stale(f).count, 1);
+    write_enrichment(f, 1, 3, SLICE("{}"));
+    assert_int_equal(read_stale(f).count, 0);
+    struct store_span repeated = late; /* a repeat changes nothing, so there is nothing to do */
+    post(f, &repeated, 1);
+    assert_int_equal(read_stale(f).count, 0);
 }
 
 /* ---- metrics ---- */
@@ -584,6 +616,7 @@ int run_trace_contract(const struct store_kind *kind)
         CONTRACT_TEST(given_foreign_scope_when_trace_read_then_not_found),
         CONTRACT_TEST(given_span_link_when_target_is_read_then_it_leads_back),
         CONTRACT_TEST(given_enrichment_when_span_is_added_then_no_longer_current),
+        CONTRACT_TEST(given_span_added_while_computing_when_enriched_then_still_stale),
         CONTRACT_TEST(given_traces_when_metrics_read_then_each_span_once),
         CONTRACT_TEST(given_linked_and_bare_spans_when_explained_then_a_verdict_for_each_group),
         CONTRACT_TEST(given_result_of_other_configuration_when_explained_then_nearest_miss),
