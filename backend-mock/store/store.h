@@ -82,6 +82,7 @@ enum store_write_type {
     STORE_CREATE_TOKEN,
     STORE_CREATE_RUN,
     STORE_SET_RUN_STATUS,
+    STORE_SET_RUN_NOTICE,
     STORE_RECORD_INVOKED,
     STORE_RECORD_RECEIVED,
     STORE_INSERT_RESULT,
@@ -120,7 +121,9 @@ struct store_run_test {
     struct slice function_name;
     struct slice inputs; /* JSON object */
     uint32_t timeout_ms;
-    uint32_t retries; /* attempts after the first */
+    uint32_t retries;      /* attempts after the first */
+    struct slice name;     /* for people; NULL data = none, so for the next */
+    struct slice criteria; /* JSON object: what its answer must be, for core/criteria.h */
 };
 
 struct store_create_run {
@@ -134,12 +137,20 @@ struct store_create_run {
     struct uuid configuration_id; /* nil = none */
     struct slice name;            /* NULL data = none */
     struct slice attributes;      /* JSON object; NULL data = none */
+    struct slice webhook;         /* URL to be told of the end; NULL data = none */
 };
 
 struct store_set_run_status {
     struct uuid organization_id;
     struct uuid run_id;
     enum run_status status;
+};
+
+/* What became of the notice that the run has ended. */
+struct store_set_run_notice {
+    struct uuid organization_id;
+    struct uuid run_id;
+    struct slice notice; /* JSON object */
 };
 
 /* An attempt was dispatched: timeline event, and the start of the attempt's window (it tells whose
@@ -164,7 +175,7 @@ struct store_insert_result {
     struct slice function_name;
     struct slice output;  /* JSON; empty = null */
     struct slice error;   /* NULL data = none */
-    struct slice metrics; /* JSON object; empty = none */
+    struct slice metrics; /* JSON object, as the platform's test_metrics; empty = none */
     double duration_ms;
     struct slice trace_id; /* as reported, a hint only; NULL data = none */
     uint32_t span_count;   /* declared by the agent; 0 = not told */
@@ -243,6 +254,7 @@ struct store_write {
         struct store_create_token create_token;
         struct store_create_run create_run;
         struct store_set_run_status set_run_status;
+        struct store_set_run_notice set_run_notice;
         struct store_record_invoked record_invoked;
         struct store_record_received record_received;
         struct store_insert_result insert_result;
@@ -288,6 +300,10 @@ struct store_run {
     uint32_t concurrency;
     size_t test_count;
     uint64_t created_unix_ns;
+    uint64_t started_unix_ns; /* 0 = not yet; so for the next */
+    uint64_t finished_unix_ns;
+    struct slice webhook; /* valid during the visits; NULL data = none, so for the next */
+    struct slice notice;  /* JSON: what became of the notice to the webhook */
 };
 
 /* A test of a run with its canonical result of the latest attempt, if there is one. */
@@ -300,6 +316,7 @@ struct store_run_row {
     struct slice error;
     double duration_ms;
     struct slice trace_id;
+    struct slice metrics; /* JSON; NULL data = none */
     uint32_t attempt;
     uint32_t span_count; /* declared; 0 = not told */
     size_t spans;        /* stored with the context of this test, all attempts */

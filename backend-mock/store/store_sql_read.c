@@ -48,7 +48,8 @@ static enum store_status find_run(struct sql_connection *c, const struct store_s
 {
     static const char sql[] =
         "SELECT project_id, environment, status, concurrency, created_at,"
-        " (SELECT count(*) FROM run_tests WHERE run_id = id), started_at, finished_at FROM runs"
+        " (SELECT count(*) FROM run_tests WHERE run_id = id), started_at, finished_at,"
+        " webhook, notice FROM runs"
         " WHERE id = ?1 AND organization_id = ?2 AND (?3 IS NULL OR project_id = ?3)";
     struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
@@ -74,13 +75,18 @@ static void fill_run(struct sql_statement *s, const struct uuid *run_id, struct 
     out->concurrency = (uint32_t)column_int(s, 3);
     out->created_unix_ns = column_int(s, 4);
     out->test_count = (size_t)column_int(s, 5);
+    out->started_unix_ns = column_int(s, 6);
+    out->finished_unix_ns = column_int(s, 7);
+    out->webhook = column_text(s, 8);
+    out->notice = column_text(s, 9);
 }
 
 static void fill_run_row(struct sql_statement *s, struct store_run_row *row)
 {
     *row = (struct store_run_row){
         .test = {column_uuid(s, 0), column_uuid(s, 1), column_text(s, 2), column_text(s, 3),
-                 (uint32_t)column_int(s, 4), (uint32_t)column_int(s, 16)},
+                 (uint32_t)column_int(s, 4), (uint32_t)column_int(s, 16), column_text(s, 17),
+                 column_text(s, 18)},
         .has_result = !column_is_null(s, 5),
         .result_id = column_uuid(s, 5),
         .status = (enum result_status)column_int(s, 6),
@@ -88,6 +94,7 @@ static void fill_run_row(struct sql_statement *s, struct store_run_row *row)
         .error = column_text(s, 8),
         .duration_ms = column_double(s, 9),
         .trace_id = column_text(s, 10),
+        .metrics = column_text(s, 19),
         .span_count = (uint32_t)column_int(s, 11),
         .attempt = (uint32_t)column_int(s, 12),
         .spans = (size_t)column_int(s, 13),
@@ -112,7 +119,8 @@ static enum store_status visit_run_rows(struct sql_connection *c, const struct s
         " (SELECT count(*) FROM contexts c JOIN spans s ON s.context_ref = c.ref"
         "  WHERE c.run_id = t.run_id AND c.test_id = t.test_id"
         "  AND c.configuration_id = t.configuration_id AND c.organization_id = ?2"
-        "  AND s.result_ref = r.ref AND s.inherited IS NULL), t.retries"
+        "  AND s.result_ref = r.ref AND s.inherited IS NULL), t.retries, t.name, t.criteria, "
+        "r.metrics"
         " FROM run_tests t LEFT JOIN results r ON r.ref = ("
         "  SELECT r2.ref FROM contexts c JOIN results r2"
         "  ON r2.context_ref = c.ref AND r2.duplicate_of IS NULL"

@@ -158,6 +158,14 @@ static const char *const version_4[] = {
     NULL,
 };
 
+static const char *const version_5[] = {
+    "ALTER TABLE run_tests ADD COLUMN name TEXT;",
+    "ALTER TABLE run_tests ADD COLUMN criteria TEXT;",
+    "ALTER TABLE runs ADD COLUMN webhook TEXT;",
+    "ALTER TABLE runs ADD COLUMN notice TEXT;",
+    NULL,
+};
+
 static const char *const nothing[] = {NULL};
 
 static const struct {
@@ -169,6 +177,7 @@ static const struct {
     {version_2, nothing, nothing},
     {version_3, nothing, nothing},
     {version_4, nothing, nothing},
+    {version_5, nothing, nothing},
 };
 enum { SCHEMA_VERSION = sizeof migrations / sizeof migrations[0] };
 

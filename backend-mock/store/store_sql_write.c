@@ -148,8 +148,8 @@ static enum store_status insert_run_test(struct sql_connection *c, const struct 
                                          struct store_error *error)
 {
     static const char sql[] = "INSERT INTO run_tests(run_id, position, test_id, configuration_id,"
-                              " function_name, inputs, timeout_ms, retries)"
-                              " VALUES(?, ?, ?, ?, ?, ?, ?, ?)";
+                              " function_name, inputs, timeout_ms, retries, name, criteria)"
+                              " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
@@ -162,6 +162,8 @@ static enum store_status insert_run_test(struct sql_connection *c, const struct 
     bind_text(s, 6, test->inputs);
     bind_int(s, 7, test->timeout_ms);
     bind_int(s, 8, test->retries);
+    bind_text(s, 9, test->name);
+    bind_text(s, 10, test->criteria);
     return sql_run(c, s, error);
 }
 
@@ -170,7 +172,7 @@ static enum store_status create_run(struct sql_store *store, struct store_write 
 {
     static const char sql[] = "INSERT INTO runs(id, organization_id, project_id, environment,"
                               " concurrency, status, created_at, configuration_id, name,"
-                              " attributes) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                              " attributes, webhook) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     struct sql_connection *c = store->writer.connection;
     const struct store_create_run *r = &write->create_run;
     enum store_status status = check_project(c, &r->organization_id, &r->project_id, error);
@@ -191,6 +193,7 @@ static enum store_status create_run(struct sql_store *store, struct store_write 
     bind_uuid_or_null(s, 8, &r->configuration_id);
     bind_text(s, 9, r->name);
     bind_text(s, 10, r->attributes);
+    bind_text(s, 11, r->webhook);
     status = sql_run(c, s, error);
     for (size_t i = 0; status == STORE_OK && i < r->test_count; i++) {
         status = insert_run_test(c, &r->run_id, i, &r->tests[i], error);
@@ -216,6 +219,26 @@ static enum store_status set_run_status(struct sql_store *store, struct store_wr
     bind_uuid(s, 2, &r->organization_id);
     bind_int(s, 3, r->status);
     bind_int(s, 4, write->at_unix_ns);
+    enum store_status status = sql_run(c, s, error);
+    if (status == STORE_OK && sql_changes(c) == 0) {
+        return error_set(error, STORE_NOT_FOUND, "no such test run");
+    }
+    return status;
+}
+
+static enum store_status set_run_notice(struct sql_store *store, struct store_write *write,
+                                        struct store_error *error)
+{
+    static const char sql[] = "UPDATE runs SET notice = ?3 WHERE id = ?1 AND organization_id = ?2";
+    struct sql_connection *c = store->writer.connection;
+    const struct store_set_run_notice *r = &write->set_run_notice;
+    struct sql_statement *s = sql_prepare(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    bind_uuid(s, 1, &r->run_id);
+    bind_uuid(s, 2, &r->organization_id);
+    bind_text(s, 3, r->notice);
     enum store_status status = sql_run(c, s, error);
     if (status == STORE_OK && sql_changes(c) == 0) {
         return error_set(error, STORE_NOT_FOUND, "no such test run");
@@ -372,6 +395,7 @@ static const write_fn write_functions[] = {
     [STORE_CREATE_TOKEN] = create_token,
     [STORE_CREATE_RUN] = create_run,
     [STORE_SET_RUN_STATUS] = set_run_status,
+    [STORE_SET_RUN_NOTICE] = set_run_notice,
     [STORE_RECORD_INVOKED] = record_invoked,
     [STORE_RECORD_RECEIVED] = record_received,
     [STORE_INSERT_RESULT] = insert_result,

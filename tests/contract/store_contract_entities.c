@@ -1,4 +1,5 @@
 /* Contract: projects, tokens, runs, results, spans, the ledger, batches. */
+#include <stdio.h>
 #include <string.h>
 
 #include "store_contract.h"
@@ -107,6 +108,7 @@ static void given_run_when_read_then_tests_in_order_without_results(void **state
     struct run_rows rows;
     read_run(f, &run, &rows);
     assert_int_equal(run.status, RUN_QUEUED);
+    assert_int_equal(run.started_unix_ns, 0);
     assert_int_equal(run.concurrency, 2);
     assert_int_equal(run.test_count, 3);
     assert_int_equal(rows.count, 3);
@@ -115,6 +117,8 @@ static void given_run_when_read_then_tests_in_order_without_results(void **state
         assert_string_equal(rows.function[i], "probe");
         assert_int_equal(rows.rows[i].test.timeout_ms, 1000);
         assert_int_equal(rows.rows[i].test.retries, i);
+        assert_int_equal(rows.rows[i].test.name.data != NULL, i == 0);
+        assert_int_equal(rows.rows[i].test.criteria.size, i == 0 ? 2 : 0);
         assert_false(rows.rows[i].has_result);
         assert_int_equal(rows.rows[i].spans, 0);
     }
@@ -162,8 +166,11 @@ static void given_unknown_project_when_run_created_then_not_found(void **state)
     struct fixture *f = *state;
     struct store_write write = {.type = STORE_CREATE_RUN,
                                 .at_unix_ns = f->now,
-                                .create_run = {f->organization, id_of(0xb0000009), id_of(1),
-                                               SLICE("development"), 1, NULL, 0}};
+                                .create_run = {.organization_id = f->organization,
+                                               .project_id = id_of(0xb0000009),
+                                               .run_id = id_of(1),
+                                               .environment = SLICE("development"),
+                                               .concurrency = 1}};
     assert_int_equal(store_write_one(f->store, &write), STORE_NOT_FOUND);
 }
 
@@ -178,6 +185,48 @@ static void given_run_when_status_set_then_read_back(void **state)
     struct run_rows rows;
     read_run(f, &run, &rows);
     assert_int_equal(run.status, RUN_COMPLETED);
+    assert_int_equal(run.finished_unix_ns, f->now);
+}
+
+struct notice_texts {
+    const struct store_run *run;
+    char metrics[32];
+    char webhook[32];
+    char notice[32];
+};
+
+static void copy_notice(void *user, const struct store_run_row *row)
+{
+    struct notice_texts *t = user;
+    (void)snprintf(t->metrics, sizeof t->metrics, "%.*s", SLICE_ARG(row->metrics));
+    (void)snprintf(t->webhook, sizeof t->webhook, "%.*s", SLICE_ARG(t->run->webhook));
+    (void)snprintf(t->notice, sizeof t->notice, "%.*s", SLICE_ARG(t->run->notice));
+}
+
+static void given_run_with_metrics_and_notice_when_read_then_their_texts(void **state)
+{
+    struct fixture *f = *state;
+    create_run(f, 1);
+    struct store_write result = {.type = STORE_INSERT_RESULT,
+                                 .insert_result = {.project_id = f->project,
+                                                   .key = key_of(f, 1, 1),
+                                                   .metrics = SLICE("{\"metrics\":{}}")}};
+    struct store_write notice = {
+        .type = STORE_SET_RUN_NOTICE,
+        .set_run_notice = {f->organization, id_of(1), SLICE("{\"status\":200}")}};
+    must_write(f, &result);
+    must_write(f, &notice);
+    struct store_run run;
+    struct notice_texts texts = {.run = &run};
+    struct store_error error;
+    struct uuid id = id_of(1);
+    assert_int_equal(store_read_run(f->store, &f->scope, &id, &run, copy_notice, &texts, &error),
+                     STORE_OK);
+    assert_string_equal(texts.metrics, "{\"metrics\":{}}");
+    assert_string_equal(texts.webhook, "http://127.0.0.1:9/done");
+    assert_string_equal(texts.notice, "{\"status\":200}");
+    notice.set_run_notice.organization_id = id_of(0xa0000002);
+    assert_int_equal(store_write_one(f->store, &notice), STORE_NOT_FOUND);
 }
 
 static void given_foreign_scope_when_run_read_then_not_found(void **state)
@@ -487,6 +536,7 @@ int run_entity_contract(const struct store_kind *kind)
         CONTRACT_TEST(given_second_attempt_when_run_read_then_latest_result),
         CONTRACT_TEST(given_unknown_project_when_run_created_then_not_found),
         CONTRACT_TEST(given_run_when_status_set_then_read_back),
+        CONTRACT_TEST(given_run_with_metrics_and_notice_when_read_then_their_texts),
         CONTRACT_TEST(given_foreign_scope_when_run_read_then_not_found),
         CONTRACT_TEST(given_attempts_when_read_then_by_test_with_canonical_results),
         CONTRACT_TEST(given_spans_of_an_attempt_never_made_when_attempts_read_then_not_there),

@@ -183,12 +183,24 @@ void create_run(struct fixture *f, uint32_t count)
     assert_true(count <= 8);
     for (uint32_t i = 0; i < count; i++) {
         struct link_key key = key_of(f, i + 1, 1);
-        tests[i] = (struct store_run_test){
-            key.test, key.configuration, SLICE("probe"), SLICE("{\"n\":1}"), 1000, i};
+        tests[i] = (struct store_run_test){key.test,
+                                           key.configuration,
+                                           SLICE("probe"),
+                                           SLICE("{\"n\":1}"),
+                                           1000,
+                                           i,
+                                           i == 0 ? SLICE("the first") : SLICE_EMPTY,
+                                           i == 0 ? SLICE("{}") : SLICE_EMPTY};
     }
     struct store_write write = {.type = STORE_CREATE_RUN,
-                                .create_run = {f->organization, f->project, id_of(1),
-                                               SLICE("development"), 2, tests, count}};
+                                .create_run = {.organization_id = f->organization,
+                                               .project_id = f->project,
+                                               .run_id = id_of(1),
+                                               .environment = SLICE("development"),
+                                               .concurrency = 2,
+                                               .tests = tests,
+                                               .test_count = count,
+                                               .webhook = SLICE("http://127.0.0.1:9/done")}};
     must_write(f, &write);
 }
 
