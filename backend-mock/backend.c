@@ -57,6 +57,13 @@ static void raise_descriptor_limit(void)
     }
 }
 
+static bool start_forwarder(const char *url, struct forwarder **out, struct failure *f)
+{
+    char error[256];
+    *out = url ? forwarder_start(url, error) : NULL;
+    return !url || *out || failure_set(f, EXIT_CODE_USAGE, "--forward-otlp %s", error);
+}
+
 /* Takes the listener. */
 static bool start_server(struct backend *b, const struct backend_settings *settings,
                          struct listener *listener, struct failure *f)
@@ -68,7 +75,9 @@ static bool start_server(struct backend *b, const struct backend_settings *setti
                                      .mock_api = settings->mock_api};
     char error[256];
     if (!allow_anonymous(b, settings, &options, f) ||
-        !price_file_load(settings->price_file, &options.prices, f)) {
+        !price_file_load(settings->price_file, &options.prices, f) ||
+        !start_forwarder(settings->forward_otlp, &options.forwarder, f)) {
+        price_table_destroy(options.prices);
         listener_close(listener);
         return false;
     }

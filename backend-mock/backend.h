@@ -14,6 +14,7 @@ struct backend_settings {
     const char *api_key;        /* NULL = made at the first start */
     const char *otlp_anonymous; /* a project; NULL = a key is needed */
     const char *price_file;     /* NULL = the built-in prices alone */
+    const char *forward_otlp;   /* URL of another receiver; NULL = none */
     enum mock_api mock_api;
     struct agent_limits agent_limits;
 };

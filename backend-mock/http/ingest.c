@@ -10,6 +10,8 @@
 #include "core/alloc.h"
 #include "http/gunzip.h"
 #include "wire/json_reader.h"
+#include "wire/otlp.h"
+#include "wire/platform_span_data.h"
 
 enum { TRACE_ID_SIZE = 16 };
 
@@ -212,6 +214,24 @@ static void collect_keys(struct ingest *in)
     in->key_count = link_keys_unique(in->keys, in->key_count);
 }
 
+/* While the request's text is there, which the spans borrow from: as they are to be forwarded. */
+static void encode_for_forwarding(struct ingest *in)
+{
+    struct arena arena = ARENA_INIT;
+    const marline_span_data *spans = in->span_data;
+    if (!in->server->forwarder) {
+        return;
+    }
+    if (!spans) {
+        spans = marline__platform_to_span_data(&in->decoded, &arena);
+    }
+    if (spans) {
+        marline__otlp_encode(OTLP_PROTOBUF, spans, in->decoded.count, &in->forward);
+    }
+    alloc_check_buffer(&in->forward);
+    marline__arena_deinit(&arena);
+}
+
 /* On the commit queue's thread. */
 static void spans_stored(struct commit *commit, void *user)
 {
@@ -229,6 +249,9 @@ static void spans_stored(struct commit *commit, void *user)
     collect_keys(in);
     in->answer(in);
     enricher_wake(in->server->enricher);
+    if (commit->write.insert_spans.stored > 0) { /* a repeat was forwarded the first time */
+        forwarder_send(in->server->forwarder, &in->forward, in->decoded.count);
+    }
     in->job.run = tell_linker;
     hub_post(in->server->hub, &in->job);
 }
@@ -236,6 +259,7 @@ static void spans_stored(struct commit *commit, void *user)
 void ingest_store(struct ingest *in)
 {
     convert_spans(in);
+    encode_for_forwarding(in);
     struct store_write *write = &in->commit.write;
     write->type = STORE_INSERT_SPANS;
     write->at_unix_ns = marline__clock_wall_ns(marline__clock_system());
@@ -259,6 +283,7 @@ void ingest_deinit(struct ingest *in)
 {
     marline__platform_request_deinit(&in->decoded);
     marline__buffer_deinit(&in->linked_traces);
+    marline__buffer_deinit(&in->forward);
     marline__memory_free(in->spans);
     marline__memory_free(in->keys);
 }

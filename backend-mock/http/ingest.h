@@ -13,10 +13,12 @@ struct ingest {
     struct server *server;
     struct auth_identity identity;
     struct uuid project_id;
-    struct platform_request decoded; /* owned; what it borrows from lives until `release` */
+    struct platform_request decoded;    /* owned; what it borrows from lives until `release` */
+    const marline_span_data *span_data; /* of the same spans; NULL unless they came in OTLP */
     struct commit commit;
     struct store_span *spans;
     struct buffer linked_traces;
+    struct buffer forward; /* the OTLP request that goes on, once all is stored */
     struct hub_job job;
     struct link_key *keys;
     size_t key_count;

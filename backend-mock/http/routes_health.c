@@ -99,6 +99,17 @@ static void write_agents(struct buffer *out, const struct hub_counters *hub)
              hub->messages.invalid_json);
 }
 
+static void write_forwarding(struct buffer *out, struct forwarder *forwarder)
+{
+    struct forwarder_counters counters = forwarder_counters(forwarder);
+    describe(out, "marline_forwarded_spans_total", "counter",
+             "Spans passed on to another receiver, by what became of them");
+    labelled(out, "marline_forwarded_spans_total", "outcome", "accepted", counters.spans);
+    labelled(out, "marline_forwarded_spans_total", "outcome", "dropped", counters.dropped);
+    number(out, "marline_forward_spans_waiting", "gauge", "Spans that wait to be passed on",
+           counters.waiting);
+}
+
 static void write_server(struct buffer *out, struct server *s)
 {
     struct http_server_counters http = http_server_counters(s->http);
@@ -133,6 +144,7 @@ static void tell_metrics(struct hub *hub, struct hub_job *job)
     write_ingest(&body, &s->ingest);
     write_agents(&body, &counters);
     write_server(&body, s);
+    write_forwarding(&body, s->forwarder);
     http_answer(q->request, 200, "text/plain; version=0.0.4; charset=utf-8", &body);
     marline__memory_free(q);
 }

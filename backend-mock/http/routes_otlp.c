@@ -140,6 +140,7 @@ static void store_decoded(struct otlp_ingest *o)
     if (!marline__otlp_flatten(o->request.spans, o->request.count, &in->decoded)) {
         abort();
     }
+    in->span_data = o->request.spans;
     ingest_store(in);
 }
 

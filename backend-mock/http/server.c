@@ -55,6 +55,7 @@ struct server *server_start(const struct server_options *options, char error[256
     s->store = options->store;
     s->listener = options->listener;
     s->mock_api = options->mock_api;
+    s->forwarder = options->forwarder;
     s->has_otlp_anonymous = options->has_otlp_anonymous;
     s->otlp_anonymous = options->otlp_anonymous;
     if (!start_parts(s, options)) {
@@ -83,6 +84,7 @@ void server_stop(struct server *s)
     }
     (void)marline__worker_pool_stop(s->workers, SERVER_DRAIN_TIMEOUT_MS);
     commit_queue_destroy(s->queue);
+    forwarder_stop(s->forwarder);
     enricher_destroy(s->enricher); /* after those who wake it: the queue, once it has answered */
     commit_gates_destroy(s->gates);
     hub_destroy(s->hub);

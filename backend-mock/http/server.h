@@ -5,6 +5,7 @@
 #include "core/agent_session.h"
 #include "core/linker.h"
 #include "http/enricher.h"
+#include "http/forwarder.h"
 #include "http/http_server.h"
 #include "http/hub.h"
 #include "http/listener.h"
@@ -43,6 +44,7 @@ struct server {
     struct faults *faults;
     struct hub *hub;
     struct enricher *enricher;
+    struct forwarder *forwarder; /* NULL = nothing is forwarded */
     struct http_server *http;
     struct ingest_counters ingest;
     enum mock_api mock_api;
@@ -56,8 +58,9 @@ struct server_options {
     struct agent_limits agent_limits;
     struct linker_options linker;
     enum mock_api mock_api;
-    struct price_table *prices; /* taken */
-    size_t body_max;            /* 0 = HTTP_BODY_MAX */
+    struct price_table *prices;  /* taken */
+    struct forwarder *forwarder; /* taken; NULL = none */
+    size_t body_max;             /* 0 = HTTP_BODY_MAX */
     /* Whose the spans of /v1/traces are that come without a key; false = nobody's, 401. */
     bool has_otlp_anonymous;
     struct auth_identity otlp_anonymous;

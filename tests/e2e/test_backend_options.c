@@ -154,6 +154,43 @@ static void given_price_file_that_cannot_be_used_then_the_fix_is_named(void **st
     (void)unlink(path);
 }
 
+/* ---- forwarding ---- */
+
+static const char linked_trace[] =
+    "{\"spans\":[{\"trace_id\":\"000000000000000000000000000000ab\",\"span_id\":"
+    "\"00000000000000a2\",\"span_name\":\"function.passed_on\",\"environment\":\"staging\","
+    "\"start_time\":\"2026-01-01T00:00:01Z\",\"end_time\":\"2026-01-01T00:00:02Z\","
+    "\"attributes\":{\"n\":7,\"list\":[1,\"two\"]}}]}";
+
+static void given_second_backend_when_spans_are_forwarded_then_it_has_them_too(void **state)
+{
+    (void)state;
+    struct backend_process first;
+    struct backend_process second;
+    struct backend_answer answer;
+    static const char path[] =
+        "/telemetry/traces/000000000000000000000000000000ab?project_id=" BACKEND_PROJECT;
+    backend_process_start(&second,
+                          (const char *const[]){"--store", "sqlite::memory:", "--otlp-anonymous",
+                                                BACKEND_PROJECT, NULL});
+    backend_process_start(&first, (const char *const[]){"--store", "sqlite::memory:",
+                                                        "--forward-otlp", second.base_url, NULL});
+    backend_expect(&first, "POST", "/telemetry/traces", linked_trace, 200, "received");
+    backend_wait_for(&second, path, "function.passed_on", &answer);
+    assert_non_null(strstr(answer.body.data, "\"environment\":\"staging\""));
+    assert_non_null(strstr(answer.body.data, "\"list\":[1,\"two\"]"));
+    backend_answer_deinit(&answer);
+    backend_expect(&first, "GET", "/metrics", NULL, 200, "marline_forwarded_spans_total");
+    assert_int_equal(backend_process_stop(&first), 0);
+    assert_int_equal(backend_process_stop(&second), 0);
+}
+
+static void given_forwarding_to_no_url_then_the_fix_is_named(void **state)
+{
+    (void)state;
+    expect_refused("--forward-otlp", "localhost:4318", "no http:// or https:// URL");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -163,6 +200,8 @@ int main(void)
         cmocka_unit_test(given_unknown_word_for_control_then_the_known_ones_are_named),
         cmocka_unit_test(given_price_file_when_its_model_is_called_then_the_trace_has_its_cost),
         cmocka_unit_test(given_price_file_that_cannot_be_used_then_the_fix_is_named),
+        cmocka_unit_test(given_second_backend_when_spans_are_forwarded_then_it_has_them_too),
+        cmocka_unit_test(given_forwarding_to_no_url_then_the_fix_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,6 +17,7 @@
 #include "wire/env_carrier.h"
 #include "wire/json_writer.h"
 #include "wire/otlp.h"
+#include "wire/platform_span_data.h"
 #include "wire/platform_trace.h"
 #include "wire/tracestate.h"
 
@@ -149,12 +150,36 @@ static void given_no_memory_when_messages_are_coded_then_said_and_nothing_leaks(
     sweep(walk_functions);
 }
 
+static bool lift_platform_spans(void)
+{
+    struct platform_request request;
+    struct buffer error = BUFFER_INIT;
+    struct arena arena = ARENA_INIT;
+    enum platform_decode status = marline__platform_decode(
+        SLICE("{\"spans\":[{\"trace_id\":\"0102030405060708090a0b0c0d0e0f10\",\"span_id\":"
+              "\"2122232425262728\",\"span_name\":\"function.a\",\"start_time\":"
+              "\"2026-01-01T00:00:00Z\",\"end_time\":\"2026-01-01T00:00:01Z\","
+              "\"attributes\":{\"a\\n\":[\"b\\n\",{\"c\":1}]},\"events\":[{\"name\":\"e\","
+              "\"timestamp\":\"2026-01-01T00:00:00Z\",\"attributes\":{}}],\"links\":[{"
+              "\"trace_id\":\"0102030405060708090a0b0c0d0e0f10\",\"span_id\":"
+              "\"2122232425262728\"}]}]}"),
+        &request, &error);
+    assert_true(status == PLATFORM_DECODE_OK || status == PLATFORM_DECODE_NO_MEMORY);
+    bool done =
+        status == PLATFORM_DECODE_OK && marline__platform_to_span_data(&request, &arena) != NULL;
+    marline__arena_deinit(&arena);
+    marline__buffer_deinit(&error);
+    marline__platform_request_deinit(&request);
+    return done;
+}
+
 static void given_no_memory_when_platform_spans_are_coded_then_said_and_nothing_leaks(void **state)
 {
     (void)state;
     sweep(decode_platform_good);
     sweep(decode_platform_bad);
     sweep(encode_platform);
+    sweep(lift_platform_spans);
 }
 
 static bool encode_otlp(enum otlp_format format)
