@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/alloc.h"
+#include "store/commit_gates.h"
 
 struct faults {
     pthread_mutex_t lock;
@@ -86,6 +87,23 @@ struct fault_rule faults_match(struct faults *f, const struct uuid *organization
     return found;
 }
 
+bool faults_refuse_write(void *user, struct store_write *write)
+{
+    struct faults *f = user;
+    struct uuid organization;
+    enum commit_step step;
+    if (!faults_any(f) || !commit_step_of(write, &organization, &step)) {
+        return false;
+    }
+    struct slice name = marline__slice_text(commit_step_name(step));
+    struct fault_rule rule = faults_match(f, &organization, FAULT_STORE, name);
+    if (rule.action != FAULT_FAIL) {
+        return false;
+    }
+    write->outcome = (struct store_error){STORE_BUSY, "the store fails, as /mock/faults asked for"};
+    return true;
+}
+
 size_t faults_list(struct faults *f, const struct uuid *organization_id, struct fault_rule *out,
                    size_t max)
 {
@@ -102,9 +120,9 @@ size_t faults_list(struct faults *f, const struct uuid *organization_id, struct 
 
 /* ---- words ---- */
 
-static const char *const target_names[] = {"http", "sent", "received"};
-static const char *const action_names[] = {"none", "status", "after",    "delay",
-                                           "cut",  "close",  "withhold", "duplicate"};
+static const char *const target_names[] = {"http", "sent", "received", "store"};
+static const char *const action_names[] = {"none",  "status",   "after",     "delay", "cut",
+                                           "close", "withhold", "duplicate", "fail"};
 
 const char *fault_target_name(enum fault_target target)
 {

@@ -9,6 +9,7 @@
 
 #include "base/slice.h"
 #include "base/uuid.h"
+#include "store/store.h"
 
 enum { FAULT_RULES_MAX = 256, FAULT_NAME_SIZE = 96 };
 
@@ -17,6 +18,7 @@ enum fault_target {
     FAULT_HTTP,     /* path of a request, without the query: equal */
     FAULT_SENT,     /* type of a message to an agent, such as "registered" */
     FAULT_RECEIVED, /* type of a message from an agent, such as "test_result" */
+    FAULT_STORE,    /* step of linking, such as "spans.store" (commit_gates.h) */
 };
 
 enum fault_action {
@@ -28,6 +30,7 @@ enum fault_action {
     FAULT_CLOSE,     /* messages: the connection is closed with `code` instead */
     FAULT_WITHHOLD,  /* messages: lost */
     FAULT_DUPLICATE, /* messages: twice */
+    FAULT_FAIL,      /* store: nothing is written, as if the database were locked */
 };
 
 struct fault_rule {
@@ -57,6 +60,8 @@ bool faults_any(struct faults *f);
 /* Counts a match; the first rule that applies decides. FAULT_NONE: nothing is to go wrong. */
 struct fault_rule faults_match(struct faults *f, const struct uuid *organization_id,
                                enum fault_target target, struct slice name);
+/* For the commit queue: fails a write that a rule of its organization hits. */
+bool faults_refuse_write(void *user, struct store_write *write);
 /* Copies up to `max` rules of an organization; returns how many. */
 size_t faults_list(struct faults *f, const struct uuid *organization_id, struct fault_rule *out,
                    size_t max);

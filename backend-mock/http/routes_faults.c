@@ -44,6 +44,7 @@ static void read_fault_member(struct fault_request *q, struct json_body *b, stru
 static bool is_possible(const struct fault_rule *rule)
 {
     bool http = rule->target == FAULT_HTTP;
+    bool message = rule->target == FAULT_SENT || rule->target == FAULT_RECEIVED;
     switch (rule->action) {
     case FAULT_STATUS:
     case FAULT_AFTER:
@@ -51,12 +52,14 @@ static bool is_possible(const struct fault_rule *rule)
     case FAULT_CUT:
         return http;
     case FAULT_DELAY:
-        return rule->target != FAULT_RECEIVED;
+        return http || rule->target == FAULT_SENT;
     case FAULT_CLOSE:
-        return !http && rule->code >= 1000;
+        return message && rule->code >= 1000;
     case FAULT_WITHHOLD:
     case FAULT_DUPLICATE:
-        return !http;
+        return message;
+    case FAULT_FAIL:
+        return rule->target == FAULT_STORE;
     case FAULT_NONE:
         break;
     }
@@ -66,14 +69,14 @@ static bool is_possible(const struct fault_rule *rule)
 static void check_fault(struct fault_request *q, struct json_body *b)
 {
     if (!q->target || !fault_target_parse(q->target, &q->rule.target)) {
-        json_body_fail(b, "on", "is required: http, sent or received");
+        json_body_fail(b, "on", "is required: http, sent, received or store");
     }
     if (!q->action || !fault_action_parse(q->action, &q->rule.action)) {
         json_body_fail(b, "action",
-                       "is required: status, after, delay, cut, close, withhold or duplicate");
+                       "is required: status, after, delay, cut, close, withhold, duplicate or fail");
     }
     if (!q->match || !q->match[0] || strlen(q->match) >= FAULT_NAME_SIZE) {
-        json_body_fail(b, "match", "is required: a path, or the type of a message");
+        json_body_fail(b, "match", "is required: a path, the type of a message, or a step of linking");
     }
     q->rule.code = (uint16_t)q->code;
     if (!b->error[0] && !is_possible(&q->rule)) {

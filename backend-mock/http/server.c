@@ -24,9 +24,12 @@ static bool start_parts(struct server *s, const struct server_options *options)
 {
     s->workers = marline__worker_pool_create(SERVER_WORKERS, SERVER_WORKERS_QUEUE);
     s->gates = commit_gates_create();
-    struct commit_queue_options queue = {.hold = commit_gates_hold, .hold_user = s->gates};
-    s->queue = commit_queue_create(options->store, &queue);
     s->faults = faults_create();
+    struct commit_queue_options queue = {.hold = commit_gates_hold,
+                                         .hold_user = s->gates,
+                                         .refuse = faults_refuse_write,
+                                         .refuse_user = s->faults};
+    s->queue = commit_queue_create(options->store, &queue);
     if (!s->workers || !s->queue) {
         price_table_destroy(options->prices);
         return false;

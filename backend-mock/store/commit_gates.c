@@ -89,9 +89,8 @@ static struct organization_gates *find(struct commit_gates *gates, const struct 
 
 /* ---- writes ---- */
 
-/* False: not a step of linking. */
-static bool classify(const struct store_write *write, struct uuid *out_organization,
-                     enum commit_step *out)
+bool commit_step_of(const struct store_write *write, struct uuid *out_organization,
+                    enum commit_step *out)
 {
     switch (write->type) {
     case STORE_INSERT_RESULT:
@@ -116,7 +115,7 @@ bool commit_gates_hold(void *user, struct commit *commit)
     struct commit_gates *gates = user;
     struct uuid organization;
     enum commit_step step;
-    if (gates->shut == 0 || !classify(&commit->write, &organization, &step)) {
+    if (gates->shut == 0 || !commit_step_of(&commit->write, &organization, &step)) {
         return false;
     }
     (void)pthread_mutex_lock(&gates->mutex);

@@ -53,5 +53,9 @@ bool commit_gates_hold(void *user, struct commit *commit);
 /* "result.store", "result.link", "spans.store", "spans.link". */
 const char *commit_step_name(enum commit_step step);
 bool commit_step_parse(struct slice name, enum commit_step *out);
+/* The step that a write is, and whose; false for one that is no step of linking (a sweep is none).
+ */
+bool commit_step_of(const struct store_write *write, struct uuid *out_organization,
+                    enum commit_step *out);
 
 #endif

@@ -10,6 +10,8 @@ struct commit_queue {
     const struct clock *clock;
     bool (*hold)(void *user, struct commit *commit);
     void *hold_user;
+    bool (*refuse)(void *user, struct store_write *write);
+    void *refuse_user;
     size_t writes_max;
     size_t batch_max;
     pthread_t thread;
@@ -53,18 +55,31 @@ static void count_batch(struct commit_queue *queue, size_t count, enum store_sta
     (void)pthread_mutex_unlock(&queue->shared.mutex);
 }
 
+/* Those of the batch that are to be carried out; returns how many. */
+static size_t choose_writes(struct commit_queue *queue, size_t count)
+{
+    size_t chosen = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct store_write *write = &queue->batch[i]->write;
+        write->at_unix_ns =
+            write->at_unix_ns ? write->at_unix_ns : marline__clock_wall_ns(queue->clock);
+        if (!queue->refuse || !queue->refuse(queue->refuse_user, write)) {
+            queue->writes[chosen++] = write;
+        }
+    }
+    return chosen;
+}
+
 static void *writer_main(void *argument)
 {
     struct commit_queue *queue = argument;
     for (size_t count = take_batch(queue); count > 0; count = take_batch(queue)) {
-        for (size_t i = 0; i < count; i++) {
-            struct store_write *write = &queue->batch[i]->write;
-            write->at_unix_ns =
-                write->at_unix_ns ? write->at_unix_ns : marline__clock_wall_ns(queue->clock);
-            queue->writes[i] = write;
-        }
         struct store_error error;
-        enum store_status status = store_write_all(queue->store, queue->writes, count, &error);
+        enum store_status status = STORE_OK;
+        size_t chosen = choose_writes(queue, count);
+        if (chosen > 0) {
+            status = store_write_all(queue->store, queue->writes, chosen, &error);
+        }
         count_batch(queue, count, status);
         for (size_t i = 0; i < count; i++) {
             queue->batch[i]->done(queue->batch[i], queue->batch[i]->user);
@@ -92,6 +107,8 @@ struct commit_queue *commit_queue_create(struct store *store,
     queue->clock = o->clock ? o->clock : marline__clock_system();
     queue->hold = o->hold;
     queue->hold_user = o->hold_user;
+    queue->refuse = o->refuse;
+    queue->refuse_user = o->refuse_user;
     queue->writes_max = o->writes_max ? o->writes_max : COMMIT_QUEUE_WRITES_MAX;
     queue->batch_max = o->batch_max ? o->batch_max : COMMIT_QUEUE_BATCH_MAX;
     queue->batch = alloc_array(queue->batch_max, sizeof(struct commit *));

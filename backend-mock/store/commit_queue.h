@@ -31,6 +31,10 @@ struct commit_queue_options {
     /* Optional: true keeps a write back, to be given to commit_queue_submit_released later. */
     bool (*hold)(void *user, struct commit *commit);
     void *hold_user;
+    /* Optional: true when the write is not to be carried out; it has set the outcome then. On the
+     * writer thread. */
+    bool (*refuse)(void *user, struct store_write *write);
+    void *refuse_user;
 };
 
 enum {

@@ -117,6 +117,17 @@ static void given_invocation_sent_twice_when_answered_twice_then_one_result(void
     marline__buffer_deinit(&execute);
 }
 
+static void given_store_fault_when_posted_then_500_and_the_repeat_is_stored(void **state)
+{
+    struct backend_process *b = *state;
+    add_fault(b, "{\"on\":\"store\",\"match\":\"spans.store\",\"action\":\"fail\"}");
+    backend_expect(b, "POST", "/telemetry/traces", backend_one_span, 500, "detail");
+    backend_expect(b, "GET", "/mock/ledger", NULL, 200, "\"stored\":0");
+    backend_expect(b, "POST", "/telemetry/traces", backend_one_span, 200, "received");
+    backend_expect(b, "GET", "/mock/ledger", NULL, 200, "\"stored\":1");
+    backend_expect(b, "GET", "/mock/faults", NULL, 200, "\"seen\":2,\"hits\":1");
+}
+
 static void given_session_when_created_then_empty_and_apart(void **state)
 {
     struct backend_process *b = *state;
@@ -156,6 +167,8 @@ static void given_impossible_fault_when_posted_then_400_says_why(void **state)
         {"{\"on\":\"http\",\"action\":\"withhold\",\"match\":\"/x\"}", "does not go"},
         {"{\"on\":\"sent\",\"action\":\"close\",\"code\":500,\"match\":\"x\"}", "does not go"},
         {"{\"on\":\"http\",\"action\":\"cut\",\"match\":\"/x\",\"typo\":1}", "may hold on"},
+        {"{\"on\":\"store\",\"action\":\"delay\",\"match\":\"spans.store\"}", "does not go"},
+        {"{\"on\":\"http\",\"action\":\"fail\",\"match\":\"/x\"}", "does not go"},
         {"{\"on\":\"http\",\"from\":0}", "from must be a whole number"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -172,6 +185,7 @@ int main(void)
         BACKEND_TEST(given_delay_fault_when_asked_then_answered_later),
         BACKEND_TEST(given_message_faults_when_hit_then_lost_doubled_or_closed),
         BACKEND_TEST(given_invocation_sent_twice_when_answered_twice_then_one_result),
+        BACKEND_TEST(given_store_fault_when_posted_then_500_and_the_repeat_is_stored),
         BACKEND_TEST(given_session_when_created_then_empty_and_apart),
         BACKEND_TEST(given_impossible_fault_when_posted_then_400_says_why),
     };
