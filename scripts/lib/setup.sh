@@ -8,7 +8,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 build_packages="gcc libc6-dev cmake ninja-build pkg-config libwebsockets-dev libcurl4-openssl-dev libcjson-dev \
 uuid-dev libsqlite3-dev zlib1g-dev libssl-dev libyaml-dev libmicrohttpd-dev libpq-dev ca-certificates"
 test_packages="g++ libcmocka-dev python3 python3-venv curl procps"
-proof_packages="postgresql spin"
+proof_packages="postgresql spin doxygen"
 
 say() {
     if [ -t 2 ] && [ -z "${NO_COLOR:-}" ]; then

@@ -13,6 +13,7 @@
 
 MARLINE_BEGIN_DECLS
 
+/* What a span is about; its name is ai.llm.invoke, ai.tool.invoke, ai.retrieval, and so on. */
 typedef enum marline_ai_operation {
     MARLINE_AI_LLM_INVOKE,
     MARLINE_AI_TOOL_INVOKE,
@@ -39,10 +40,13 @@ typedef struct marline_ai_details {
 MARLINE_API void marline_ai_begin(marline_observed *observed, marline_ai_operation operation,
                                   const marline_ai_details *details);
 
+/* MARLINE_OBSERVE for an operation: traces the rest of the block. The optional rest are members of
+ * marline_ai_details in designated form. */
 #define MARLINE_AI(variable, operation, ...)                                                       \
     __attribute__((cleanup(marline_observe_end))) marline_observed variable;                       \
     marline_ai_begin(&(variable), (operation), &(marline_ai_details){__VA_ARGS__})
 
+/* What one call of a model used. */
 typedef struct marline_ai_tokens {
     int64_t input;
     int64_t output;

@@ -14,8 +14,10 @@
 
 MARLINE_BEGIN_DECLS
 
+/* A connection to one backend, for one project and environment. */
 typedef struct marline_client marline_client;
 
+/* Where a client stands. */
 typedef enum marline_client_state {
     MARLINE_CLIENT_IDLE,       /* not started */
     MARLINE_CLIENT_CONNECTING, /* first attempt or reconnecting */
@@ -25,6 +27,7 @@ typedef enum marline_client_state {
     MARLINE_CLIENT_STOPPED,
 } marline_client_state;
 
+/* What an event is about. */
 typedef enum marline_client_event_type {
     MARLINE_CLIENT_EVENT_STATE,            /* state changed; text says why */
     MARLINE_CLIENT_EVENT_INVOCATION_START, /* about to call the handler */
@@ -32,6 +35,7 @@ typedef enum marline_client_event_type {
     MARLINE_CLIENT_EVENT_RESULT_SENT,      /* handed to the socket */
 } marline_client_event_type;
 
+/* Something that happened to a client; all texts are borrowed during the call. */
 typedef struct marline_client_event {
     marline_client_event_type type;
     marline_client_state state;
@@ -45,6 +49,7 @@ typedef struct marline_client_event {
 /* Called from the loop thread or a worker; must not block, must not call stop. */
 typedef void (*marline_client_event_fn)(void *user, const marline_client_event *event);
 
+/* How a client connects and works. Start from MARLINE_CLIENT_OPTIONS_INIT. */
 typedef struct marline_client_options {
     size_t size;            /* sizeof(marline_client_options) */
     const char *base_url;   /* required: http(s):// or ws(s)://; path prefixes are kept */
@@ -72,6 +77,7 @@ typedef struct marline_client_options {
                           * to the disk per result */
 } marline_client_options;
 
+/* Everything left out. */
 #define MARLINE_CLIENT_OPTIONS_INIT                                                                \
     {                                                                                              \
         sizeof(marline_client_options), NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, 0, 0, 0,      \
@@ -141,6 +147,7 @@ typedef struct marline_client_statistics {
     uint32_t undelivered; /* results made, and not yet with the backend */
 } marline_client_statistics;
 
+/* A snapshot, taken at once. */
 MARLINE_API void marline_client_get_statistics(const marline_client *client,
                                                marline_client_statistics *out);
 

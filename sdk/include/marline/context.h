@@ -16,6 +16,7 @@
 
 MARLINE_BEGIN_DECLS
 
+/* A set of what travels, never changed once made. */
 typedef struct marline_context marline_context;
 struct marline_span;
 

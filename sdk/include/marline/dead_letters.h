@@ -26,6 +26,7 @@ typedef struct marline_dead_letter {
     bool is_retry_asked;     /* marline_dead_letters_retry was called, and no agent took it yet */
 } marline_dead_letter;
 
+/* Called once a letter, in the thread that lists. */
 typedef void (*marline_dead_letter_fn)(void *user, const marline_dead_letter *letter);
 
 /* Visits all, the oldest first. MARLINE_ENOTFOUND: there is no such file. MARLINE_EIO: it cannot be

@@ -30,6 +30,7 @@ typedef struct marline_call marline_call;
  * with marline_fail: an error result. The invocation's span ends either way. */
 typedef marline_status (*marline_handler_fn)(marline_call *call, void *user);
 
+/* A parameter of an endpoint, as the platform shows it. */
 typedef struct marline_parameter {
     const char *name;
     const char *type; /* as shown to the platform: "str", "int", "float", "bool", "dict", "list" */
@@ -55,6 +56,7 @@ typedef enum marline_flush_mode {
     MARLINE_FLUSH_PROMPT,
 } marline_flush_mode;
 
+/* A function that may be invoked. Initialise with designators, the rest with zeros. */
 typedef struct marline_endpoint {
     size_t size;                         /* sizeof(marline_endpoint) */
     const char *name;                    /* required: unique key, at most 200 bytes, UTF-8 */
@@ -132,6 +134,7 @@ MARLINE_API marline_status marline_score_details_json(marline_call *call, const 
 
 /* ---- about the call ---- */
 
+/* The id that the platform gave the invocation. */
 MARLINE_API const char *marline_call_invocation_id(const marline_call *call);
 /* True when the backend cancelled the call, its time is up, or the agent stops: long work should
  * look. */

@@ -12,12 +12,14 @@
 
 MARLINE_BEGIN_DECLS
 
+/* How spans are encoded. */
 typedef enum marline_otlp_protocol {
     MARLINE_OTLP_FROM_ENVIRONMENT, /* OTEL_EXPORTER_OTLP_PROTOCOL, else http/protobuf */
     MARLINE_OTLP_HTTP_PROTOBUF,
     MARLINE_OTLP_HTTP_JSON,
 } marline_otlp_protocol;
 
+/* Whether bodies are compressed. */
 typedef enum marline_otlp_compression {
     MARLINE_OTLP_COMPRESSION_FROM_ENVIRONMENT, /* OTEL_EXPORTER_OTLP_COMPRESSION, else none */
     MARLINE_OTLP_COMPRESSION_NONE,
@@ -39,6 +41,7 @@ typedef struct marline_otlp_exporter_options {
     const char *key_file;         /* optional: PEM, its key */
 } marline_otlp_exporter_options;
 
+/* Everything left out. */
 #define MARLINE_OTLP_EXPORTER_OPTIONS_INIT                                                         \
     {                                                                                              \
         sizeof(marline_otlp_exporter_options), NULL, MARLINE_OTLP_FROM_ENVIRONMENT,                \

@@ -11,8 +11,10 @@
 
 MARLINE_BEGIN_DECLS
 
+/* A client with a connection of its own. */
 typedef struct marline_http_client marline_http_client;
 
+/* All borrowed during the call. Start from MARLINE_HTTP_REQUEST_INIT. */
 typedef struct marline_http_request {
     size_t size;           /* sizeof(marline_http_request) */
     const char *url;       /* required: http:// or https:// */
@@ -25,6 +27,7 @@ typedef struct marline_http_request {
     uint64_t timeout_ms; /* optional: 0 = none */
 } marline_http_request;
 
+/* Everything left out. */
 #define MARLINE_HTTP_REQUEST_INIT                                                                  \
     {                                                                                              \
         sizeof(marline_http_request), NULL, NULL, NULL, NULL, 0, NULL, 0, 0                        \

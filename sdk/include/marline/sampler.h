@@ -13,6 +13,7 @@ MARLINE_BEGIN_DECLS
 
 struct marline_span_context;
 
+/* What becomes of a span. */
 typedef enum marline_sampling {
     MARLINE_SAMPLING_DROP,
     MARLINE_SAMPLING_RECORD_ONLY, /* processors of your own see it, exporters do not */
@@ -44,6 +45,7 @@ typedef struct marline_sampler {
     char description[64];
 } marline_sampler;
 
+/* Every span, and none. */
 MARLINE_API marline_sampler marline_sampler_always_on(void);
 MARLINE_API marline_sampler marline_sampler_always_off(void);
 /* Of all traces the given part, 0 to 1 (clamped; NaN = 1), decided by the trace id alone: the same
@@ -72,6 +74,7 @@ typedef struct marline_span_limits {
     uint32_t link_attributes;
 } marline_span_limits;
 
+/* The defaults of OpenTelemetry. */
 #define MARLINE_SPAN_LIMITS_INIT                                                                   \
     {                                                                                              \
         128, UINT32_MAX, 64, 128, 128, 128, 128                                                    \

@@ -18,6 +18,7 @@ typedef struct marline_string {
     size_t size;
 } marline_string;
 
+/* The part that a span plays. */
 typedef enum marline_span_kind {
     MARLINE_SPAN_KIND_INTERNAL = 1,
     MARLINE_SPAN_KIND_SERVER = 2,
@@ -26,12 +27,14 @@ typedef enum marline_span_kind {
     MARLINE_SPAN_KIND_CONSUMER = 5,
 } marline_span_kind;
 
+/* How the work of a span ended; UNSET is no failure. */
 typedef enum marline_span_status {
     MARLINE_SPAN_STATUS_UNSET = 0,
     MARLINE_SPAN_STATUS_OK = 1,
     MARLINE_SPAN_STATUS_ERROR = 2,
 } marline_span_status;
 
+/* Which member of a value counts. */
 typedef enum marline_value_type {
     MARLINE_VALUE_EMPTY,
     MARLINE_VALUE_STRING,
@@ -43,9 +46,12 @@ typedef enum marline_value_type {
     MARLINE_VALUE_MAP,
 } marline_value_type;
 
+/* The value of an attribute; arrays and maps nest. */
 typedef struct marline_value marline_value;
+/* A key, not empty, and its value. */
 typedef struct marline_attribute marline_attribute;
 
+/* The value of an attribute. */
 struct marline_value {
     marline_value_type type;
     union {
@@ -64,11 +70,13 @@ struct marline_value {
     } as;
 };
 
+/* A key, and its value. */
 struct marline_attribute {
     marline_string key;
     marline_value value;
 };
 
+/* Something that happened at one moment of a span. */
 typedef struct marline_event_data {
     marline_string name;
     uint64_t time_unix_ns;
@@ -77,6 +85,7 @@ typedef struct marline_event_data {
     uint32_t dropped_attributes;
 } marline_event_data;
 
+/* A reference to another span, of any trace. */
 typedef struct marline_link_data {
     uint8_t trace_id[16];
     uint8_t span_id[8];
@@ -88,6 +97,7 @@ typedef struct marline_link_data {
     uint32_t dropped_attributes;
 } marline_link_data;
 
+/* The code that traces: what marline_tracer_get was given. */
 typedef struct marline_scope_data {
     marline_string name;
     marline_string version;
@@ -96,12 +106,14 @@ typedef struct marline_scope_data {
     uint32_t attribute_count;
 } marline_scope_data;
 
+/* The process that traces: service, instance, SDK. */
 typedef struct marline_resource_data {
     const marline_attribute *attributes;
     uint32_t attribute_count;
     marline_string schema_url;
 } marline_resource_data;
 
+/* A finished span. */
 typedef struct marline_span_data {
     uint8_t trace_id[16];
     uint8_t span_id[8];

@@ -6,6 +6,7 @@
 
 MARLINE_BEGIN_DECLS
 
+/* 0, or what went wrong. */
 typedef enum marline_status {
     MARLINE_OK = 0,
     MARLINE_EINVAL = -1,     /* an argument is out of its documented range */
@@ -33,6 +34,7 @@ typedef struct marline_error {
 /* A short fixed English text, never NULL. */
 MARLINE_API const char *marline_status_text(marline_status status);
 
+/* From the gravest to the least. */
 typedef enum marline_log_level {
     MARLINE_LOG_ERROR,
     MARLINE_LOG_WARN,

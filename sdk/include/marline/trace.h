@@ -19,11 +19,14 @@
 
 MARLINE_BEGIN_DECLS
 
+/* What makes, processes and exports spans; a program has one as a rule. */
 typedef struct marline_provider marline_provider;
+/* Starts spans under the name of the code that traces. */
 typedef struct marline_tracer marline_tracer;
 
 enum { MARLINE_TRACE_ID_TEXT_SIZE = 33, MARLINE_SPAN_ID_TEXT_SIZE = 17 }; /* with the NUL */
 
+/* What identifies a span everywhere. */
 typedef struct marline_span_context {
     uint8_t trace_id[16];
     uint8_t span_id[8];
@@ -31,6 +34,7 @@ typedef struct marline_span_context {
     bool is_remote; /* came from another process */
 } marline_span_context;
 
+/* A handle of a span; copies are handles of the same one. */
 typedef struct marline_span {
     marline_span_context context;
     /* private */
@@ -48,6 +52,7 @@ static inline marline_string marline_text(const char *text)
 
 /* ---- spans ---- */
 
+/* How a span starts. Start from MARLINE_SPAN_OPTIONS_INIT. */
 typedef struct marline_span_options {
     size_t size;             /* sizeof(marline_span_options) */
     marline_span_kind kind;  /* optional: 0 = INTERNAL */
@@ -60,6 +65,7 @@ typedef struct marline_span_options {
     size_t link_count;
 } marline_span_options;
 
+/* Everything left out. */
 #define MARLINE_SPAN_OPTIONS_INIT                                                                  \
     {                                                                                              \
         sizeof(marline_span_options), (marline_span_kind)0, NULL, false, 0, NULL, 0, NULL, 0       \
@@ -196,6 +202,7 @@ typedef struct marline_platform_exporter_options {
     const char *key_file;         /* optional: PEM, its key */
 } marline_platform_exporter_options;
 
+/* MARLINE_EINVAL names the option at fault. */
 MARLINE_API marline_status marline_exporter_platform_create(
     const marline_platform_exporter_options *options, marline_exporter *out, marline_error *error);
 
@@ -212,6 +219,7 @@ MARLINE_API const marline_span_data *marline_memory_exporter_span(marline_memory
 
 /* ---- provider ---- */
 
+/* Why a span was not exported. */
 typedef enum marline_drop_reason {
     MARLINE_DROP_QUEUE_FULL,
     MARLINE_DROP_LIMITS,
@@ -231,6 +239,7 @@ typedef struct marline_delivery {
     uint64_t in_flight; /* running, queued, or being exported */
 } marline_delivery;
 
+/* How a provider works. Start from MARLINE_PROVIDER_OPTIONS_INIT. */
 typedef struct marline_provider_options {
     size_t size;              /* sizeof(marline_provider_options) */
     const char *service_name; /* optional: OTEL_SERVICE_NAME, else unknown_service:<program> */
@@ -242,6 +251,7 @@ typedef struct marline_provider_options {
         *limits; /* optional, copied: NULL = OTEL_*_LIMIT, else the defaults */
 } marline_provider_options;
 
+/* Everything left out. */
 #define MARLINE_PROVIDER_OPTIONS_INIT                                                              \
     {                                                                                              \
         sizeof(marline_provider_options), NULL, NULL, 0, NULL, NULL                                \
@@ -268,6 +278,7 @@ MARLINE_API marline_tracer *marline_tracer_get(marline_provider *provider, const
  * disabled. The answer may change, so ask each time (API-05). */
 MARLINE_API bool marline_tracer_is_enabled(const marline_tracer *tracer);
 
+/* When a batch leaves, and how large. Start from MARLINE_BATCH_OPTIONS_INIT. */
 typedef struct marline_batch_options {
     size_t size;                /* sizeof(marline_batch_options) */
     uint32_t queue_max;         /* optional: 0 = OTEL_BSP_MAX_QUEUE_SIZE, else 2048 */
@@ -279,6 +290,7 @@ typedef struct marline_batch_options {
     bool no_thread; /* optional: the program calls marline_provider_pump instead */
 } marline_batch_options;
 
+/* Everything left out. */
 #define MARLINE_BATCH_OPTIONS_INIT                                                                 \
     {                                                                                              \
         sizeof(marline_batch_options), 0, 0, 0, 0, false, false                                    \

@@ -10,6 +10,7 @@
 
 MARLINE_BEGIN_DECLS
 
+/* A pool of threads. */
 typedef struct marline_pool marline_pool;
 
 /* Called exactly once per submitted job, under the submitter's context. `canceled`: the pool
