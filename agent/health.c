@@ -62,6 +62,8 @@ static void write_span_metrics(const marline_delivery *spans, struct buffer *out
                  spans->started);
     write_metric(out, "marline_agent_spans_exported_total", "counter",
                  "Spans that the backend acknowledged", spans->exported);
+    write_metric(out, "marline_agent_spans_spooled", "gauge",
+                 "Spans of this process that wait on disk for a later delivery", spans->spooled);
     write_metric(out, "marline_agent_spans_in_flight", "gauge", "Spans running or waiting",
                  spans->in_flight);
     marline__buffer_append_text(out, "# HELP marline_agent_spans_dropped_total Spans lost, by "
@@ -71,6 +73,20 @@ static void write_span_metrics(const marline_delivery *spans, struct buffer *out
             out, "marline_agent_spans_dropped_total{reason=\"%s\"} %" PRIu64 "\n", reasons[i],
             spans->dropped[i]);
     }
+}
+
+static void write_spool_metrics(const marline_spool_state *spool, struct buffer *out)
+{
+    write_metric(out, "marline_agent_spool_spans", "gauge",
+                 "Spans in the spool, earlier processes' included", spool->waiting_spans);
+    write_metric(out, "marline_agent_spool_bytes", "gauge", "Bytes of them", spool->waiting_bytes);
+    write_metric(out, "marline_agent_spool_recovered_total", "counter",
+                 "Spans of earlier processes that were delivered", spool->recovered);
+    write_metric(out, "marline_agent_spool_lost_total", "counter",
+                 "Spans of the spool that were refused, or lost with a damaged file",
+                 spool->recovered_lost);
+    write_metric(out, "marline_agent_spool_damaged_files_total", "counter",
+                 "Damaged spool files that were set aside", spool->damaged_files);
 }
 
 void health_write_metrics(const struct health_facts *facts, const marline_delivery *spans,
@@ -162,6 +178,9 @@ static enum MHD_Result handle(void *user, struct MHD_Connection *connection, con
         marline_delivery spans;
         marline_provider_delivery(h->facts->provider, &spans);
         health_write_metrics(h->facts, &spans, &body);
+        marline_spool_state spool;
+        marline_provider_spool(h->facts->provider, &spool);
+        write_spool_metrics(&spool, &body);
         marline_client_statistics client;
         marline_client_get_statistics(h->facts->client, &client);
         health_write_client_metrics(&client, &body);

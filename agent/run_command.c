@@ -348,6 +348,7 @@ static bool start(struct agent *a)
                                                                  : MARLINE_FLUSH_BATCH,
         .outbox_path = options_text(o, "outbox"),
         .outbox_durable = options_flag(o, "durable"),
+        .spool_path = options_text(o, "spool"),
         .on_event = on_event,
         .user = a};
     if (!service_open(&a->service, &options, a->failure) || !open_health(a) ||

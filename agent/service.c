@@ -72,6 +72,7 @@ static marline_status open_provider(struct service *s, const struct service_opti
     }
     marline_batch_options batch = MARLINE_BATCH_OPTIONS_INIT;
     batch.interval_ms = o->export_interval_ms;
+    batch.spool_path = o->spool_path ? o->spool_path : "";
     s->ticks_start_ns = marline__clock_monotonic_ns(marline__clock_system());
     return marline_provider_add_batch_processor(s->provider, &exporter, &batch, error);
 }
@@ -123,8 +124,9 @@ static void log_losses(const marline_provider *provider)
         lost += i == MARLINE_DROP_UNSAMPLED ? 0 : d.dropped[i];
     }
     logger_write(lost ? LOG_WARN : LOG_DEBUG,
-                 "spans: %" PRIu64 " started, %" PRIu64 " exported, %" PRIu64 " lost", d.started,
-                 d.exported, lost);
+                 "spans: %" PRIu64 " started, %" PRIu64 " exported, %" PRIu64 " spooled, %" PRIu64
+                 " lost",
+                 d.started, d.exported, d.spooled, lost);
 }
 
 void service_drain(struct service *s, uint64_t timeout_ms)

@@ -19,6 +19,7 @@ struct service_options {
     marline_flush_mode flush;
     const char *outbox_path; /* NULL = results are kept in memory */
     bool outbox_durable;
+    const char *spool_path;           /* NULL = spans that cannot be delivered are dropped */
     marline_client_event_fn on_event; /* may be NULL */
     void *user;
 };

@@ -59,6 +59,13 @@ static const struct option_spec common[] = {
      .environment = "MARLINE_DURABLE",
      .in_file = true,
      .help = "the outbox survives a power cut too, at a flush to the disk per result"},
+    {.name = "spool",
+     .kind = OPTION_TEXT,
+     .value_name = "FILE",
+     .environment = "MARLINE_SPOOL",
+     .in_file = true,
+     .help =
+         "keep spans there that cannot be delivered, until they can, over restarts and crashes"},
     FLUSH_OPTION,
     CONNECTION_OPTIONS,
     LOG_OPTIONS("info"),

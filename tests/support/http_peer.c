@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { REQUESTS_MAX = 256, WAIT_S = 10 };
+enum { REQUESTS_MAX = 1024, WAIT_S = 10 };
 
 struct request {
     char *head;

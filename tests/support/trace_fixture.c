@@ -104,7 +104,7 @@ void assert_delivery_balanced(marline_provider *provider)
 {
     marline_delivery d;
     marline_provider_delivery(provider, &d);
-    assert_int_equal(d.started, d.exported + total_dropped(&d) + d.in_flight);
+    assert_int_equal(d.started, d.exported + d.spooled + total_dropped(&d) + d.in_flight);
     assert_int_equal(d.in_flight, marline__provider_count_records(provider));
 }
 
@@ -113,6 +113,7 @@ void assert_delivery(marline_provider *provider, uint64_t exported, uint64_t dro
     marline_delivery d;
     marline_provider_delivery(provider, &d);
     assert_int_equal(d.exported, exported);
+    assert_int_equal(d.spooled, 0);
     assert_int_equal(total_dropped(&d), dropped);
     assert_int_equal(d.in_flight, 0);
     assert_delivery_balanced(provider);

@@ -39,9 +39,10 @@ const marline_value *span_attribute(const marline_span_data *span, const char *k
 void assert_span_text(const marline_span_data *span, const char *key, const char *expected);
 void assert_string_is(marline_string s, const char *expected);
 
-/* started = exported + dropped + in flight, where in flight is counted record by record. */
+/* started = exported + spooled + dropped + in flight, where in flight is counted record by record.
+ */
 void assert_delivery_balanced(marline_provider *provider);
-/* As above, and nothing is in flight. */
+/* As above, and nothing is in flight or in a spool. */
 void assert_delivery(marline_provider *provider, uint64_t exported, uint64_t dropped);
 
 #endif

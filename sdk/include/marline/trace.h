@@ -172,14 +172,16 @@ typedef struct marline_export_result {
 } marline_export_result;
 
 /* A destination for finished spans; initialise with designators, the rest with zeros. Calls never
- * overlap (PRC-03) and come from the processor's thread. `spans` and all it points to are borrowed
- * during the call. exported + rejected + failed = count. */
+ * overlap (PRC-03) and come from the processor's thread. An exporter must not wait for spans of its
+ * own: those that it makes in a simple processor are dropped (rejected). `spans` and all it points
+ * to are borrowed during the call. exported + rejected + failed = count. */
 typedef struct marline_exporter {
     void (*export_spans)(void *user, const marline_span_data *spans, size_t count,
                          uint64_t timeout_ms, marline_export_result *out);
     /* optional */
     marline_status (*force_flush)(void *user, uint64_t timeout_ms);
-    /* optional; may be called while export_spans runs, and must make it return soon */
+    /* optional; may be called while export_spans or force_flush runs, and must make it return soon.
+     * Later exports may follow. */
     void (*cancel)(void *user);
     /* optional; in the child of a fork, before any other call there: to let go of connections and
      * locks that are the parent's */
@@ -187,6 +189,9 @@ typedef struct marline_exporter {
     /* optional; last call */
     void (*destroy)(void *user);
     void *user;
+    /* optional: export_spans always returns by its timeout. Saves the thread that would watch over
+     * an exporter with cancel. */
+    bool keeps_timeout;
 } marline_exporter;
 
 /* The platform's own channel: POST {base_url}/telemetry/traces (wire-protocol §4.8, §5). Texts are
@@ -231,10 +236,12 @@ typedef enum marline_drop_reason {
     MARLINE_DROP_REASONS, /* how many */
 } marline_drop_reason;
 
-/* The balance of a provider: started = exported + sum of dropped + in_flight, at every moment. */
+/* The balance of a provider: started = exported + spooled + sum of dropped + in_flight, at every
+ * moment. A span that several exporters get counts as exported once one of them delivered it. */
 typedef struct marline_delivery {
     uint64_t started;
     uint64_t exported;
+    uint64_t spooled; /* waiting on disk for a later delivery, in this process or in the next */
     uint64_t dropped[MARLINE_DROP_REASONS];
     uint64_t in_flight; /* running, queued, or being exported */
 } marline_delivery;
@@ -288,24 +295,42 @@ typedef struct marline_batch_options {
     bool
         prompt; /* optional: the end of a root, or of a child of a remote parent, exports at once */
     bool no_thread; /* optional: the program calls marline_provider_pump instead */
+    /* optional, copied: a file for batches that cannot be delivered; they are sent when the
+     * receiver is back, oldest first, and by the next process if need be. NULL = MARLINE_SPOOL,
+     * else none;
+     * "" = none. One process at a time has a file. A forked child is without one. */
+    const char *spool_path;
+    uint64_t spool_bytes_max;   /* optional: 0 = MARLINE_SPOOL_BYTES, else 64 MiB; what comes beyond
+                                   is dropped */
+    uint32_t spool_spans_per_s; /* optional: how fast it is emptied; 0 = 1000 */
 } marline_batch_options;
 
 /* Everything left out. */
 #define MARLINE_BATCH_OPTIONS_INIT                                                                 \
     {                                                                                              \
-        sizeof(marline_batch_options), 0, 0, 0, 0, false, false                                    \
+        sizeof(marline_batch_options), 0, 0, 0, 0, false, false, NULL, 0, 0                        \
     }
 
 /* Adds a batch processor with a thread of its own. Exports happen when batch_max spans wait, on
  * flush, on shutdown, and every interval_ms counted from this call, so that the ticks are
  * predictable: tick k is at the time of this call + k * interval_ms. Takes the exporter, on failure
- * too. options may be NULL. */
+ * too. options may be NULL.
+ *
+ * An export that lasts longer than export_timeout_ms is cancelled (BSP-05). After three failed ones
+ * in a row the exporter is left alone for 5 s, then for longer, a minute at most; meanwhile batches
+ * go into the spool, or, without one, wait in the queue.
+ *
+ * MARLINE_ESTATE: another process has the spool. MARLINE_EIO: it cannot be opened, or the file is
+ * something else. A spool that only MARLINE_SPOOL names is then done without, and the log says so.
+ */
 MARLINE_API marline_status
 marline_provider_add_batch_processor(marline_provider *provider, const marline_exporter *exporter,
                                      const marline_batch_options *options, marline_error *error);
 
 /* Adds a processor that exports each span alone, in the thread that ends it: for tests and
- * consoles. Takes the exporter, on failure too. */
+ * consoles, because marline_span_end waits for the exporter, and so do flush and destroy. A span
+ * that the exporter itself makes meanwhile cannot be exported: it is dropped (rejected). Takes the
+ * exporter, on failure too. */
 MARLINE_API marline_status marline_provider_add_simple_processor(marline_provider *provider,
                                                                  const marline_exporter *exporter,
                                                                  marline_error *error);
@@ -342,6 +367,18 @@ MARLINE_API uint64_t marline_provider_pump(marline_provider *provider);
 MARLINE_API marline_status marline_provider_shutdown(marline_provider *provider,
                                                      uint64_t timeout_ms);
 MARLINE_API void marline_provider_delivery(const marline_provider *provider, marline_delivery *out);
+
+/* What the spools of a provider hold and did, of this process's spans and of earlier ones'. The
+ * latter are not in the balance: it was another process that started them. */
+typedef struct marline_spool_state {
+    uint64_t waiting_spans;
+    uint64_t waiting_bytes;
+    uint64_t recovered;      /* spans of earlier processes that were delivered */
+    uint64_t recovered_lost; /* refused, or lost with a damaged file */
+    uint64_t damaged_files;  /* set aside */
+} marline_spool_state;
+
+MARLINE_API void marline_provider_spool(const marline_provider *provider, marline_spool_state *out);
 
 MARLINE_END_DECLS
 #endif

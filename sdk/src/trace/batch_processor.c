@@ -4,10 +4,8 @@
  * wakes: on a tick, on a flush, or when a producer finds batch_max places taken. Places in the
  * queue are reserved by lanes in blocks, so that producers meet on the shared counter rarely.
  *
- * Threads: on_end runs in any; the worker owns `worker`, the monitor guards `shared`. An exporter
- * that does not come back by the deadline of shutdown keeps the worker and what it reads; the
- * worker then frees the processor when it returns (`abandoned`). */
-#include "trace/batch_processor.h"
+ * What calls the exporter is in batch_exports.c; the threads are described in batch_private.h. */
+#include "trace/batch_private.h"
 
 #include <assert.h>
 #include <limits.h>
@@ -16,10 +14,6 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/signals.h"
-#include "trace/batch_schedule.h"
-#include "trace/environment.h"
-#include "trace/monitor.h"
-#include "trace/provider.h"
 
 enum {
     CREDITS_MAX = 32, /* places that a lane reserves at once */
@@ -29,54 +23,7 @@ enum {
     CANCEL_GRACE_MS = 200, /* for an exporter to notice its cancel */
 };
 
-struct batch_processor {
-    struct processor base;
-    marline_exporter exporter;
-    marline_batch_options options;
-    const struct clock *clock; /* monotonic, of the condition variable */
-    pthread_t thread;
-    atomic_uint references; /* the provider's and the worker's */
-    atomic_bool closed;
-    char line_above[CACHE_LINE]; /* what producers only read is in no line that is written */
-    atomic_int free_places;
-    atomic_bool wake_wanted;
-    atomic_bool prompt_wanted;
-    atomic_bool pumping;  /* somebody does the work of the thread that there is not */
-    atomic_bool orphaned; /* by a fork: the thread is the parent's */
-    struct monitor monitor;
-    struct {
-        uint64_t flush_wanted; /* tickets: the last one asked for, the last one done */
-        uint64_t flush_done;
-        bool stopping;
-        uint64_t stop_deadline_ns;
-        bool exporting;
-        bool cut_short; /* the stop lost spans */
-        bool finished;
-        bool abandoned;
-    } shared;
-    struct {
-        struct batch_schedule schedule;
-        struct span_record *oldest; /* queued, in order of ending */
-        struct span_record *newest;
-        uint64_t flush_seen;
-        uint64_t flush_target;
-        struct span_record **records; /* of the running export */
-        marline_span_data *batch;
-        size_t batch_count;
-    } worker;
-};
-
-static uint64_t now_ns(const struct batch_processor *b)
-{
-    return marline__clock_monotonic_ns(b->clock);
-}
-
-static struct span_record **next_of(struct batch_processor *b, struct span_record *r)
-{
-    return &r->next[b->base.index];
-}
-
-static void unref(struct batch_processor *b)
+void marline__batch_unref(struct batch_processor *b)
 {
     if (atomic_fetch_sub_explicit(&b->references, 1, memory_order_acq_rel) != 1) {
         return;
@@ -84,6 +31,7 @@ static void unref(struct batch_processor *b)
     if (b->exporter.destroy) {
         b->exporter.destroy(b->exporter.user);
     }
+    marline__outlet_deinit(&b->outlet);
     marline__monitor_deinit(&b->monitor);
     marline__memory_free(b->worker.records);
     marline__memory_free(b->worker.batch);
@@ -138,7 +86,7 @@ static void sweep_lane(struct batch_processor *b, struct lane *lane)
     struct lane_queue *queue = &lane->queues[b->base.index];
     struct span_record *r = atomic_exchange(&queue->newest, NULL);
     while (r) {
-        struct span_record *next = *next_of(b, r);
+        struct span_record *next = *marline__batch_next(b, r);
         marline__provider_release(r, FATE_DROPPED + MARLINE_DROP_SHUTDOWN);
         r = next;
     }
@@ -164,7 +112,7 @@ static bool on_end(struct processor *p, struct lane *lane, struct span_record *r
     bool is_prompt = b->options.prompt && (!r->data.has_parent || r->data.parent_is_remote);
     struct span_record *newest = atomic_load_explicit(&queue->newest, memory_order_relaxed);
     do {
-        *next_of(b, r) = newest;
+        *marline__batch_next(b, r) = newest;
     } while (!atomic_compare_exchange_weak(&queue->newest, &newest, r));
     if (is_prompt) {
         atomic_store_explicit(&b->prompt_wanted, true, memory_order_relaxed);
@@ -223,8 +171,8 @@ static struct span_record *take_lane(struct batch_processor *b, struct lane *lan
     struct span_record *r = atomic_exchange(&lane->queues[b->base.index].newest, NULL);
     struct span_record *oldest = NULL;
     while (r) {
-        struct span_record *next = *next_of(b, r);
-        *next_of(b, r) = oldest;
+        struct span_record *next = *marline__batch_next(b, r);
+        *marline__batch_next(b, r) = oldest;
         oldest = r;
         r = next;
         ++*count;
@@ -242,7 +190,7 @@ static struct span_record *merge(struct batch_processor *b, struct span_record *
     while (one && two) {
         struct span_record **from = ended_later(one, two) ? &two : &one;
         *link = *from;
-        link = next_of(b, *from);
+        link = marline__batch_next(b, *from);
         *from = *link;
     }
     *link = one ? one : two;
@@ -261,12 +209,12 @@ static void drain(struct batch_processor *b)
         return;
     }
     if (b->worker.newest) {
-        *next_of(b, b->worker.newest) = arrived;
+        *marline__batch_next(b, b->worker.newest) = arrived;
     } else {
         b->worker.oldest = arrived;
     }
-    while (*next_of(b, arrived)) {
-        arrived = *next_of(b, arrived);
+    while (*marline__batch_next(b, arrived)) {
+        arrived = *marline__batch_next(b, arrived);
     }
     b->worker.newest = arrived;
     size_t accepted = marline__batch_schedule_add(&b->worker.schedule, count);
@@ -274,102 +222,21 @@ static void drain(struct batch_processor *b)
     (void)accepted;
 }
 
-static void pop_batch(struct batch_processor *b, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        struct span_record *r = b->worker.oldest;
-        b->worker.oldest = *next_of(b, r);
-        b->worker.records[i] = r;
-        b->worker.batch[i] = r->data;
-    }
-    if (!b->worker.oldest) {
-        b->worker.newest = NULL;
-    }
-    b->worker.batch_count = count;
-    atomic_fetch_add_explicit(&b->free_places, (int)count, memory_order_release);
-}
-
 /* ---- the worker ---- */
 
-static void release_batch(struct batch_processor *b, const marline_export_result *result)
-{
-    size_t count = b->worker.batch_count;
-    size_t exported = result->exported < count ? result->exported : count;
-    size_t rejected = result->rejected < count - exported ? result->rejected : count - exported;
-    for (size_t i = 0; i < count; i++) {
-        unsigned fate = i < exported              ? (unsigned)FATE_EXPORTED
-                        : i < exported + rejected ? FATE_DROPPED + MARLINE_DROP_REJECTED
-                                                  : FATE_DROPPED + MARLINE_DROP_TIMEOUT;
-        marline__provider_release(b->worker.records[i], fate);
-    }
-    b->worker.batch_count = 0;
-    if (exported < count) {
-        marline__log(LOG_WARN, "%zu of %zu spans were not exported: %s", count - exported, count,
-                     result->reason[0] ? result->reason : "the exporter gave no reason");
-    }
-}
-
-/* Of one export; 0 = no limit (ENV-04). */
-static uint64_t export_timeout_ms(struct batch_processor *b, bool stopping, uint64_t deadline_ns)
-{
-    uint64_t limit = b->options.export_timeout_ms;
-    if (!stopping) {
-        return limit;
-    }
-    uint64_t now = now_ns(b);
-    uint64_t left = now < deadline_ns ? (deadline_ns - now + NS_PER_MS - 1) / NS_PER_MS : 1;
-    return limit == 0 || left < limit ? left : limit;
-}
-
-static void drop_all(struct batch_processor *b)
-{
-    while (b->worker.oldest) {
-        struct span_record *r = b->worker.oldest;
-        b->worker.oldest = *next_of(b, r);
-        marline__provider_release(r, FATE_DROPPED + MARLINE_DROP_SHUTDOWN);
-    }
-    b->worker.newest = NULL;
-}
-
-struct wishes {
-    bool stopping;
-    uint64_t stop_deadline_ns;
-    uint64_t flush_wanted;
-};
-
-static struct wishes read_wishes(struct batch_processor *b)
+static struct batch_wishes read_wishes(struct batch_processor *b)
 {
     marline__monitor_lock(&b->monitor);
-    struct wishes w = {b->shared.stopping, b->shared.stop_deadline_ns, b->shared.flush_wanted};
+    struct batch_wishes w = {.stopping = b->shared.stopping,
+                             .pressing = b->shared.flush_pressed > b->shared.flush_done,
+                             .stop_deadline_ns = b->shared.stop_deadline_ns,
+                             .flush_wanted = b->shared.flush_wanted,
+                             .flush_deadline_ns = b->shared.flush_deadline_ns};
     marline__monitor_unlock(&b->monitor);
     return w;
 }
 
-/* False when the processor was abandoned meanwhile: then nothing of it may be touched. */
-static bool export_batch(struct batch_processor *b, size_t count, const struct wishes *wishes)
-{
-    pop_batch(b, count);
-    marline_export_result result = {0};
-    marline__monitor_lock(&b->monitor);
-    b->shared.exporting = true;
-    marline__monitor_unlock(&b->monitor);
-    b->exporter.export_spans(b->exporter.user, b->worker.batch, count,
-                             export_timeout_ms(b, wishes->stopping, wishes->stop_deadline_ns),
-                             &result);
-    marline__monitor_lock(&b->monitor);
-    b->shared.exporting = false;
-    b->shared.cut_short |= wishes->stopping && result.exported < count;
-    bool abandoned = b->shared.abandoned;
-    marline__monitor_notify(&b->monitor);
-    marline__monitor_unlock(&b->monitor);
-    if (!abandoned) {
-        release_batch(b, &result);
-        marline__batch_schedule_done(&b->worker.schedule);
-    }
-    return !abandoned;
-}
-
-static void note_flush(struct batch_processor *b, const struct wishes *wishes)
+static void note_flush(struct batch_processor *b, const struct batch_wishes *wishes)
 {
     if (wishes->flush_wanted != b->worker.flush_seen) {
         b->worker.flush_seen = wishes->flush_wanted;
@@ -377,22 +244,40 @@ static void note_flush(struct batch_processor *b, const struct wishes *wishes)
     }
 }
 
-static void finish_flush(struct batch_processor *b)
+/* False when the processor was abandoned meanwhile. */
+static bool finish_flush(struct batch_processor *b, const struct batch_wishes *wishes)
 {
+    marline_status status = MARLINE_OK;
     if (!marline__batch_schedule_is_flushed(&b->worker.schedule, b->worker.flush_target)) {
-        return;
+        return true;
+    }
+    if (!marline__batch_flush_exporter(b, wishes, &status)) {
+        return false;
     }
     marline__monitor_lock(&b->monitor);
     if (b->shared.flush_done != b->worker.flush_seen) {
         b->shared.flush_done = b->worker.flush_seen;
+        b->shared.flush_status = status;
         marline__monitor_notify(&b->monitor);
     }
     marline__monitor_unlock(&b->monitor);
+    return true;
+}
+
+/* When there may be something to do although nobody says so. */
+static uint64_t next_work_ns(const struct batch_processor *b)
+{
+    uint64_t now = marline__batch_now_ns(b);
+    uint64_t export_ns = marline__outlet_holds(&b->outlet, false, now)
+                             ? marline__breaker_retry_ns(&b->outlet.breaker)
+                             : marline__batch_schedule_deadline_ns(&b->worker.schedule);
+    uint64_t replay_ns = marline__outlet_replay_ns(&b->outlet);
+    return export_ns < replay_ns ? export_ns : replay_ns;
 }
 
 static void wait_for_work(struct batch_processor *b)
 {
-    uint64_t deadline_ns = marline__batch_schedule_deadline_ns(&b->worker.schedule);
+    uint64_t deadline_ns = next_work_ns(b);
     marline__monitor_lock(&b->monitor);
     while (!atomic_load_explicit(&b->wake_wanted, memory_order_acquire) && !b->shared.stopping &&
            b->shared.flush_wanted == b->worker.flush_seen) {
@@ -405,11 +290,10 @@ static void wait_for_work(struct batch_processor *b)
 
 static void give_up(struct batch_processor *b)
 {
-    if (b->worker.oldest) {
+    if (b->worker.oldest && !marline__batch_give_up_queue(b)) {
         marline__monitor_lock(&b->monitor);
         b->shared.cut_short = true;
         marline__monitor_unlock(&b->monitor);
-        drop_all(b);
     }
 }
 
@@ -419,24 +303,40 @@ enum step {
     STEP_END,
 };
 
+/* How many spans to export now; 0 = none. */
+static size_t take(struct batch_processor *b, const struct batch_wishes *wishes)
+{
+    uint64_t now = marline__batch_now_ns(b);
+    bool pressing = wishes->stopping || wishes->pressing;
+    return marline__outlet_holds(&b->outlet, pressing, now)
+               ? 0
+               : marline__batch_schedule_take(&b->worker.schedule, now);
+}
+
 /* One look at lanes, time and wishes. */
 static enum step work_once(struct batch_processor *b)
 {
     atomic_store_explicit(&b->wake_wanted, false, memory_order_release);
-    struct wishes wishes = read_wishes(b);
+    struct batch_wishes wishes = read_wishes(b);
     drain(
         b); /* after the wishes were read: a flush covers all that ended before it was asked for */
     note_flush(b, &wishes);
-    if (wishes.stopping && now_ns(b) >= wishes.stop_deadline_ns) {
+    if (wishes.stopping && marline__batch_now_ns(b) >= wishes.stop_deadline_ns) {
         give_up(b);
         return STEP_END;
     }
-    size_t count = marline__batch_schedule_take(&b->worker.schedule, now_ns(b));
+    size_t count = take(b, &wishes);
     if (count > 0) {
-        return export_batch(b, count, &wishes) ? STEP_EXPORTED : STEP_END;
+        return marline__batch_export(b, count, &wishes) ? STEP_EXPORTED : STEP_END;
     }
-    finish_flush(b);
-    return wishes.stopping ? STEP_END : STEP_IDLE;
+    if (!finish_flush(b, &wishes)) {
+        return STEP_END;
+    }
+    bool abandoned = false;
+    if (!wishes.stopping && marline__batch_replay(b, &abandoned)) {
+        return STEP_EXPORTED;
+    }
+    return wishes.stopping || abandoned ? STEP_END : STEP_IDLE;
 }
 
 static void finish(struct batch_processor *b)
@@ -458,7 +358,7 @@ static void *run(void *user)
         }
     }
     finish(b);
-    unref(b);
+    marline__batch_unref(b);
     return NULL;
 }
 
@@ -474,14 +374,14 @@ static bool pump_until(struct batch_processor *b, uint64_t deadline_ns, uint64_t
     enum step step = STEP_EXPORTED;
     while (step == STEP_EXPORTED && !b->shared.finished) {
         step = work_once(b);
-        if (now_ns(b) >= deadline_ns) {
+        if (marline__batch_now_ns(b) >= deadline_ns) {
             break;
         }
     }
     if (step == STEP_END) {
         finish(b);
     }
-    *out_next_ns = marline__batch_schedule_deadline_ns(&b->worker.schedule);
+    *out_next_ns = next_work_ns(b);
     atomic_store_explicit(&b->pumping, false, memory_order_release);
     return true;
 }
@@ -512,6 +412,10 @@ static marline_status force_flush(struct processor *p, uint64_t deadline_ns)
     ensure_worker(b);
     marline__monitor_lock(&b->monitor);
     uint64_t ticket = ++b->shared.flush_wanted;
+    b->shared.flush_pressed = ticket;
+    if (deadline_ns > b->shared.flush_deadline_ns) {
+        b->shared.flush_deadline_ns = deadline_ns;
+    }
     marline__monitor_notify(&b->monitor);
     if (b->options.no_thread) {
         marline__monitor_unlock(&b->monitor);
@@ -524,14 +428,9 @@ static marline_status force_flush(struct processor *p, uint64_t deadline_ns)
            marline__monitor_wait(&b->monitor, deadline_ns)) {
     }
     bool done = b->shared.flush_done >= ticket || b->shared.finished;
+    marline_status status = b->shared.flush_status;
     marline__monitor_unlock(&b->monitor);
-    if (!done) {
-        return MARLINE_ETIMEDOUT;
-    }
-    uint64_t now = now_ns(b);
-    uint64_t left_ms = now < deadline_ns ? (deadline_ns - now) / NS_PER_MS : 0;
-    return b->exporter.force_flush ? b->exporter.force_flush(b->exporter.user, left_ms)
-                                   : MARLINE_OK;
+    return done ? status : MARLINE_ETIMEDOUT;
 }
 
 static void sweep_all(struct batch_processor *b)
@@ -543,16 +442,15 @@ static void sweep_all(struct batch_processor *b)
 }
 
 /* The exporter neither returned nor heeded its cancel. What it reads stays as it is, for good;
- * everything else is settled here, because the worker will touch nothing any more. */
-static void abandon(struct batch_processor *b)
+ * everything else is settled here, because the worker will touch nothing any more. True when
+ * nothing was lost. */
+static bool abandon(struct batch_processor *b)
 {
-    marline__log(LOG_ERROR, "an exporter did not return: %zu spans of its batch are given up",
-                 b->worker.batch_count);
-    for (size_t i = 0; i < b->worker.batch_count; i++) {
-        marline__provider_forfeit(b->worker.records[i], FATE_DROPPED + MARLINE_DROP_TIMEOUT);
-    }
-    drop_all(b);
+    bool kept = marline__batch_give_up_export(b);
+    drain(b);
+    kept &= marline__batch_give_up_queue(b);
     sweep_all(b);
+    return kept;
 }
 
 /* Locked, after the deadline: true when the worker is at its end, false when it is stuck
@@ -565,12 +463,24 @@ static bool end_worker(struct batch_processor *b)
         marline__monitor_lock(&b->monitor);
     }
     if (!b->shared.finished && b->shared.exporting) {
-        (void)wait_flag(b, &b->shared.finished, now_ns(b) + CANCEL_GRACE_MS * NS_PER_MS);
+        (void)wait_flag(b, &b->shared.finished,
+                        marline__batch_now_ns(b) + CANCEL_GRACE_MS * NS_PER_MS);
     }
     while (!b->shared.finished && !b->shared.exporting) {
         (void)marline__monitor_wait(&b->monitor, TIME_NEVER);
     }
     return b->shared.finished;
+}
+
+/* One that is stuck in the exporter's cancel is left behind like the worker. */
+static void end_watch(struct batch_processor *b, bool finished)
+{
+    if (b->has_watch && finished) {
+        pthread_join(b->watch, NULL);
+    } else if (b->has_watch) {
+        pthread_detach(b->watch);
+    }
+    b->has_watch = false;
 }
 
 static marline_status shutdown_processor(struct processor *p, uint64_t deadline_ns)
@@ -598,52 +508,25 @@ static marline_status shutdown_processor(struct processor *p, uint64_t deadline_
     (void)wait_flag(b, &b->shared.finished, deadline_ns);
     bool finished = end_worker(b);
     b->shared.abandoned = !finished;
+    marline__monitor_notify(&b->monitor);
     bool complete = finished && !b->shared.cut_short;
     marline__monitor_unlock(&b->monitor);
     if (finished) {
         pthread_join(b->thread, NULL);
     } else {
         pthread_detach(b->thread);
-        abandon(b);
+        complete = abandon(b);
     }
+    end_watch(b, finished);
     return complete ? MARLINE_OK : MARLINE_ETIMEDOUT;
 }
 
 static void destroy(struct processor *p)
 {
-    unref((struct batch_processor *)p);
+    marline__batch_unref((struct batch_processor *)p);
 }
 
 /* ---- creation ---- */
-
-static uint32_t option(uint32_t given, const char *variable, uint32_t minimum, uint32_t otherwise)
-{
-    return given ? given : marline__environment_number(variable, minimum, otherwise);
-}
-
-void marline__batch_options_complete(const marline_batch_options *options,
-                                     marline_batch_options *out)
-{
-    static const marline_batch_options defaults = MARLINE_BATCH_OPTIONS_INIT;
-    const marline_batch_options *o = options ? options : &defaults;
-    *out = (marline_batch_options){
-        .size = sizeof *out,
-        .queue_max = option(o->queue_max, "OTEL_BSP_MAX_QUEUE_SIZE", 1, 2048),
-        .batch_max = option(o->batch_max, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 1, 512),
-        .interval_ms = option(o->interval_ms, "OTEL_BSP_SCHEDULE_DELAY", 0, 5000),
-        .export_timeout_ms = option(o->export_timeout_ms, "OTEL_BSP_EXPORT_TIMEOUT", 0, 30000)};
-    if (out->queue_max > INT_MAX) {
-        out->queue_max = INT_MAX;
-    }
-    if (out->batch_max > out->queue_max) {
-        out->batch_max = out->queue_max;
-    }
-    out->prompt = o->prompt;
-    out->no_thread = o->no_thread;
-    if (out->interval_ms == 0) {
-        out->interval_ms = 1; /* a delay of 0 means as soon as possible */
-    }
-}
 
 static bool start(struct processor *p)
 {
@@ -651,9 +534,14 @@ static bool start(struct processor *p)
     if (b->options.no_thread) {
         return true;
     }
+    if (!marline__batch_watch_start(b)) {
+        return false;
+    }
     atomic_fetch_add_explicit(&b->references, 1, memory_order_relaxed);
     if (marline__thread_start(&b->thread, run, b) != 0) {
         atomic_fetch_sub_explicit(&b->references, 1, memory_order_relaxed);
+        finish(b); /* ends the watch */
+        end_watch(b, true);
         return false;
     }
     return true;
@@ -663,17 +551,27 @@ static void init_schedule(struct batch_processor *b)
 {
     struct batch_schedule_config config = {b->options.queue_max, b->options.batch_max,
                                            b->options.interval_ms * NS_PER_MS};
-    marline__batch_schedule_init(&b->worker.schedule, &config, now_ns(b));
+    marline__batch_schedule_init(&b->worker.schedule, &config, marline__batch_now_ns(b));
 }
 
+/* The spool first: its lock is held over writes, and nobody waits for it under the monitor. */
 static void before_fork(struct processor *p)
 {
-    marline__monitor_lock(&((struct batch_processor *)p)->monitor);
+    struct batch_processor *b = (struct batch_processor *)p;
+    marline__outlet_before_fork(&b->outlet);
+    marline__monitor_lock(&b->monitor);
 }
 
 static void after_fork_in_parent(struct processor *p)
 {
-    marline__monitor_unlock(&((struct batch_processor *)p)->monitor);
+    struct batch_processor *b = (struct batch_processor *)p;
+    marline__monitor_unlock(&b->monitor);
+    marline__outlet_after_fork_in_parent(&b->outlet);
+}
+
+static void add_spool_state(const struct processor *p, marline_spool_state *out)
+{
+    marline__outlet_state(&((const struct batch_processor *)p)->outlet, out);
 }
 
 /* The monitor is made anew, because the worker that waited on it is not here. Places and credits
@@ -685,8 +583,11 @@ static void after_fork_in_child(struct processor *p)
     b->worker.oldest = b->worker.newest = NULL;
     b->worker.batch_count = 0;
     b->worker.flush_seen = b->worker.flush_target = 0;
-    b->shared.flush_wanted = b->shared.flush_done = 0;
-    b->shared.exporting = false;
+    b->shared.flush_wanted = b->shared.flush_done = b->shared.flush_pressed = 0;
+    b->shared.exporting = b->shared.canceling = false;
+    b->shared.export_deadline_ns = TIME_NEVER;
+    b->has_watch = false;
+    marline__outlet_after_fork_in_child(&b->outlet);
     init_schedule(b);
     atomic_store(&b->free_places, (int)b->options.queue_max);
     atomic_store(&b->wake_wanted, false);
@@ -709,14 +610,41 @@ static const struct processor_functions functions = {
     .shutdown = shutdown_processor,
     .prompt = prompt,
     .pump = pump,
+    .add_spool_state = add_spool_state,
     .before_fork = before_fork,
     .after_fork_in_parent = after_fork_in_parent,
     .after_fork_in_child = after_fork_in_child,
     .destroy = destroy,
 };
 
-struct processor *marline__batch_processor_create(const marline_exporter *exporter,
-                                                  const marline_batch_options *options)
+static void discard_exporter(const marline_exporter *exporter)
+{
+    if (exporter->destroy) {
+        exporter->destroy(exporter->user);
+    }
+}
+
+static marline_status open_spool(const marline_batch_options *options, bool must_spool,
+                                 struct spool **out, marline_error *error)
+{
+    marline_error cause = {0};
+    const struct spool_options spool = {options->spool_path, options->spool_bytes_max};
+    *out = NULL;
+    if (!options->spool_path || !options->spool_path[0]) {
+        return MARLINE_OK;
+    }
+    marline_status status = marline__spool_open(&spool, out, &cause);
+    if (status != MARLINE_OK && !must_spool) {
+        marline__log(LOG_WARN, "MARLINE_SPOOL: %s; spans are not spooled", cause.text);
+        return MARLINE_OK;
+    }
+    if (status != MARLINE_OK && error) {
+        *error = cause;
+    }
+    return status;
+}
+
+static struct batch_processor *allocate(const marline_batch_options *options)
 {
     struct batch_processor *b = marline__memory_zeroed(sizeof *b);
     struct span_record **records = marline__memory_array(options->batch_max, sizeof(void *));
@@ -725,19 +653,39 @@ struct processor *marline__batch_processor_create(const marline_exporter *export
         marline__memory_free(b);
         marline__memory_free(records);
         marline__memory_free(batch);
-        if (exporter->destroy) {
-            exporter->destroy(exporter->user);
-        }
         return NULL;
+    }
+    b->worker.records = records;
+    b->worker.batch = batch;
+    return b;
+}
+
+marline_status marline__batch_processor_create(const marline_exporter *exporter,
+                                               const marline_batch_options *options,
+                                               bool must_spool, struct processor **out,
+                                               marline_error *error)
+{
+    struct spool *spool = NULL;
+    marline_status status = open_spool(options, must_spool, &spool, error);
+    struct batch_processor *b = status == MARLINE_OK ? allocate(options) : NULL;
+    if (!b) {
+        marline__spool_close(spool);
+        discard_exporter(exporter);
+        if (status == MARLINE_OK && error) {
+            *error = (marline_error){MARLINE_ENOMEM, "out of memory for a batch processor"};
+        }
+        return status == MARLINE_OK ? MARLINE_ENOMEM : status;
     }
     b->base.functions = &functions;
     b->exporter = *exporter;
     b->options = *options;
+    b->options.spool_path = NULL; /* was borrowed */
     b->clock = marline__clock_system();
-    b->worker.records = records;
-    b->worker.batch = batch;
+    marline__outlet_init(&b->outlet, spool, options->spool_spans_per_s);
+    b->shared.export_deadline_ns = TIME_NEVER;
     atomic_init(&b->references, 1);
     atomic_init(&b->free_places, (int)options->queue_max);
     init_schedule(b);
-    return &b->base;
+    *out = &b->base;
+    return MARLINE_OK;
 }

@@ -6,10 +6,12 @@
 #include "trace/processor.h"
 #include <marline/trace.h>
 
-/* Takes the exporter, on failure too (NULL when out of memory or without a thread). The options are
- * complete: no 0 that stands for a default. */
-struct processor *marline__batch_processor_create(const marline_exporter *exporter,
-                                                  const marline_batch_options *options);
+/* Takes the exporter, on failure too. The options are complete: no 0 that stands for a default.
+ * `must_spool`: a spool that cannot be had is a failure; else it is done without. */
+marline_status marline__batch_processor_create(const marline_exporter *exporter,
+                                               const marline_batch_options *options,
+                                               bool must_spool, struct processor **out,
+                                               marline_error *error);
 
 /* Fills what is 0 from OTEL_BSP_*, else from the defaults (BSP-01, ENV-01 to ENV-04). */
 void marline__batch_options_complete(const marline_batch_options *options,

@@ -88,13 +88,23 @@ enum retry_verdict marline__delivery_post(struct http_delivery *d, struct http_r
     }
 }
 
+void marline__delivery_begin(struct http_delivery *d)
+{
+    marline__monitor_lock(&d->monitor);
+    if (d->canceled) {
+        d->canceled = false;
+        marline__http_client_resume(d->client);
+    }
+    marline__monitor_unlock(&d->monitor);
+}
+
 void marline__delivery_cancel(struct http_delivery *d)
 {
     marline__monitor_lock(&d->monitor);
     d->canceled = true;
+    marline__http_client_cancel(d->client);
     marline__monitor_notify(&d->monitor);
     marline__monitor_unlock(&d->monitor);
-    marline__http_client_cancel(d->client);
 }
 
 /* What the parent's thread was building is lost to the child on purpose. */

@@ -24,7 +24,9 @@ void marline__delivery_deinit(struct http_delivery *d);
 enum retry_verdict marline__delivery_post(struct http_delivery *d, struct http_request *request,
                                           const struct retry_policy *policy, uint64_t deadline_ns,
                                           char reason[MARLINE_ERROR_TEXT_SIZE]);
-/* Ends the running post and all later ones soon. */
+/* Before the posts of an export: an earlier cancel is over. */
+void marline__delivery_begin(struct http_delivery *d);
+/* Ends the running post, and all later ones until begin, soon. */
 void marline__delivery_cancel(struct http_delivery *d);
 void marline__delivery_after_fork(struct http_delivery *d);
 

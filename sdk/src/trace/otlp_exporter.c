@@ -142,6 +142,7 @@ static void export_spans(void *user, const marline_span_data *spans, size_t coun
 {
     struct otlp_exporter *e = user;
     uint64_t deadline_ns = deadline_of(e, timeout_ms);
+    marline__delivery_begin(&e->delivery);
     marline__buffer_clear(&e->body);
     marline__otlp_encode(e->settings.format, spans, count, &e->body);
     if (e->body.failed || (e->settings.gzip && !pack(e))) {
@@ -203,6 +204,7 @@ marline_status marline_exporter_otlp_create(const marline_otlp_exporter_options 
                               .cancel = cancel,
                               .after_fork = after_fork,
                               .destroy = destroy,
-                              .user = e};
+                              .user = e,
+                              .keeps_timeout = true};
     return MARLINE_OK;
 }

@@ -168,6 +168,7 @@ static void export_spans(void *user, const marline_span_data *spans, size_t coun
 {
     struct platform_exporter *e = user;
     uint64_t deadline_ns = timeout_ms ? now_ns() + timeout_ms * NS_PER_MS : TIME_NEVER;
+    marline__delivery_begin(&e->delivery);
     if (!reserve(e, count)) {
         out->failed = count;
         (void)snprintf(out->reason, sizeof out->reason, "out of memory for %zu spans", count);
@@ -293,6 +294,7 @@ marline_status marline_exporter_platform_create(const marline_platform_exporter_
                               .cancel = cancel,
                               .after_fork = after_fork,
                               .destroy = destroy,
-                              .user = e};
+                              .user = e,
+                              .keeps_timeout = true};
     return MARLINE_OK;
 }

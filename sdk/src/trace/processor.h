@@ -34,6 +34,8 @@ struct processor_functions {
     /* Does what is due, for a processor without a thread. Returns when it wants to be called again
      * (monotonic), TIME_NEVER for any time. Optional. */
     uint64_t (*pump)(struct processor *p);
+    /* Adds what its spool holds and did. Any thread. Optional. */
+    void (*add_spool_state)(const struct processor *p, marline_spool_state *out);
     /* Around fork(), all optional: before takes the processor's lock, after gives it back; in the
      * child the processor is empty and has no thread. */
     void (*before_fork)(struct processor *p);

@@ -77,6 +77,7 @@ static void after_fork_in_child(void)
     {
         marline_provider *provider = LIST_ENTRY(node, marline_provider, link);
         atomic_store(&provider->exported, 0);
+        atomic_store(&provider->spooled, 0);
         for (unsigned i = 0; i < MARLINE_DROP_REASONS; i++) {
             atomic_store(&provider->dropped[i], 0);
         }
@@ -324,11 +325,11 @@ marline_status marline_provider_add_batch_processor(marline_provider *provider,
     }
     marline_batch_options complete;
     marline__batch_options_complete(options, &complete);
-    struct processor *processor = marline__batch_processor_create(exporter, &complete);
-    if (!processor) {
-        return fail(error, MARLINE_ENOMEM, "out of memory for a batch processor");
-    }
-    return marline__provider_add(provider, processor, error);
+    bool must_spool = options && options->spool_path;
+    struct processor *processor = NULL;
+    marline_status status = marline__batch_processor_create(
+        exporter, &complete, must_spool && !provider->disabled, &processor, error);
+    return status == MARLINE_OK ? marline__provider_add(provider, processor, error) : status;
 }
 
 marline_status marline_provider_add_simple_processor(marline_provider *provider,
@@ -373,13 +374,25 @@ void marline__provider_adopt_lane(marline_provider *provider, struct lane *lane)
 
 /* ---- the balance ---- */
 
-/* Exported by one is exported; else the first reason for a loss counts; else it was seen. */
+/* Exported by one is exported; else spooled by one is spooled; else the first reason for a loss
+ * counts; else it was seen. */
 static unsigned join_fates(unsigned known, unsigned fate)
 {
     if (known == FATE_EXPORTED || fate == FATE_EXPORTED) {
         return FATE_EXPORTED;
     }
+    if (known == FATE_SPOOLED || fate == FATE_SPOOLED) {
+        return FATE_SPOOLED;
+    }
     return known >= FATE_DROPPED ? known : fate;
+}
+
+static atomic_uint_fast64_t *counter_of(marline_provider *provider, unsigned fate)
+{
+    if (fate >= FATE_DROPPED) {
+        return &provider->dropped[fate - FATE_DROPPED];
+    }
+    return fate == FATE_SPOOLED ? &provider->spooled : &provider->exported;
 }
 
 static void settle(struct span_record *r, unsigned fate)
@@ -397,9 +410,20 @@ static void settle(struct span_record *r, unsigned fate)
         marline__shard_return_record(r);
     }
     /* Counted last: who sees a span settled may rely on its record being back. */
-    atomic_fetch_add_explicit(fate < FATE_DROPPED ? &provider->exported
-                                                  : &provider->dropped[fate - FATE_DROPPED],
-                              1, memory_order_release);
+    atomic_fetch_add_explicit(counter_of(provider, fate), 1, memory_order_release);
+}
+
+/* Where another exporter delivered spans of the batch, they do not count as spooled: then there are
+ * fewer to move, which only shows while several batches are spooled at once. */
+void marline__provider_unspool(marline_provider *provider, uint64_t count, unsigned fate)
+{
+    uint64_t spooled = atomic_load_explicit(&provider->spooled, memory_order_relaxed);
+    uint64_t moved;
+    do {
+        moved = count < spooled ? count : spooled;
+    } while (!atomic_compare_exchange_weak_explicit(&provider->spooled, &spooled, spooled - moved,
+                                                    memory_order_acq_rel, memory_order_relaxed));
+    atomic_fetch_add_explicit(counter_of(provider, fate), moved, memory_order_release);
 }
 
 void marline__provider_release(struct span_record *r, unsigned fate)
@@ -429,6 +453,9 @@ void marline_provider_delivery(const marline_provider *provider, marline_deliver
         out->dropped[i] = atomic_load_explicit(&provider->dropped[i], memory_order_acquire);
         settled += out->dropped[i];
     }
+    /* After those, because a span leaves this count before it enters one of them. */
+    out->spooled = atomic_load_explicit(&provider->spooled, memory_order_acquire);
+    settled += out->spooled;
     const struct lane *lane = atomic_load_explicit(&provider->lanes, memory_order_acquire);
     for (; lane; lane = lane->next_in_provider) {
         uint64_t unsampled = atomic_load_explicit(&lane->unsampled, memory_order_acquire);
@@ -437,6 +464,22 @@ void marline_provider_delivery(const marline_provider *provider, marline_deliver
         out->started += atomic_load_explicit(&lane->started, memory_order_relaxed);
     }
     out->in_flight = out->started - settled;
+}
+
+void marline_provider_spool(const marline_provider *provider, marline_spool_state *out)
+{
+    if (!out) {
+        return;
+    }
+    *out = (marline_spool_state){0};
+    unsigned count =
+        provider ? atomic_load_explicit(&provider->processor_count, memory_order_acquire) : 0;
+    for (unsigned i = 0; i < count; i++) {
+        const struct processor *p = provider->processors[i];
+        if (p->functions->add_spool_state) {
+            p->functions->add_spool_state(p, out);
+        }
+    }
 }
 
 struct record_count {

@@ -41,6 +41,7 @@ struct marline_provider {
     _Atomic(struct lane *) lanes;
     /* spans that all processors are done with */
     _Alignas(CACHE_LINE) atomic_uint_fast64_t exported;
+    atomic_uint_fast64_t spooled;
     atomic_uint_fast64_t dropped[MARLINE_DROP_REASONS];
 };
 
@@ -56,6 +57,8 @@ void marline__provider_adopt_lane(marline_provider *provider, struct lane *lane)
 void marline__provider_release(struct span_record *r, unsigned fate);
 /* As release, for a record whose data somebody may go on reading: it is never used again. */
 void marline__provider_forfeit(struct span_record *r, unsigned fate);
+/* Of the spans that were released as spooled, so many have another fate now. */
+void marline__provider_unspool(marline_provider *provider, uint64_t count, unsigned fate);
 /* Records of the provider that run or wait, counted one by one: to check in_flight at rest. */
 uint64_t marline__provider_count_records(marline_provider *provider);
 

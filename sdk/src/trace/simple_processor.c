@@ -19,6 +19,7 @@ struct simple_processor {
     marline_exporter exporter;
     struct monitor monitor;
     bool exporting;
+    pthread_t exporting_thread; /* while exporting */
     bool closed;
 };
 
@@ -34,17 +35,31 @@ static bool on_end(struct processor *p, struct lane *lane, struct span_record *r
     return false;
 }
 
-/* One export at a time; false when the processor is closed. */
-static bool enter_export(struct simple_processor *s)
+enum entry { ENTRY_GRANTED, ENTRY_CLOSED, ENTRY_OWN };
+
+static bool is_in_exporter(const struct simple_processor *s)
+{
+    return s->exporting && pthread_equal(s->exporting_thread, pthread_self());
+}
+
+/* One export at a time. A span that the exporter itself makes cannot wait for the export that it is
+ * part of. */
+static enum entry enter_export(struct simple_processor *s)
 {
     marline__monitor_lock(&s->monitor);
-    while (s->exporting && !s->closed) {
+    enum entry entry = is_in_exporter(s) ? ENTRY_OWN : ENTRY_GRANTED;
+    while (entry == ENTRY_GRANTED && s->exporting && !s->closed) {
         (void)marline__monitor_wait(&s->monitor, TIME_NEVER);
     }
-    bool entered = !s->closed;
-    s->exporting |= entered;
+    if (entry == ENTRY_GRANTED && s->closed) {
+        entry = ENTRY_CLOSED;
+    }
+    if (entry == ENTRY_GRANTED) {
+        s->exporting = true;
+        s->exporting_thread = pthread_self();
+    }
     marline__monitor_unlock(&s->monitor);
-    return entered;
+    return entry;
 }
 
 static void leave_export(struct simple_processor *s)
@@ -71,9 +86,16 @@ static void after_end(struct processor *p, struct span_record *r)
 {
     struct simple_processor *s = (struct simple_processor *)p;
     unsigned fate = FATE_DROPPED + MARLINE_DROP_SHUTDOWN;
-    if (enter_export(s)) {
+    switch (enter_export(s)) {
+    case ENTRY_GRANTED:
         fate = export_one(s, r);
         leave_export(s);
+        break;
+    case ENTRY_OWN:
+        fate = FATE_DROPPED + MARLINE_DROP_REJECTED;
+        break;
+    case ENTRY_CLOSED:
+        break;
     }
     marline__provider_release(r, fate);
 }

@@ -65,6 +65,7 @@ enum span_fate {
     FATE_NONE,
     FATE_SEEN, /* by a processor of the user's: counts as exported unless an exporter lost it */
     FATE_EXPORTED,
+    FATE_SPOOLED, /* on disk: exported later, or by another process */
     FATE_DROPPED, /* + enum marline_drop_reason */
 };
 

@@ -1,0 +1,239 @@
+/* Breaker and spool around an exporter; see outlet.h. */
+#include "trace/outlet.h"
+
+#include <assert.h>
+
+#include "base/log.h"
+
+void marline__outlet_init(struct outlet *o, struct spool *spool, uint32_t replay_per_s)
+{
+    *o = (struct outlet){.spool = spool, .replay_per_s = replay_per_s};
+    marline__breaker_init(&o->breaker);
+}
+
+static void forget_request(struct outlet *o)
+{
+    marline__otlp_request_deinit(&o->request);
+    o->replaying = false;
+}
+
+void marline__outlet_deinit(struct outlet *o)
+{
+    if (o->replaying) {
+        forget_request(o);
+    }
+    marline__spool_close(o->spool);
+    marline__buffer_deinit(&o->oldest.body);
+    marline__buffer_deinit(&o->body);
+}
+
+/* ---- new batches ---- */
+
+bool marline__outlet_holds(const struct outlet *o, bool pressing, uint64_t now_ns)
+{
+    return !o->spool && !pressing && marline__breaker_retry_ns(&o->breaker) > now_ns;
+}
+
+enum outlet_way marline__outlet_way(struct outlet *o, bool pressing, uint64_t now_ns)
+{
+    if (marline__breaker_begin(&o->breaker, now_ns)) {
+        return OUTLET_EXPORT;
+    }
+    if (o->spool) {
+        return OUTLET_SPOOL;
+    }
+    assert(pressing); /* else it is held */
+    (void)pressing;
+    marline__breaker_force(&o->breaker);
+    return OUTLET_EXPORT;
+}
+
+void marline__outlet_note(struct outlet *o, size_t failed, uint64_t now_ns, uint64_t random)
+{
+    enum breaker_state before = o->breaker.state;
+    if (failed == 0) {
+        marline__breaker_succeeded(&o->breaker);
+    } else {
+        marline__breaker_failed(&o->breaker, now_ns, random);
+    }
+    if (before == BREAKER_CLOSED && o->breaker.state == BREAKER_OPEN) {
+        marline__log(LOG_WARN, "spans cannot be delivered: %s, and tried again now and then",
+                     o->spool ? "they are spooled" : "they wait in the queue");
+    } else if (before == BREAKER_HALF_OPEN && o->breaker.state == BREAKER_CLOSED) {
+        marline__log(LOG_INFO, "spans are delivered again");
+    }
+}
+
+bool marline__outlet_store(struct outlet *o, const marline_span_data *spans, size_t count)
+{
+    if (!o->spool) {
+        return false;
+    }
+    marline__buffer_clear(&o->body);
+    marline__otlp_encode(OTLP_PROTOBUF, spans, count, &o->body);
+    bool stored = !o->body.failed &&
+                  marline__spool_put(o->spool, marline__buffer_slice(&o->body), (uint32_t)count);
+    o->own_expected += stored ? count : 0;
+    return stored;
+}
+
+/* ---- replay ---- */
+
+uint64_t marline__outlet_replay_ns(const struct outlet *o)
+{
+    struct spool_counts counts = {0};
+    if (o->spool) {
+        marline__spool_count(o->spool, &counts);
+    }
+    if (counts.batches == 0) {
+        return TIME_NEVER;
+    }
+    uint64_t retry_ns = marline__breaker_retry_ns(&o->breaker);
+    return retry_ns > o->next_replay_ns ? retry_ns : o->next_replay_ns;
+}
+
+/* True: this batch keeps failing while others get through. */
+static bool is_stuck(struct outlet *o)
+{
+    if (o->stuck_id != o->oldest.id) {
+        o->stuck_id = o->oldest.id;
+        o->stuck_times = 1;
+    } else if (o->stuck_successes != o->breaker.successes) {
+        o->stuck_times++;
+    }
+    o->stuck_successes = o->breaker.successes;
+    return o->stuck_times >= OUTLET_STUCK_MAX;
+}
+
+/* Takes the batch out of the spool; what became of it counts here, or for an earlier process. */
+static void settle(struct outlet *o, const struct outlet_settled *fate, struct outlet_settled *out)
+{
+    marline__spool_remove(o->spool, &o->oldest);
+    if (o->oldest.is_own) {
+        o->own_expected -= o->oldest.spans;
+        *out = *fate;
+        return;
+    }
+    atomic_fetch_add(&o->recovered, fate->exported);
+    atomic_fetch_add(&o->recovered_lost, fate->rejected + fate->given_up);
+}
+
+static struct outlet_settled fate_of(const struct outlet *o, const marline_export_result *result)
+{
+    uint64_t spans = o->oldest.spans;
+    struct outlet_settled fate = {.exported = result->exported < spans ? result->exported : spans};
+    fate.rejected = spans - fate.exported;
+    return fate;
+}
+
+/* The pace: so many spans a second, and never a second attempt within a second of a failed one. */
+static void pace(struct outlet *o, bool failed, uint64_t now_ns)
+{
+    uint64_t wait_ns = o->oldest.spans * NS_PER_S / o->replay_per_s;
+    o->next_replay_ns = now_ns + (failed && wait_ns < NS_PER_S ? NS_PER_S : wait_ns);
+}
+
+/* A batch that cannot be read although its checksum is right is a fault of ours: it would be in the
+ * way for ever. What it held is lost, see take_losses. */
+static void discard(struct outlet *o)
+{
+    marline__log(LOG_ERROR, "%u spooled spans cannot be read: %s", o->oldest.spans,
+                 o->request.reason);
+    atomic_fetch_add(&o->recovered_lost, o->oldest.is_own ? 0 : o->oldest.spans);
+    marline__spool_remove(o->spool, &o->oldest);
+}
+
+size_t marline__outlet_replay_begin(struct outlet *o, uint64_t now_ns,
+                                    const marline_span_data **out_spans)
+{
+    if (marline__outlet_replay_ns(o) > now_ns || !marline__spool_oldest(o->spool, &o->oldest)) {
+        return 0;
+    }
+    enum otlp_decode code =
+        marline__otlp_decode(OTLP_PROTOBUF, marline__buffer_slice(&o->oldest.body), &o->request);
+    o->replaying = true;
+    if (code == OTLP_DECODE_OK && o->request.count > 0 &&
+        marline__breaker_begin(&o->breaker, now_ns)) {
+        *out_spans = o->request.spans;
+        return o->request.count;
+    }
+    if (code == OTLP_DECODE_NO_MEMORY) {
+        o->next_replay_ns = now_ns + NS_PER_S;
+    } else {
+        discard(o);
+    }
+    forget_request(o);
+    return 0;
+}
+
+void marline__outlet_replay_end(struct outlet *o, const marline_export_result *result,
+                                uint64_t now_ns, uint64_t random, struct outlet_settled *out)
+{
+    bool failed = result->failed > 0;
+    *out = (struct outlet_settled){0};
+    marline__outlet_note(o, result->failed, now_ns, random);
+    pace(o, failed, now_ns);
+    if (!failed) {
+        const struct outlet_settled fate = fate_of(o, result);
+        settle(o, &fate, out);
+    } else if (is_stuck(o)) {
+        const struct outlet_settled fate = {.given_up = o->oldest.spans};
+        marline__log(LOG_ERROR,
+                     "%u spooled spans are given up: they failed again and again while others "
+                     "got through: %s",
+                     o->oldest.spans, result->reason);
+        settle(o, &fate, out);
+    }
+    forget_request(o);
+}
+
+uint64_t marline__outlet_take_losses(struct outlet *o)
+{
+    struct spool_counts counts = {0};
+    if (!o->spool || o->own_expected == 0) {
+        return 0;
+    }
+    marline__spool_count(o->spool, &counts);
+    uint64_t lost = o->own_expected > counts.own_spans ? o->own_expected - counts.own_spans : 0;
+    o->own_expected -= lost;
+    return lost;
+}
+
+void marline__outlet_state(const struct outlet *o, marline_spool_state *out)
+{
+    struct spool_counts counts = {0};
+    if (o->spool) {
+        marline__spool_count(o->spool, &counts);
+    }
+    out->waiting_spans += counts.spans;
+    out->waiting_bytes += counts.bytes;
+    out->damaged_files += counts.set_aside;
+    out->recovered += atomic_load(&o->recovered);
+    out->recovered_lost += atomic_load(&o->recovered_lost) + counts.lost_spans;
+}
+
+/* ---- fork ---- */
+
+void marline__outlet_before_fork(struct outlet *o)
+{
+    if (o->spool) {
+        marline__spool_before_fork(o->spool);
+    }
+}
+
+void marline__outlet_after_fork_in_parent(struct outlet *o)
+{
+    if (o->spool) {
+        marline__spool_after_fork_in_parent(o->spool);
+    }
+}
+
+/* Buffers that the parent's worker was filling are lost to the child on purpose. */
+void marline__outlet_after_fork_in_child(struct outlet *o)
+{
+    if (o->spool) {
+        marline__spool_after_fork_in_child(o->spool);
+    }
+    uint32_t replay_per_s = o->replay_per_s;
+    marline__outlet_init(o, NULL, replay_per_s);
+}
