@@ -3,7 +3,8 @@
 
 const char *run_status_name(enum run_status status)
 {
-    static const char *const names[] = {"queued", "running", "completed", "cancelled"};
+    static const char *const names[] = {"queued", "running", "completed", "cancelled",
+                                        "cancelling"};
     return names[status];
 }
 

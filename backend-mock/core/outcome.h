@@ -2,7 +2,8 @@
 #ifndef CORE_OUTCOME_H
 #define CORE_OUTCOME_H
 
-enum run_status { RUN_QUEUED, RUN_RUNNING, RUN_COMPLETED, RUN_CANCELLED };
+/* Stored as numbers. Cancelling: told to end, and what was dispatched has not its result yet. */
+enum run_status { RUN_QUEUED, RUN_RUNNING, RUN_COMPLETED, RUN_CANCELLED, RUN_CANCELLING };
 enum result_status { RESULT_PASS, RESULT_FAIL, RESULT_ERROR };
 /* Who found a link: point 1 (after a result), point 2 (after spans), or the sweeper. */
 enum link_point { LINK_POINT_RESULT, LINK_POINT_INGEST, LINK_POINT_SWEEP };

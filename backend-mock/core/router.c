@@ -13,6 +13,7 @@ enum { ROUTE_KEY_SIZE = 384 }; /* two names of up to 255 bytes would never both 
 
 struct session {
     uint64_t number;
+    char *organization;
     char *credential;
     char *agent_id; /* "" until told */
     bool has_registered;
@@ -23,9 +24,12 @@ struct call {
     struct list node;
     char *id;
     char *route; /* key of the route it was sent over */
-    char *credential;
+    char *organization;
+    char *credential; /* "" of a restored call */
     char *agent_id;
     uint64_t session;
+    bool is_test;
+    bool is_lost;
     uint64_t deadline_ns;
     void *user;
 };
@@ -39,6 +43,7 @@ struct router {
     struct text_map routes;
     struct text_map calls;
     struct list calls_in_order;
+    size_t lost_count; /* of calls, still to be handed out */
     /* A lower bound: it may lie before the earliest deadline after that call was completed. */
     uint64_t next_deadline_ns;
     struct text_map completed;
@@ -71,6 +76,7 @@ static struct session *find_session(const struct router *r, uint64_t number)
 
 static void free_session(struct session *s)
 {
+    marline__memory_free(s->organization);
     marline__memory_free(s->credential);
     marline__memory_free(s->agent_id);
     marline__memory_free(s);
@@ -80,6 +86,7 @@ static void free_call(struct call *c)
 {
     marline__memory_free(c->id);
     marline__memory_free(c->route);
+    marline__memory_free(c->organization);
     marline__memory_free(c->credential);
     marline__memory_free(c->agent_id);
     marline__memory_free(c);
@@ -127,10 +134,12 @@ void router_destroy(struct router *r)
 
 /* ---- sessions and routes ---- */
 
-void router_session_opened(struct router *r, uint64_t session, struct slice credential)
+void router_session_opened(struct router *r, uint64_t session, struct slice organization,
+                           struct slice credential)
 {
     struct session *s = alloc_zeroed(sizeof(*s));
     s->number = session;
+    s->organization = alloc_slice(organization);
     s->credential = alloc_slice(credential);
     s->agent_id = alloc_slice(SLICE(""));
     text_map_put(&r->sessions, session_key(&session), s);
@@ -190,43 +199,54 @@ uint64_t router_find(const struct router *r, struct slice project, struct slice 
 
 /* ---- calls ---- */
 
-void router_call_begin(struct router *r, struct slice id, uint64_t session, struct slice project,
-                       struct slice environment, uint64_t deadline_ns, void *user)
+struct slice router_agent_id(const struct router *r, uint64_t session)
 {
     const struct session *s = find_session(r, session);
+    return marline__slice_text(s ? s->agent_id : "");
+}
+
+void router_call_begin(struct router *r, const struct router_call *call)
+{
+    const struct session *s = find_session(r, call->session);
     char text[ROUTE_KEY_SIZE];
     struct call *c = alloc_zeroed(sizeof(*c));
-    c->id = alloc_slice(id);
-    c->route = alloc_slice(route_key(project, environment, text));
+    c->id = alloc_slice(call->id);
+    c->route = alloc_slice(route_key(call->project, call->environment, text));
+    c->organization = alloc_slice(s ? marline__slice_text(s->organization) : call->organization);
     c->credential = alloc_slice(marline__slice_text(s ? s->credential : ""));
-    c->agent_id = alloc_slice(marline__slice_text(s ? s->agent_id : ""));
-    c->session = session;
-    c->deadline_ns = deadline_ns;
-    c->user = user;
-    text_map_put(&r->calls, id, c);
+    c->agent_id = alloc_slice(s ? marline__slice_text(s->agent_id) : call->agent_id);
+    c->session = call->session;
+    c->is_test = call->is_test;
+    c->deadline_ns = call->deadline_ns;
+    c->user = call->user;
+    text_map_put(&r->calls, call->id, c);
     marline__list_push_back(&r->calls_in_order, &c->node);
-    if (deadline_ns < r->next_deadline_ns) {
-        r->next_deadline_ns = deadline_ns;
+    if (call->deadline_ns < r->next_deadline_ns) {
+        r->next_deadline_ns = call->deadline_ns;
     }
 }
 
-static void remember_completed(struct router *r, const struct call *c)
+void router_remember_completed(struct router *r, struct slice id)
 {
+    if (text_map_get(&r->completed, id)) {
+        return;
+    }
     char **slot = &r->completed_ring[r->completed_next];
     r->completed_next = (r->completed_next + 1) % ROUTER_COMPLETED_MAX;
     if (*slot) {
         text_map_remove(&r->completed, marline__slice_text(*slot));
         marline__memory_free(*slot);
     }
-    *slot = alloc_slice(marline__slice_text(c->id));
-    text_map_put(&r->completed, marline__slice_text(*slot), *slot);
+    *slot = alloc_slice(id);
+    text_map_put(&r->completed, id, *slot);
 }
 
 /* Frees the call; returns its user. */
 static void *end_call(struct router *r, struct call *c)
 {
     void *user = c->user;
-    remember_completed(r, c);
+    router_remember_completed(r, marline__slice_text(c->id));
+    r->lost_count -= c->is_lost;
     text_map_remove(&r->calls, marline__slice_text(c->id));
     marline__list_remove(&c->node);
     if (marline__list_is_empty(&r->calls_in_order)) {
@@ -245,7 +265,10 @@ static bool is_same_agent(const struct router *r, const struct call *c, uint64_t
         return true;
     }
     const struct session *s = find_session(r, number);
-    if (!s || strcmp(s->credential, c->credential) != 0) {
+    if (!s || strcmp(s->organization, c->organization) != 0) {
+        return false;
+    }
+    if (c->credential[0] && strcmp(s->credential, c->credential) != 0) {
         return false;
     }
     if (s->agent_id[0] && c->agent_id[0]) {
@@ -299,6 +322,47 @@ void *router_expire(struct router *r, uint64_t now_ns)
         }
     }
     r->next_deadline_ns = earliest;
+    return NULL;
+}
+
+/* Only who says who it is can be told from others that serve the same. */
+static bool went_to(const struct call *c, const struct session *s)
+{
+    return c->is_test && c->session != s->number && s->agent_id[0] &&
+           strcmp(s->agent_id, c->agent_id) == 0 && strcmp(s->organization, c->organization) == 0 &&
+           (!c->credential[0] || strcmp(s->credential, c->credential) == 0);
+}
+
+void router_reported(struct router *r, uint64_t session,
+                     bool (*has)(const void *reported, struct slice id), const void *reported)
+{
+    const struct session *s = find_session(r, session);
+    if (!s) {
+        return;
+    }
+    LIST_EACH(&r->calls_in_order, node)
+    {
+        struct call *c = LIST_ENTRY(node, struct call, node);
+        if (!c->is_lost && went_to(c, s) && !has(reported, marline__slice_text(c->id))) {
+            c->is_lost = true;
+            r->lost_count++;
+        }
+    }
+}
+
+void *router_next_lost(struct router *r)
+{
+    if (r->lost_count == 0) {
+        return NULL;
+    }
+    LIST_EACH(&r->calls_in_order, node)
+    {
+        struct call *c = LIST_ENTRY(node, struct call, node);
+        if (c->is_lost) {
+            r->counters.lost++;
+            return end_call(r, c);
+        }
+    }
     return NULL;
 }
 

@@ -30,6 +30,7 @@ struct test {
     char *error;
     char *trace_id;
     bool withdraw; /* to be told: nobody waits any more */
+    bool await;    /* to be told: sent in an earlier life */
     uint32_t attempt;
     uint64_t due_ns;
     uint32_t store_tries;
@@ -41,10 +42,14 @@ struct test {
 struct run {
     struct run_options options;
     enum run_status status;
-    bool start_pending; /* actions */
-    bool end_pending;
     bool cancelled;
-    uint64_t now_ns;   /* of the last event */
+    uint64_t now_ns; /* of the last event */
+    struct {
+        enum { REPORT_NONE, REPORT_DUE, REPORT_STORING } state;
+        bool changed; /* meanwhile: to be stored again */
+        uint64_t due_ns;
+        uint32_t tries;
+    } report;          /* of the status to the store */
     size_t active;     /* invoked or about to be */
     size_t retrying;   /* tests in that state */
     size_t finished;   /* done or skipped */
@@ -129,6 +134,11 @@ static uint64_t delay_ns(const struct run *run, uint32_t tries)
     return (delay_ms < RUN_RETRY_MAX_MS ? delay_ms : RUN_RETRY_MAX_MS) * NS_PER_MS;
 }
 
+static uint64_t invocation_due(const struct run *run, const struct test *test)
+{
+    return test->spec.timeout_ms ? run->now_ns + test->spec.timeout_ms * NS_PER_MS : TIME_NEVER;
+}
+
 /* The test whose attempt is next: one that is tried again, else a new one; NULL: none yet. */
 static struct test *next_for_slot(struct run *run)
 {
@@ -157,11 +167,22 @@ static void fill_slots(struct run *run)
     }
 }
 
+static void set_status(struct run *run, enum run_status status)
+{
+    run->status = status;
+    if (run->report.state == REPORT_STORING) {
+        run->report.changed = true;
+    } else {
+        run->report.state = REPORT_DUE;
+        run->report.due_ns = run->now_ns;
+    }
+}
+
 static void finish_if_all_done(struct run *run)
 {
-    if (run->status == RUN_RUNNING && run->finished == run->count) {
-        run->status = run->cancelled ? RUN_CANCELLED : RUN_COMPLETED;
-        run->end_pending = true;
+    bool under_way = run->status == RUN_RUNNING || run->status == RUN_CANCELLING;
+    if (under_way && run->finished == run->count) {
+        set_status(run, run->cancelled ? RUN_CANCELLED : RUN_COMPLETED);
     }
 }
 
@@ -206,8 +227,7 @@ void run_start(struct run *run, uint64_t now_ns)
     if (run->status != RUN_QUEUED) {
         return;
     }
-    run->status = RUN_RUNNING;
-    run->start_pending = true;
+    set_status(run, RUN_RUNNING);
     fill_slots(run);
     finish_if_all_done(run); /* a run without tests */
 }
@@ -274,6 +294,18 @@ void run_on_result_stored(struct run *run, uint64_t now_ns, size_t index, bool o
     }
 }
 
+void run_on_status_stored(struct run *run, uint64_t now_ns, bool ok)
+{
+    run->now_ns = now_ns;
+    if (run->report.state != REPORT_STORING) {
+        return;
+    }
+    run->report.state = ok && !run->report.changed ? REPORT_NONE : REPORT_DUE;
+    run->report.due_ns = ok ? now_ns : now_ns + delay_ns(run, run->report.tries);
+    run->report.tries = ok ? 0 : run->report.tries + 1;
+    run->report.changed = false;
+}
+
 static void cancel_test(struct run *run, struct test *test)
 {
     switch (test->state) {
@@ -303,6 +335,15 @@ static void cancel_test(struct run *run, struct test *test)
     }
 }
 
+static void cancel_tests(struct run *run)
+{
+    for (size_t i = 0; i < run->count; i++) {
+        cancel_test(run, &run->tests[i]);
+    }
+    run->first_queued = run->count;
+    finish_if_all_done(run);
+}
+
 void run_cancel(struct run *run, uint64_t now_ns)
 {
     run->now_ns = now_ns;
@@ -310,12 +351,8 @@ void run_cancel(struct run *run, uint64_t now_ns)
         return;
     }
     run->cancelled = true;
-    run->status = RUN_RUNNING; /* also from queued: the end is announced in one way */
-    for (size_t i = 0; i < run->count; i++) {
-        cancel_test(run, &run->tests[i]);
-    }
-    run->first_queued = run->count;
-    finish_if_all_done(run);
+    set_status(run, RUN_CANCELLING); /* before anybody is told: it must not be forgotten */
+    cancel_tests(run);
 }
 
 static void time_out(struct run *run, struct test *test)
@@ -347,7 +384,62 @@ uint64_t run_next_deadline(const struct run *run)
                      (test->state == TEST_RETRYING && run->active < run->options.concurrency);
         deadline = waits && test->due_ns < deadline ? test->due_ns : deadline;
     }
+    if (run->report.state == REPORT_DUE && run->report.due_ns < deadline) {
+        deadline = run->report.due_ns;
+    }
     return deadline;
+}
+
+/* ---- an earlier life ---- */
+
+void run_restore(struct run *run, size_t index, const struct run_restored *from)
+{
+    struct test *test = &run->tests[index];
+    begin_attempt(run, test, from->attempt);
+    test->state = from->has_result ? TEST_DONE : TEST_INVOKED;
+    test->result_status = from->status;
+}
+
+/* From what run_restore left to the state in which its next event finds it. */
+static void resume_test(struct run *run, struct test *test)
+{
+    switch (test->state) {
+    case TEST_INVOKED:
+        test->await = true;
+        test->due_ns = invocation_due(run, test);
+        run->active++;
+        break;
+    case TEST_DONE:
+        end_attempt(run, test);
+        break;
+    default: /* the attempt before those of later tests was never recorded */
+        test->state = TEST_RETRYING;
+        test->due_ns = run->now_ns;
+        run->retrying++;
+        break;
+    }
+}
+
+void run_resume(struct run *run, uint64_t now_ns, enum run_status status)
+{
+    run->now_ns = now_ns;
+    if (status == RUN_QUEUED) {
+        set_status(run, RUN_RUNNING);
+    }
+    run->cancelled = status == RUN_CANCELLING;
+    run->status = run->cancelled ? RUN_CANCELLING : RUN_RUNNING;
+    run->first_queued = run->count;
+    while (run->first_queued > 0 && run->tests[run->first_queued - 1].state == TEST_QUEUED) {
+        run->first_queued--;
+    }
+    for (size_t i = 0; i < run->first_queued; i++) {
+        resume_test(run, &run->tests[i]);
+    }
+    if (run->cancelled) {
+        cancel_tests(run);
+    }
+    fill_slots(run);
+    finish_if_all_done(run); /* a run without tests */
 }
 
 /* ---- actions ---- */
@@ -371,6 +463,11 @@ static void describe(const struct run *run, const struct test *test, enum run_ac
 
 static bool test_action(struct run *run, struct test *test, struct run_action *out)
 {
+    if (test->await) {
+        test->await = false;
+        describe(run, test, RUN_AWAIT, out);
+        return true;
+    }
     if (test->withdraw) {
         test->withdraw = false;
         describe(run, test, RUN_WITHDRAW, out);
@@ -378,8 +475,7 @@ static bool test_action(struct run *run, struct test *test, struct run_action *o
     }
     if (test->state == TEST_INVOKE) {
         test->state = TEST_INVOKED;
-        test->due_ns =
-            test->spec.timeout_ms ? run->now_ns + test->spec.timeout_ms * NS_PER_MS : TIME_NEVER;
+        test->due_ns = invocation_due(run, test);
         describe(run, test, RUN_INVOKE, out);
         return true;
     }
@@ -396,11 +492,19 @@ static bool is_closed(const struct test *test)
     return (test->state == TEST_DONE || test->state == TEST_SKIPPED) && !test->withdraw;
 }
 
+static bool report_action(struct run *run, struct run_action *out)
+{
+    if (run->report.state != REPORT_DUE || run->report.due_ns > run->now_ns) {
+        return false;
+    }
+    run->report.state = REPORT_STORING;
+    *out = (struct run_action){.type = RUN_SET_STATUS, .status = run->status};
+    return true;
+}
+
 bool run_next_action(struct run *run, struct run_action *out)
 {
-    if (run->start_pending) {
-        run->start_pending = false;
-        *out = (struct run_action){.type = RUN_SET_STATUS, .status = RUN_RUNNING};
+    if (report_action(run, out)) {
         return true;
     }
     while (run->first_open < run->count && is_closed(&run->tests[run->first_open])) {
@@ -410,11 +514,6 @@ bool run_next_action(struct run *run, struct run_action *out)
         if (test_action(run, &run->tests[i], out)) {
             return true;
         }
-    }
-    if (run->end_pending) { /* told last */
-        run->end_pending = false;
-        *out = (struct run_action){.type = RUN_SET_STATUS, .status = run->status};
-        return true;
     }
     return false;
 }
@@ -426,5 +525,6 @@ enum run_status run_get_status(const struct run *run)
 
 bool run_is_finished(const struct run *run)
 {
-    return run->status == RUN_COMPLETED || run->status == RUN_CANCELLED;
+    bool over = run->status == RUN_COMPLETED || run->status == RUN_CANCELLED;
+    return over && run->report.state == REPORT_NONE;
 }

@@ -6,14 +6,17 @@
  *                               -> retrying -> [its delay is over, a slot is free] -> invoked
  *          queued -> [cancel] -> skipped (it was never accepted, so it has no result)
  * The run: queued -> [start] -> running -> [all tests done] -> completed
- *                                       -> [cancel, all tests done or skipped] -> cancelled
+ *                 -> [cancel] -> cancelling -> [all tests done or skipped] -> cancelled
  *
  * An attempt is one invocation, with an id and a result of its own. One that ended in Error is
  * followed by the next while the test has retries left; Pass and Fail are verdicts, and stand. The
  * test came to what its last attempt came to.
  *
  * Every attempt that was invoked ends in exactly one result; whatever comes after the first answer,
- * the timeout or the cancellation is ignored. One loop owns it. Times are monotonic nanoseconds. */
+ * the timeout or the cancellation is ignored. That holds over a restart too: an invocation is
+ * recorded before it is sent, so a run is taken up again from what is stored, and an attempt
+ * without result is still owed by the agent that has it. It is never sent a second time. One loop
+ * owns it. Times are monotonic nanoseconds. */
 #ifndef CORE_RUN_H
 #define CORE_RUN_H
 
@@ -65,8 +68,9 @@ struct run_options {
 enum { RUN_RETRY_MIN_MS = 100, RUN_RETRY_MAX_MS = 10000 };
 
 enum run_action_type {
-    RUN_SET_STATUS,   /* store it; no answer expected */
+    RUN_SET_STATUS,   /* store it, then call run_on_status_stored */
     RUN_INVOKE,       /* record the invocation, then send it; if it cannot be sent: run_on_failed */
+    RUN_AWAIT,        /* was sent in an earlier life: take its answer, or call run_on_failed */
     RUN_WITHDRAW,     /* nobody waits for this invocation any more: tell router and agent */
     RUN_STORE_RESULT, /* then call run_on_result_stored */
 };
@@ -94,14 +98,28 @@ struct run *run_create(const struct run_options *options, const struct run_test 
 void run_destroy(struct run *run);
 
 void run_start(struct run *run, uint64_t now_ns);
+
+/* What is known of an attempt from an earlier life. */
+struct run_restored {
+    uint32_t attempt;
+    bool has_result;
+    enum result_status status; /* of the result */
+};
+/* Between run_create and run_resume, by attempt; the last one of a test counts. */
+void run_restore(struct run *run, size_t test, const struct run_restored *from);
+/* Instead of run_start: goes on from there. `status` is the one stored. The time that an agent has
+ * for what it owes begins anew. */
+void run_resume(struct run *run, uint64_t now_ns, enum run_status status);
+
 /* An answer for an invocation. False: not (or no longer) waited for; nothing happens. */
 bool run_on_answer(struct run *run, uint64_t now_ns, struct slice invocation_id,
                    const struct run_answer *answer);
 /* The invocation could not be sent, or its agent is gone for good; `reason` becomes the error. */
 bool run_on_failed(struct run *run, uint64_t now_ns, struct slice invocation_id,
                    struct slice reason);
-/* ok false: the store failed and is asked again later. */
+/* ok false: the store failed and is asked again later; so for the next. */
 void run_on_result_stored(struct run *run, uint64_t now_ns, size_t test, bool ok);
+void run_on_status_stored(struct run *run, uint64_t now_ns, bool ok);
 /* Skips what is queued, withdraws what is invoked (its result: Error, "cancelled"). */
 void run_cancel(struct run *run, uint64_t now_ns);
 
@@ -111,7 +129,7 @@ uint64_t run_next_deadline(const struct run *run);
 bool run_next_action(struct run *run, struct run_action *out);
 
 enum run_status run_get_status(const struct run *run);
-/* Completed or cancelled, and every result is stored: the run may be destroyed. */
+/* Completed or cancelled, and that and every result is stored: the run may be destroyed. */
 bool run_is_finished(const struct run *run);
 
 #endif

@@ -373,7 +373,8 @@ struct hub *hub_start(const struct hub_options *options)
     };
     hub->loop.ws = ws_server_create(&ws);
     hub->shared.stopped = false;
-    if (!hub->loop.ws || pthread_create(&hub->thread, NULL, run_loop, hub) != 0) {
+    if (!hub->loop.ws || !hub_runs_restore(hub) ||
+        pthread_create(&hub->thread, NULL, run_loop, hub) != 0) {
         hub->shared.stopped = true;
         hub_destroy(hub);
         return NULL;
@@ -440,6 +441,7 @@ struct hub_counters hub_counters(const struct hub *hub)
         .results_foreign = router->foreign,
         .results_unknown = router->unknown,
         .calls_expired = router->expired,
+        .calls_lost = router->lost,
         .linker = linker_counters(hub->loop.linker),
     };
     for (const struct list *n = hub->loop.runs.next; n != &hub->loop.runs; n = n->next) {

@@ -34,7 +34,8 @@ struct hub_options {
     struct linker_options linker;
 };
 
-/* NULL when libwebsockets or the thread cannot start. */
+/* Takes up the runs that an earlier life left, then starts the thread. NULL when libwebsockets or
+ * the thread cannot start, or the store cannot be read; that is logged. */
 struct hub *hub_start(const struct hub_options *options);
 /* [any] Cancels the runs and stores what they came to, closes every agent's connection with 1001,
  * ends the loop; all that within `timeout_ms`. Jobs posted later wait for hub_destroy. */
@@ -103,7 +104,18 @@ struct hub_invocation {
 };
 /* False when nobody serves it: then the call is not begun. */
 bool hub_call_send(struct hub *hub, const struct hub_invocation *invocation, struct hub_call *call);
-/* The same for a metric that an agent of the organization registered; the last one wins. */
+/* What the agent that serves it calls itself, borrowed during the job; empty: nothing. */
+struct slice hub_agent_id(struct hub *hub, struct slice project, struct slice environment);
+/* A call that was sent in an earlier life: its answer is taken when its agent brings it. */
+struct hub_restored_call {
+    struct uuid organization_id;
+    struct slice project;
+    struct slice environment;
+    struct slice agent_id; /* empty: any that serves the project there */
+};
+void hub_call_restore(struct hub *hub, const struct hub_restored_call *from, struct hub_call *call);
+/* As hub_call_send, for a metric that an agent of the organization registered; the last one wins.
+ */
 struct hub_metric_call {
     struct slice organization;
     struct slice metric_name;
@@ -128,6 +140,8 @@ struct hub_run_options {
     const struct run_test *tests;
     size_t test_count;
 };
+/* A test as the store knows it, as a run wants it; borrows from there. */
+struct run_test hub_run_test(const struct store_run_test *from);
 /* The run is in the store. Copies. */
 void hub_run_start(struct hub *hub, const struct hub_run_options *options);
 /* False when it is not under way. */
@@ -156,6 +170,7 @@ struct hub_counters {
     uint64_t results_foreign;
     uint64_t results_unknown;
     uint64_t calls_expired;
+    uint64_t calls_lost;
     struct linker_counters linker;
 };
 struct hub_counters hub_counters(const struct hub *hub);

@@ -323,6 +323,39 @@ static void finish_registration(struct hub *hub, struct hub_job *job)
     free_registration(r);
 }
 
+static bool is_listed(const void *reported, struct slice id)
+{
+    return text_map_get(reported, id) != NULL;
+}
+
+/* What an agent was sent over a connection that it has lost, and does not have: it will never
+ * answer. */
+static void end_lost_calls(struct hub *hub, const struct hub_session *s, struct slice in_flight)
+{
+    const struct hub_answer answer = {.failure =
+                                          "lost: its agent connected again, and does not have it"};
+    struct text_map listed;
+    struct json_reader r;
+    struct buffer id = BUFFER_INIT;
+    text_map_init(&listed);
+    marline__json_reader_init(&r, in_flight, JSON_STRICT);
+    (void)marline__json_enter_array(&r);
+    while (marline__json_next_element(&r)) {
+        marline__buffer_clear(&id);
+        if (marline__json_peek(&r) == JSON_STRING && marline__json_read_string(&r, &id)) {
+            text_map_put(&listed, marline__buffer_slice(&id), hub);
+        } else {
+            (void)marline__json_skip(&r, NULL);
+        }
+    }
+    router_reported(hub->loop.router, s->number, is_listed, &listed);
+    text_map_deinit(&listed);
+    marline__buffer_deinit(&id);
+    for (struct hub_call *call; (call = router_next_lost(hub->loop.router));) {
+        call->done(hub, call, &answer);
+    }
+}
+
 static void begin_registration(struct hub *hub, struct hub_session *s,
                                const struct message_register *message)
 {
@@ -341,6 +374,9 @@ static void begin_registration(struct hub *hub, struct hub_session *s,
     r->job.run = finish_registration;
     if (message->agent_id.size) {
         router_session_identified(hub->loop.router, s->number, message->agent_id);
+        if (message->in_flight.size && message->capabilities & CAPABILITY_IN_FLIGHT) {
+            end_lost_calls(hub, s, message->in_flight);
+        }
     }
     if (r->project_id[0] == '\0' ||
         marline__worker_pool_submit(hub->options.workers, &r->work) != MARLINE_OK) {
@@ -375,14 +411,21 @@ static void send_message(struct hub *hub, struct hub_session *s,
     marline__buffer_deinit(&text);
 }
 
-void hub_acknowledge(struct hub *hub, uint64_t session, struct slice invocation_id)
+static void acknowledge(struct hub *hub, uint64_t session, struct slice invocation_id,
+                        struct slice reason)
 {
     struct hub_session *s = find_session(hub, session);
     if (s && agent_session_capabilities(s->agent) & CAPABILITY_RESULT_ACK) {
         struct connector_message message = {.type = MESSAGE_RESULT_ACK};
         message.result_ack.invocation_id = invocation_id;
+        message.result_ack.reason = reason;
         send_message(hub, s, &message);
     }
+}
+
+void hub_acknowledge(struct hub *hub, uint64_t session, struct slice invocation_id)
+{
+    acknowledge(hub, session, invocation_id, SLICE_EMPTY);
 }
 
 static void encode_invocation(const struct hub_session *s, const struct hub_invocation *invocation,
@@ -422,11 +465,38 @@ bool hub_call_send(struct hub *hub, const struct hub_invocation *invocation, str
     }
     struct buffer text = BUFFER_INIT;
     encode_invocation(s, invocation, call->id, &text);
-    router_call_begin(hub->loop.router, marline__slice_text(call->id), number, invocation->project,
-                      invocation->environment, invocation->deadline_ns, call);
+    const struct router_call begun = {.id = marline__slice_text(call->id),
+                                      .session = number,
+                                      .is_test = true,
+                                      .project = invocation->project,
+                                      .environment = invocation->environment,
+                                      .deadline_ns = invocation->deadline_ns,
+                                      .user = call};
+    router_call_begin(hub->loop.router, &begun);
     send_text(hub, s, marline__buffer_slice(&text));
     marline__buffer_deinit(&text);
     return true;
+}
+
+struct slice hub_agent_id(struct hub *hub, struct slice project, struct slice environment)
+{
+    const struct router *router = hub->loop.router;
+    return router_agent_id(router, router_find(router, project, environment));
+}
+
+void hub_call_restore(struct hub *hub, const struct hub_restored_call *from, struct hub_call *call)
+{
+    char organization[UUID_TEXT_SIZE];
+    marline__uuid_format(&from->organization_id, organization);
+    const struct router_call begun = {.id = marline__slice_text(call->id),
+                                      .organization = marline__slice_text(organization),
+                                      .agent_id = from->agent_id,
+                                      .is_test = true,
+                                      .project = from->project,
+                                      .environment = from->environment,
+                                      .deadline_ns = TIME_NEVER,
+                                      .user = call};
+    router_call_begin(hub->loop.router, &begun);
 }
 
 bool hub_metric_send(struct hub *hub, const struct hub_metric_call *metric, struct hub_call *call)
@@ -442,8 +512,13 @@ bool hub_metric_send(struct hub *hub, const struct hub_metric_call *metric, stru
     message.execute_metric.metric_run_id = marline__slice_text(call->id);
     message.execute_metric.metric_name = metric->metric_name;
     message.execute_metric.inputs = metric->inputs;
-    router_call_begin(hub->loop.router, marline__slice_text(call->id), number, metric->organization,
-                      name, metric->deadline_ns, call);
+    const struct router_call begun = {.id = marline__slice_text(call->id),
+                                      .session = number,
+                                      .project = metric->organization,
+                                      .environment = name,
+                                      .deadline_ns = metric->deadline_ns,
+                                      .user = call};
+    router_call_begin(hub->loop.router, &begun);
     send_message(hub, s, &message);
     return true;
 }
@@ -486,6 +561,8 @@ static void take_result(struct hub *hub, struct hub_session *s,
     case ROUTER_UNKNOWN:
         marline__log(LOG_WARN, "result of %.*s dropped: no such invocation",
                      SLICE_ARG(result->invocation_id));
+        acknowledge(hub, s->number, result->invocation_id,
+                    SLICE("nobody waits for this invocation, or not any more"));
         break;
     }
 }
@@ -599,7 +676,7 @@ static void on_opened(void *user, struct ws_connection *c)
     text_map_put(&hub->loop.sessions, number_key(&s->number), s);
     char credential[2 * sizeof(s->identity.key_sha256)];
     marline__hex_encode(s->identity.key_sha256, sizeof(s->identity.key_sha256), credential);
-    router_session_opened(hub->loop.router, s->number,
+    router_session_opened(hub->loop.router, s->number, marline__slice_text(organization),
                           (struct slice){credential, sizeof(credential)});
     note_idle_deadline(hub, s);
     handle_step(hub, s, &step);

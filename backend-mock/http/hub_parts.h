@@ -54,11 +54,20 @@ void hub_agents_count(const struct hub *hub, struct agent_session_counters *out)
 void hub_agents_end_calls(struct hub *hub);
 
 /* hub_runs.c */
+struct hub_run;
+struct hub_run *hub_run_create(struct hub *hub, const struct hub_run_options *options);
+/* The run's attempt as stored, before hub_run_resume. */
+void hub_run_restore(struct hub_run *run, const struct store_attempt_row *row);
+void hub_run_resume(struct hub *hub, struct hub_run *run, enum run_status status);
 void hub_runs_tick(struct hub *hub, uint64_t now_ns);
 uint64_t hub_runs_deadline(const struct hub *hub);
 void hub_runs_cancel_all(struct hub *hub);
 void hub_runs_destroy(struct hub *hub);
 /* A result came again before it was stored: the acknowledgement goes to whoever brought it last. */
 bool hub_runs_result_repeated(struct hub *hub, struct slice invocation_id, uint64_t session);
+
+/* hub_restore.c: takes up the runs that an earlier life left. Before the loop starts; false: the
+ * store could not be read. */
+bool hub_runs_restore(struct hub *hub);
 
 #endif

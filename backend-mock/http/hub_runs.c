@@ -6,12 +6,11 @@
 #include "core/alloc.h"
 #include "http/hub_parts.h"
 
-struct hub_run;
-
 struct hub_test {
     struct hub_run *run;
     size_t index;
     struct hub_call call;
+    char *agent_id;       /* owned: who was asked in an earlier life; NULL = nobody, or unknown */
     bool wanted;          /* invoked, and neither answered nor withdrawn */
     bool sent;            /* the router knows the call */
     uint64_t answered_by; /* the session whose acknowledgement is due; 0 = none */
@@ -39,6 +38,9 @@ static void free_run(struct hub *hub, struct hub_run *r)
     for (struct list *node; (node = marline__list_pop_front(&r->waiters));) {
         struct hub_waiter *waiter = LIST_ENTRY(node, struct hub_waiter, node);
         waiter->done(hub, waiter, run_is_finished(r->run));
+    }
+    for (size_t i = 0; i < r->test_count; i++) {
+        marline__memory_free(r->tests[i].agent_id);
     }
     run_destroy(r->run);
     marline__memory_free(r->environment);
@@ -91,7 +93,8 @@ static void release(struct hub *hub, struct run_commit *c)
 static void status_done(struct hub *hub, struct hub_commit *commit)
 {
     struct run_commit *c = LIST_ENTRY(commit, struct run_commit, base);
-    (void)commit_ok(c, "status");
+    bool ok = commit_ok(c, "status");
+    run_on_status_stored(c->run->run, hub_now_ns(hub), ok);
     release(hub, c);
 }
 
@@ -203,7 +206,23 @@ static void invoke(struct hub *hub, struct hub_run *r, const struct run_action *
     struct store_record_invoked *write = &c->base.commit.write.record_invoked;
     write->key = action->key;
     write->invocation_id = marline__slice_text(c->action.invocation_id);
+    write->agent_id = hub_agent_id(hub, marline__slice_text(r->project), /* as things stand */
+                                   marline__slice_text(r->environment));
     hub_submit(hub, &c->base);
+}
+
+/* An invocation of an earlier life: whether it was sent, only its agent knows. */
+static void await_answer(struct hub *hub, struct hub_run *r, const struct run_action *action)
+{
+    struct hub_test *t = &r->tests[action->test];
+    const struct hub_restored_call from = {.organization_id = r->organization_id,
+                                           .project = marline__slice_text(r->project),
+                                           .environment = marline__slice_text(r->environment),
+                                           .agent_id = marline__slice_text(t->agent_id)};
+    (void)snprintf(t->call.id, sizeof(t->call.id), "%s", action->invocation_id);
+    t->call.done = answer_arrived;
+    t->wanted = t->sent = true;
+    hub_call_restore(hub, &from, &t->call);
 }
 
 static void withdraw(struct hub *hub, struct hub_test *t)
@@ -284,6 +303,9 @@ static void drive(struct hub *hub, struct hub_run *r)
         case RUN_INVOKE:
             invoke(hub, r, &action);
             break;
+        case RUN_AWAIT:
+            await_answer(hub, r, &action);
+            break;
         case RUN_WITHDRAW:
             withdraw(hub, &r->tests[action.test]);
             break;
@@ -298,7 +320,7 @@ static void drive(struct hub *hub, struct hub_run *r)
     }
 }
 
-void hub_run_start(struct hub *hub, const struct hub_run_options *options)
+struct hub_run *hub_run_create(struct hub *hub, const struct hub_run_options *options)
 {
     struct hub_run *r = alloc_zeroed(sizeof(*r) + options->test_count * sizeof(struct hub_test));
     r->organization_id = options->organization_id;
@@ -316,7 +338,38 @@ void hub_run_start(struct hub *hub, const struct hub_run_options *options)
                               .concurrency = options->concurrency};
     r->run = run_create(&run, options->tests, options->test_count);
     marline__list_push_back(&hub->loop.runs, &r->node);
+    return r;
+}
+
+void hub_run_start(struct hub *hub, const struct hub_run_options *options)
+{
+    struct hub_run *r = hub_run_create(hub, options);
     run_start(r->run, hub_now_ns(hub));
+    drive(hub, r);
+}
+
+struct run_test hub_run_test(const struct store_run_test *from)
+{
+    return (struct run_test){.test_id = from->test_id,
+                             .configuration_id = from->configuration_id,
+                             .function_name = from->function_name,
+                             .inputs = from->inputs,
+                             .timeout_ms = from->timeout_ms,
+                             .retries = from->retries};
+}
+
+void hub_run_restore(struct hub_run *r, const struct store_attempt_row *row)
+{
+    struct hub_test *t = &r->tests[row->test];
+    marline__memory_free(t->agent_id);
+    t->agent_id = alloc_slice(row->agent_id);
+    run_restore(r->run, row->test,
+                &(struct run_restored){row->attempt, row->has_result, row->status});
+}
+
+void hub_run_resume(struct hub *hub, struct hub_run *r, enum run_status status)
+{
+    run_resume(r->run, hub_now_ns(hub), status);
     drive(hub, r);
 }
 

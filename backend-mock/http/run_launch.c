@@ -13,12 +13,7 @@ static void start(struct hub *hub, struct hub_job *job)
     const struct store_create_run *run = &l->run;
     struct run_test *tests = alloc_array(run->test_count, sizeof(*tests));
     for (size_t i = 0; i < run->test_count; i++) {
-        tests[i] = (struct run_test){.test_id = run->tests[i].test_id,
-                                     .configuration_id = run->tests[i].configuration_id,
-                                     .function_name = run->tests[i].function_name,
-                                     .inputs = run->tests[i].inputs,
-                                     .timeout_ms = run->tests[i].timeout_ms,
-                                     .retries = run->tests[i].retries};
+        tests[i] = hub_run_test(&run->tests[i]);
     }
     struct hub_run_options options = {.organization_id = run->organization_id,
                                       .project_id = run->project_id,

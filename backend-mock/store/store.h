@@ -158,6 +158,7 @@ struct store_set_run_notice {
 struct store_record_invoked {
     struct link_key key;
     struct slice invocation_id;
+    struct slice agent_id; /* who it goes to; NULL data = the agent did not say */
 };
 
 /* The agent's answer arrived: timeline event only. */
@@ -293,6 +294,7 @@ struct store_project {
 };
 
 struct store_run {
+    struct uuid organization_id;
     struct uuid project_id;
     struct uuid run_id;
     struct slice environment;
@@ -329,6 +331,7 @@ struct store_attempt_row {
     size_t test; /* its position in the run */
     uint32_t attempt;
     struct slice invocation_id; /* NULL data = not dispatched from here */
+    struct slice agent_id;
     bool has_result;
     struct uuid result_id; /* the canonical one; so for the rest */
     enum result_status status;
@@ -539,6 +542,8 @@ struct store_ledger {
 typedef void (*store_project_fn)(void *user, const struct store_project *row);
 typedef void (*store_entity_fn)(void *user, const struct store_entity_row *row);
 typedef void (*store_run_row_fn)(void *user, const struct store_run_row *row);
+typedef void (*store_run_fn)(void *user, const struct store_run *run);
+typedef void (*store_invocation_fn)(void *user, struct slice invocation_id);
 typedef void (*store_attempt_fn)(void *user, const struct store_attempt_row *row);
 typedef void (*store_event_fn)(void *user, const struct store_event *row);
 typedef void (*store_span_row_fn)(void *user, const struct store_span_row *row);
@@ -582,6 +587,11 @@ struct store_ops {
     enum store_status (*read_attempts)(struct store *store, const struct store_scope *scope,
                                        const struct uuid *run_id, store_attempt_fn visit,
                                        void *user, struct store_error *error);
+    enum store_status (*unfinished_runs)(struct store *store, store_run_fn visit, void *user,
+                                         struct store_error *error);
+    enum store_status (*answered_invocations)(struct store *store, size_t limit,
+                                              store_invocation_fn visit, void *user,
+                                              struct store_error *error);
     enum store_status (*read_timeline)(struct store *store, const struct store_scope *scope,
                                        const struct uuid *run_id, store_event_fn visit, void *user,
                                        struct store_error *error);
@@ -682,6 +692,22 @@ store_read_attempts(struct store *store, const struct store_scope *scope, const 
                     store_attempt_fn visit, void *user, struct store_error *error)
 {
     return store->ops->read_attempts(store, scope, run_id, visit, user, error);
+}
+
+/* What a backend that starts takes up again: runs, of all organizations, that are neither completed
+ * nor cancelled, oldest first. */
+static inline enum store_status store_unfinished_runs(struct store *store, store_run_fn visit,
+                                                      void *user, struct store_error *error)
+{
+    return store->ops->unfinished_runs(store, visit, user, error);
+}
+
+/* Invocations, of all organizations, whose result is stored: the latest `limit`, oldest first. */
+static inline enum store_status store_answered_invocations(struct store *store, size_t limit,
+                                                           store_invocation_fn visit, void *user,
+                                                           struct store_error *error)
+{
+    return store->ops->answered_invocations(store, limit, visit, user, error);
 }
 
 /* In order of time; STORE_NOT_FOUND when there is no such run. */

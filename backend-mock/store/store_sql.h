@@ -289,6 +289,11 @@ enum store_status sql_read_run(struct store *store, const struct store_scope *sc
 enum store_status sql_read_attempts(struct store *store, const struct store_scope *scope,
                                     const struct uuid *run_id, store_attempt_fn visit, void *user,
                                     struct store_error *error);
+enum store_status sql_unfinished_runs(struct store *store, store_run_fn visit, void *user,
+                                      struct store_error *error);
+enum store_status sql_answered_invocations(struct store *store, size_t limit,
+                                           store_invocation_fn visit, void *user,
+                                           struct store_error *error);
 enum store_status sql_read_timeline(struct store *store, const struct store_scope *scope,
                                     const struct uuid *run_id, store_event_fn visit, void *user,
                                     struct store_error *error);

@@ -157,6 +157,7 @@ enum store_status sql_read_run(struct store *base, const struct store_scope *sco
     enum store_status status = find_run(c, scope, run_id, &head, error);
     if (status == STORE_OK) {
         fill_run(head, run_id, out);
+        out->organization_id = scope->organization_id;
         status = visit_run_rows(c, scope, run_id, visit, user, error);
         sql_reset(head);
     }
@@ -204,6 +205,7 @@ static enum store_status visit_attempts(struct sql_connection *c, struct sql_sta
             .error = column_text(s, 5),
             .duration_ms = column_double(s, 6),
             .trace_id = column_text(s, 7),
+            .agent_id = column_text(s, 8),
         };
         visit(user, &row);
     }
@@ -217,7 +219,7 @@ enum store_status sql_read_attempts(struct store *base, const struct store_scope
     /* Spans may name attempts that were never made: those have neither event nor result. */
     static const char sql[] =
         "SELECT t.position, c.attempt, e.invocation_id, r.id, r.status, r.error, r.duration_ms,"
-        " r.trace_id FROM run_tests t JOIN contexts c ON c.run_id = t.run_id"
+        " r.trace_id, e.agent_id FROM run_tests t JOIN contexts c ON c.run_id = t.run_id"
         "  AND c.test_id = t.test_id AND c.configuration_id = t.configuration_id"
         " LEFT JOIN results r ON r.context_ref = c.ref AND r.duplicate_of IS NULL"
         " LEFT JOIN events e ON e.ref = (SELECT min(i.ref) FROM events i"

@@ -125,6 +125,7 @@ static const char *const version_1_postgres[] = {
 
 static const char *const version_2[] = {
     "ALTER TABLE run_tests ADD COLUMN retries INTEGER NOT NULL DEFAULT 0;",
+    "ALTER TABLE events ADD COLUMN agent_id TEXT;", /* of invocations: who they went to */
     NULL,
 };
 

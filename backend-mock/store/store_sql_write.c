@@ -206,8 +206,8 @@ static enum store_status set_run_status(struct sql_store *store, struct store_wr
 {
     static const char sql[] =
         "UPDATE runs SET status = ?3,"
-        " started_at = CASE WHEN ?3 = 1 THEN coalesce(started_at, ?4) ELSE started_at END,"
-        " finished_at = CASE WHEN ?3 >= 2 THEN coalesce(finished_at, ?4) ELSE finished_at END"
+        " started_at = CASE WHEN ?3 IN (1, 2) THEN coalesce(started_at, ?4) ELSE started_at END,"
+        " finished_at = CASE WHEN ?3 IN (2, 3) THEN coalesce(finished_at, ?4) ELSE finished_at END"
         " WHERE id = ?1 AND organization_id = ?2";
     struct sql_connection *c = store->writer.connection;
     const struct store_set_run_status *r = &write->set_run_status;
@@ -248,16 +248,22 @@ static enum store_status set_run_notice(struct sql_store *store, struct store_wr
 
 /* ---- events and results ---- */
 
-static enum store_status insert_event(struct sql_store *store, struct store_write *write,
-                                      const struct link_key *key, enum store_event_type type,
-                                      struct slice invocation_id, enum result_status result_status,
-                                      struct store_error *error)
+struct event_row {
+    const struct link_key *key;
+    enum store_event_type type;
+    struct slice invocation_id;
+    struct slice agent_id;
+    enum result_status status;
+};
+
+static enum store_status insert_event(struct sql_store *store, const struct store_write *write,
+                                      const struct event_row *event, struct store_error *error)
 {
-    static const char sql[] = "INSERT INTO events(context_ref, type, at, invocation_id, status)"
-                              " VALUES(?, ?, ?, ?, ?)";
+    static const char sql[] = "INSERT INTO events(context_ref, type, at, invocation_id, agent_id,"
+                              " status) VALUES(?, ?, ?, ?, ?, ?)";
     struct sql_connection *c = store->writer.connection;
     int64_t context = 0;
-    enum store_status status = sql_context(store, key, &context, error);
+    enum store_status status = sql_context(store, event->key, &context, error);
     if (status != STORE_OK) {
         return status;
     }
@@ -266,25 +272,31 @@ static enum store_status insert_event(struct sql_store *store, struct store_writ
         return error->status;
     }
     bind_ref(s, 1, context);
-    bind_int(s, 2, type);
+    bind_int(s, 2, event->type);
     bind_int(s, 3, write->at_unix_ns);
-    bind_text(s, 4, invocation_id);
-    bind_int(s, 5, result_status);
+    bind_text(s, 4, event->invocation_id);
+    bind_text(s, 5, event->agent_id);
+    bind_int(s, 6, event->status);
     return sql_run(c, s, error);
 }
 
 static enum store_status record_invoked(struct sql_store *store, struct store_write *write,
                                         struct store_error *error)
 {
-    return insert_event(store, write, &write->record_invoked.key, EVENT_INVOKED,
-                        write->record_invoked.invocation_id, RESULT_PASS, error);
+    const struct event_row event = {.key = &write->record_invoked.key,
+                                    .type = EVENT_INVOKED,
+                                    .invocation_id = write->record_invoked.invocation_id,
+                                    .agent_id = write->record_invoked.agent_id};
+    return insert_event(store, write, &event, error);
 }
 
 static enum store_status record_received(struct sql_store *store, struct store_write *write,
                                          struct store_error *error)
 {
-    return insert_event(store, write, &write->record_received.key, EVENT_RESULT_RECEIVED,
-                        SLICE_EMPTY, write->record_received.status, error);
+    const struct event_row event = {.key = &write->record_received.key,
+                                    .type = EVENT_RESULT_RECEIVED,
+                                    .status = write->record_received.status};
+    return insert_event(store, write, &event, error);
 }
 
 /* Inserts one row; a conflict, with the canonical index or with the id, inserts nothing. */

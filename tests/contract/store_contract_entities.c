@@ -253,6 +253,7 @@ static void given_foreign_scope_when_run_read_then_not_found(void **state)
 struct attempt_rows {
     struct store_attempt_row rows[8];
     char invocation[8][16];
+    bool has_agent[8];
     size_t count;
 };
 
@@ -263,6 +264,7 @@ static void add_attempt_row(void *user, const struct store_attempt_row *row)
     if (row->invocation_id.size) {
         memcpy(rows->invocation[rows->count], row->invocation_id.data, row->invocation_id.size);
     }
+    rows->has_agent[rows->count] = marline__slice_is(row->agent_id, "agent-1");
     rows->rows[rows->count++] = *row;
 }
 
@@ -300,6 +302,8 @@ static void given_attempts_when_read_then_by_test_with_canonical_results(void **
     assert_int_equal(rows.rows[1].status, RESULT_PASS);
     assert_int_equal(rows.rows[2].attempt, 2);
     assert_string_equal(rows.invocation[2], "invoke_1");
+    assert_true(rows.has_agent[2]);
+    assert_false(rows.has_agent[0]);
     assert_false(rows.rows[2].has_result);
 }
 
@@ -321,6 +325,77 @@ static void given_foreign_scope_when_attempts_read_then_not_found(void **state)
     const struct store_scope other = {.organization_id = id_of(0xa0000002)};
     struct attempt_rows rows;
     assert_int_equal(read_attempts(f, &other, &rows), STORE_NOT_FOUND);
+}
+
+/* ---- what a restarted backend reads ---- */
+
+static void set_status(struct fixture *f, enum run_status status)
+{
+    struct store_write write = {.type = STORE_SET_RUN_STATUS,
+                                .set_run_status = {f->organization, id_of(1), status}};
+    must_write(f, &write);
+}
+
+static void count_run(void *user, const struct store_run *run)
+{
+    size_t *count = user;
+    *count += run->test_count == 2 && run->concurrency == 2 &&
+              marline__slice_is(run->environment, "development");
+}
+
+static size_t count_unfinished(struct fixture *f)
+{
+    struct store_error error;
+    size_t count = 0;
+    assert_int_equal(store_unfinished_runs(f->store, count_run, &count, &error), STORE_OK);
+    return count;
+}
+
+static void given_runs_when_unfinished_are_read_then_until_completed_or_cancelled(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(count_unfinished(f), 0);
+    create_run(f, 2);
+    assert_int_equal(count_unfinished(f), 1);
+    set_status(f, RUN_RUNNING);
+    assert_int_equal(count_unfinished(f), 1);
+    set_status(f, RUN_CANCELLING);
+    assert_int_equal(count_unfinished(f), 1);
+    set_status(f, RUN_CANCELLED);
+    assert_int_equal(count_unfinished(f), 0);
+    set_status(f, RUN_COMPLETED);
+    assert_int_equal(count_unfinished(f), 0);
+}
+
+static void count_invocation(void *user, struct slice invocation_id)
+{
+    size_t *count = user;
+    assert_true(marline__slice_is(invocation_id, "invoke_1"));
+    ++*count;
+}
+
+static size_t count_answered(struct fixture *f, size_t limit)
+{
+    struct store_error error;
+    size_t count = 0;
+    assert_int_equal(store_answered_invocations(f->store, limit, count_invocation, &count, &error),
+                     STORE_OK);
+    return count;
+}
+
+static void given_invocations_when_answered_are_read_then_those_with_results(void **state)
+{
+    struct fixture *f = *state;
+    struct link_key first = key_of(f, 1, 1);
+    struct link_key second = key_of(f, 2, 1);
+    record_invoked(f, &first);
+    record_invoked(f, &second);
+    assert_int_equal(count_answered(f, 10), 0);
+    (void)insert_result(f, &first);
+    assert_int_equal(count_answered(f, 10), 1);
+    (void)insert_result(f, &second);
+    assert_int_equal(count_answered(f, 10), 2);
+    assert_int_equal(count_answered(f, 1), 1);
 }
 
 /* ---- results ---- */
@@ -541,6 +616,8 @@ int run_entity_contract(const struct store_kind *kind)
         CONTRACT_TEST(given_attempts_when_read_then_by_test_with_canonical_results),
         CONTRACT_TEST(given_spans_of_an_attempt_never_made_when_attempts_read_then_not_there),
         CONTRACT_TEST(given_foreign_scope_when_attempts_read_then_not_found),
+        CONTRACT_TEST(given_runs_when_unfinished_are_read_then_until_completed_or_cancelled),
+        CONTRACT_TEST(given_invocations_when_answered_are_read_then_those_with_results),
         CONTRACT_TEST(given_first_result_when_stored_then_id_is_derived_from_key),
         CONTRACT_TEST(given_result_when_repeated_then_duplicate_of_the_first),
         CONTRACT_TEST(given_other_attempt_when_stored_then_canonical_of_its_own),

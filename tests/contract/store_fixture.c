@@ -173,7 +173,7 @@ struct store_link try_link(struct fixture *f, const struct link_key *key, enum l
 void record_invoked(struct fixture *f, const struct link_key *key)
 {
     struct store_write write = {.type = STORE_RECORD_INVOKED,
-                                .record_invoked = {*key, SLICE("invoke_1")}};
+                                .record_invoked = {*key, SLICE("invoke_1"), SLICE("agent-1")}};
     must_write(f, &write);
 }
 

@@ -7,7 +7,7 @@
 #include "print.h"
 #include "simulation/memory_store.h"
 
-enum { COLUMN_MUTANT = 28, COLUMN_SEED = 8, COLUMN_FACT = 12, COLUMN_SITUATION = 58 };
+enum { COLUMN_MUTANT = 28, COLUMN_SEED = 8, COLUMN_FACT = 12, COLUMN_SITUATION = 66 };
 
 /* A database grows with each run, and every sweep scans what waits: open it anew after so many (a
  * database in memory is then a new one). */
@@ -24,9 +24,6 @@ static void add(struct simulate_tally *t, const struct simulation_outcome *run)
     t->runs++;
     t->steps += run->steps;
     t->virtual_ms += run->virtual_ms;
-    t->orphaned += (uint64_t)run->orphaned;
-    t->undeliverable += (uint64_t)run->undeliverable;
-    t->misreported += (uint64_t)run->misreported;
     for (int i = 0; i < SITUATION_COUNT; i++) {
         t->visits[i] += run->visited >> i & 1;
     }
@@ -147,17 +144,6 @@ static void print_counts(FILE *out, const struct simulate_options *options,
                    (double)t->virtual_ms / 3.6e6, (double)ms / 1e3,
                    (double)t->runs * 1e3 / (double)ms);
     print_fact(out, "time", text);
-    if (t->orphaned || t->undeliverable || t->misreported) {
-        (void)snprintf(text, sizeof text,
-                       "%llu invocations without result, %llu results that nobody takes,",
-                       (unsigned long long)t->orphaned, (unsigned long long)t->undeliverable);
-        print_fact(out, "known gaps", text);
-        (void)snprintf(text, sizeof text,
-                       "%llu finished runs that the store calls running"
-                       " (docs/races.md)",
-                       (unsigned long long)t->misreported);
-        print_fact(out, "", text);
-    }
 }
 
 static void print_situations(FILE *out, const struct simulate_tally *t)

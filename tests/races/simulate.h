@@ -29,9 +29,6 @@ struct simulate_tally {
     uint64_t runs;
     uint64_t steps;
     uint64_t virtual_ms;
-    uint64_t orphaned;
-    uint64_t undeliverable;
-    uint64_t misreported;
     uint64_t visits[SITUATION_COUNT]; /* runs that visited it */
     bool violated;
     uint64_t violating_seed;

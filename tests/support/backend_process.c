@@ -132,6 +132,13 @@ int backend_process_stop(struct backend_process *b)
     return code;
 }
 
+void backend_process_kill(struct backend_process *b)
+{
+    assert_int_equal(kill(b->pid, SIGKILL), 0);
+    assert_int_equal(wait_for_end(b->pid), 128 + SIGKILL);
+    (void)close(b->output);
+}
+
 int backend_process_run(const char *const *arguments, struct buffer *error_text)
 {
     int reader;

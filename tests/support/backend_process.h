@@ -26,6 +26,8 @@ struct backend_process {
 void backend_process_start(struct backend_process *b, const char *const *arguments);
 /* SIGTERM; returns the exit code, 128 + n for signal n. Fails the test when it does not end. */
 int backend_process_stop(struct backend_process *b);
+/* SIGKILL, and waits for the end. */
+void backend_process_kill(struct backend_process *b);
 
 /* Runs the program to its end; returns its exit code, its stderr in `error_text`. */
 int backend_process_run(const char *const *arguments, struct buffer *error_text);

@@ -7,7 +7,7 @@
 #include "connector/session_private.h"
 #include "wire/json_writer.h"
 
-enum { ERROR_TEXT_SIZE = 512 };
+enum { ERROR_TEXT_SIZE = 512, ACK_REASON_SIZE = 200 };
 
 /* ---- results ---- */
 
@@ -483,19 +483,9 @@ void marline__session_result_written(struct session *s, uint64_t now, struct led
     }
 }
 
-void marline__session_take_ack(struct session *s, const struct message_result_ack *m)
+/* A result that no repetition will bring home. */
+static void give_up(struct session *s, struct ledger_record *r, const char *reason)
 {
-    struct ledger_record *r = marline__ledger_find(&s->ledger, m->invocation_id, false);
-    if (r && (r->state == LEDGER_WRITTEN || r->state == LEDGER_READY)) {
-        settle(s, r);
-    }
-}
-
-/* A backend that does not know the invocation, such as a new one with an empty store, never
- * acknowledges: that must end. */
-static void give_up(struct session *s, struct ledger_record *r)
-{
-    static const char reason[] = "the backend never acknowledged the result";
     s->counters.results_given_up++;
     marline__log(LOG_WARN, "invocation %.*s: %s", SLICE_ARG(r->id), reason);
     if (s->host->buried) {
@@ -503,6 +493,23 @@ static void give_up(struct session *s, struct ledger_record *r)
                         reason);
     }
     settle(s, r);
+}
+
+/* With a reason: the backend does not wait for it, such as a new one with an empty store. */
+void marline__session_take_ack(struct session *s, const struct message_result_ack *m)
+{
+    char reason[ACK_REASON_SIZE];
+    struct ledger_record *r = marline__ledger_find(&s->ledger, m->invocation_id, false);
+    if (!r || (r->state != LEDGER_WRITTEN && r->state != LEDGER_READY)) {
+        return;
+    }
+    if (m->reason.size > 0) {
+        (void)snprintf(reason, sizeof reason, "the backend did not take the result: %.*s",
+                       SLICE_ARG(m->reason));
+        give_up(s, r, reason);
+    } else {
+        settle(s, r);
+    }
 }
 
 void marline__session_expire_acks(struct session *s, uint64_t now)
@@ -514,7 +521,7 @@ void marline__session_expire_acks(struct session *s, uint64_t now)
             s->counters.results_repeated++;
             marline__ledger_move(&s->ledger, r, LEDGER_READY);
         } else {
-            give_up(s, r);
+            give_up(s, r, "the backend never acknowledged the result");
         }
     }
 }

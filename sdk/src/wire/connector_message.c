@@ -179,6 +179,7 @@ static const struct field error_fields[] = {
 
 static const struct field result_ack_fields[] = {
     NEED("test_run_id", STRING, AT(result_ack, invocation_id)),
+    MAY("reason", HINT, AT(result_ack, reason)),
 };
 
 static const struct field cancel_fields[] = {

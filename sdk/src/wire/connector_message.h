@@ -167,6 +167,7 @@ struct message_error {
 
 struct message_result_ack {
     struct slice invocation_id; /* `test_run_id` */
+    struct slice reason;        /* given when the result was not taken; else absent */
 };
 
 struct message_cancel {

@@ -195,6 +195,7 @@ static void encode_members(struct json_writer *w, const struct connector_message
         break;
     case MESSAGE_RESULT_ACK:
         marline__json_member_string(w, "test_run_id", m->result_ack.invocation_id);
+        member_optional(w, "reason", m->result_ack.reason);
         break;
     case MESSAGE_CANCEL:
         marline__json_member_string(w, "test_run_id", m->cancel.invocation_id);

@@ -14,7 +14,8 @@ enum {
     CONCURRENCY = 4,
     WAITING_MAX = 16,
     CHILDREN_MAX = 4,
-    HANDLER_HANGS = 60, /* in a thousand: longer than any timeout */
+    HANDLER_FAILS = 150, /* in a thousand */
+    HANDLER_HANGS = 60,  /* in a thousand: longer than any timeout */
     REQUEST_TIMEOUT_MS = 4000,
     BACKGROUND_SPAN_MS_MAX = 6000,
     DRAIN_MS_MAX = 15000,
@@ -52,6 +53,7 @@ struct job {
     char id[INVOCATION_ID_SIZE];
     struct span root;
     uint64_t started_ns;
+    bool fails;
     int spans;
 };
 
@@ -90,8 +92,9 @@ static void job_ends(struct world *w, void *user, bool dead)
         marline__hex_encode(job->root.trace_id, sizeof job->root.trace_id, trace);
         const struct message_test_result result = {
             .invocation_id = marline__slice_text(job->id),
-            .success = true,
-            .output = SLICE("{\"answer\":42}"),
+            .success = !job->fails,
+            .output = job->fails ? SLICE_EMPTY : SLICE("{\"answer\":42}"),
+            .error = job->fails ? SLICE("flaky") : SLICE_EMPTY,
             .duration_ms = (double)(w->now_ns - job->started_ns) / (double)NS_PER_MS,
             .trace_id = {trace, 32},
             .span_count = (uint32_t)job->spans,
@@ -134,6 +137,7 @@ static void start_children(struct agent *a, struct job *job, uint64_t duration_n
 static void identify(struct agent *a, const struct message_test_context *test, struct span *root)
 {
     uint32_t attempt = random_of(a) % 2 ? test->attempt : 0;
+    root->attempt = test->attempt;
     root->has_key =
         test->present && link_key_parse(&a->sim->organization, test->test_run_id, test->test_id,
                                         test->test_configuration_id, attempt, &root->key);
@@ -145,6 +149,8 @@ static void invoke(struct agent *a, const struct session_action *action)
     struct job *job = alloc_zeroed(sizeof *job);
     job->agent = a;
     job->started_ns = w->now_ns;
+    job->fails = world_between(w, 0, 999) < HANDLER_FAILS;
+    oracle_executed(a->sim, action->id);
     (void)snprintf(job->id, sizeof job->id, "%.*s", SLICE_ARG(action->id));
     marline__random_fill(&w->random, job->root.trace_id, sizeof job->root.trace_id);
     job->root = make_span(a, &job->root);

@@ -286,10 +286,12 @@ static void answered(struct backend *b, struct backend_test *t, uint64_t session
                                       .trace_id = result->trace_id,
                                       .span_count = result->span_count};
     t->wanted = t->sent = false;
-    t->uncommitted = true;
+    t->uncommitted = t->taken = true;
+    t->status = result->success ? RESULT_PASS : RESULT_ERROR;
     t->answered_by = session;
     world_log(&b->sim->world, "backend: result of %s arrives", t->call_id);
     if (world_is_mutant(&b->sim->world, MUTANT_RESULT_ACKED_EARLY)) {
+        oracle_answer_promised(b->sim, t);
         backend_acknowledge(b, session, result->invocation_id);
     }
     (void)run_on_answer(t->run->run, b->sim->world.now_ns, marline__slice_text(t->call_id),
@@ -305,6 +307,9 @@ static void take_result(struct backend *b, struct backend_session *s,
     uint64_t elsewhere = router_counters(b->router)->accepted_elsewhere;
     switch (router_complete(b->router, result->invocation_id, s->number, &user)) {
     case ROUTER_ACCEPTED:
+        if (((struct backend_test *)user)->restored) {
+            world_visit(w, SITUATION_RESULT_AWAITED);
+        }
         if (router_counters(b->router)->accepted_elsewhere > elsewhere) {
             world_visit(w, SITUATION_RESULT_ELSEWHERE);
         }
@@ -321,10 +326,38 @@ static void take_result(struct backend *b, struct backend_session *s,
         break;
     }
     case ROUTER_FOREIGN:
-    case ROUTER_UNKNOWN:
-        world_log(w, "backend: result of %.*s is dropped: no such call",
-                  SLICE_ARG(result->invocation_id));
+    case ROUTER_UNKNOWN: /* every agent here brings what this backend asked it for */
+        world_violate(w, "I7: nobody takes the result of %.*s", SLICE_ARG(result->invocation_id));
         break;
+    }
+}
+
+struct report {
+    struct slice in_flight; /* raw JSON array */
+};
+
+/* Ids are plain texts of one length: no reader is needed. */
+static bool is_listed(const void *reported, struct slice id)
+{
+    const struct report *report = reported;
+    return memmem(report->in_flight.data, report->in_flight.size, id.data, id.size) != NULL;
+}
+
+static void end_lost_calls(struct backend *b, const struct backend_session *s,
+                           struct slice in_flight)
+{
+    const struct report report = {in_flight};
+    router_reported(b->router, s->number, is_listed, &report);
+    for (struct backend_test *t; (t = router_next_lost(b->router));) {
+        world_visit(&b->sim->world, SITUATION_CALL_LOST);
+        world_log(&b->sim->world, "backend: %s is lost", t->call_id);
+        t->wanted = t->sent = false;
+        t->uncommitted = true;
+        t->taken = false;
+        t->answered_by = 0;
+        (void)run_on_failed(t->run->run, b->sim->world.now_ns, marline__slice_text(t->call_id),
+                            SLICE("lost"));
+        backend_drive_run(b, t->run);
     }
 }
 
@@ -334,6 +367,9 @@ static void register_agent(struct backend *b, struct backend_session *s,
     struct agent_step step;
     if (message->agent_id.size) {
         router_session_identified(b->router, s->number, message->agent_id);
+        if (message->in_flight.size) {
+            end_lost_calls(b, s, message->in_flight);
+        }
     }
     router_register(b->router, s->number, message->project_id, message->environment);
     b->registered[b->sim->connections[s->connection].agent] = s->number;
@@ -372,7 +408,7 @@ bool backend_on_connect(struct backend *b, int connection)
     const struct agent_limits limits = agent_limits_default();
     struct agent_step step;
     s->agent = agent_session_open(&limits, &identity, b->sim->world.now_ns, &step);
-    router_session_opened(b->router, s->number, SLICE("key"));
+    router_session_opened(b->router, s->number, marline__slice_text(organization), SLICE("key"));
     handle(b, s, &step);
     return true;
 }
@@ -487,6 +523,7 @@ void backend_start(struct backend *b)
     memset(b->registered, 0, sizeof b->registered);
     b->timer_at = TIME_NEVER;
     b->up = true;
+    backend_restore(b);
     backend_settle(b);
 }
 
@@ -523,16 +560,6 @@ static void restart(struct world *w, void *user, bool dead)
     }
 }
 
-/* Production does not take up a run again after a restart: such runs are orphaned, and counted. */
-static void orphan_runs(struct backend *b)
-{
-    for (int i = 0; i < b->sim->run_count; i++) {
-        struct backend_run *r = &b->sim->runs[i];
-        r->finished |= r->run && run_is_finished(r->run);
-        r->orphaned |= !r->finished;
-    }
-}
-
 void backend_crash(struct backend *b)
 {
     struct world *w = &b->sim->world;
@@ -546,7 +573,6 @@ void backend_crash(struct backend *b)
             world_visit(w, SITUATION_CRASH_AFTER_COMMIT);
         }
     }
-    orphan_runs(b);
     forget_machines(b);
     b->life++;
     b->up = false;
@@ -562,9 +588,7 @@ bool backend_is_at_rest(const struct backend *b)
         return false;
     }
     for (int i = 0; i < b->sim->run_count; i++) {
-        const struct backend_run *r = &b->sim->runs[i];
-        bool finished = r->finished || (r->run && run_is_finished(r->run));
-        if (!r->orphaned && !finished) {
+        if (!b->sim->runs[i].finished && !b->sim->runs[i].given_up) {
             return false;
         }
     }

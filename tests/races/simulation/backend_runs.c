@@ -24,14 +24,19 @@ enum kinship { SAME_TEST, SAME_CONFIGURATION, STRANGERS };
 
 static void status_done(struct backend *b, struct commit *c, bool ok)
 {
-    (void)b;
-    (void)c;
-    (void)ok;
+    struct backend_run *r = c->run;
+    if (ok && r->is_failing) {
+        world_visit(&b->sim->world, SITUATION_STATUS_RETRIED);
+    }
+    r->is_failing = !ok;
+    run_on_status_stored(r->run, b->sim->world.now_ns, ok);
+    backend_drive_run(b, r);
 }
 
 static void set_status(struct backend *b, struct backend_run *r, enum run_status status)
 {
     struct commit *c = backend_commit(b, STORE_SET_RUN_STATUS, status_done);
+    c->run = r;
     c->write.set_run_status.organization_id = b->sim->organization;
     c->write.set_run_status.run_id = r->id;
     c->write.set_run_status.status = status;
@@ -68,8 +73,14 @@ static bool send_invocation(struct backend *b, struct backend_test *t,
     message.execute_test.invocation_id = marline__slice_text(t->call_id);
     message.execute_test.function_name = action->function_name;
     message.execute_test.inputs = marline__buffer_slice(&inputs);
-    router_call_begin(b->router, marline__slice_text(t->call_id), number,
-                      marline__slice_text(t->run->project), SLICE("development"), TIME_NEVER, t);
+    const struct router_call call = {.id = marline__slice_text(t->call_id),
+                                     .session = number,
+                                     .is_test = true,
+                                     .project = marline__slice_text(t->run->project),
+                                     .environment = SLICE("development"),
+                                     .deadline_ns = TIME_NEVER,
+                                     .user = t};
+    router_call_begin(b->router, &call);
     backend_send(b, s, &message);
     marline__buffer_deinit(&inputs);
     return true;
@@ -90,6 +101,15 @@ static void invocation_recorded(struct backend *b, struct commit *c, bool ok)
     }
 }
 
+static void note_attempt(struct backend *b, struct backend_run *r, const struct run_action *action)
+{
+    struct known_attempt *attempt = &r->attempts[action->test][action->key.attempt - 1];
+    (void)snprintf(attempt->id, sizeof attempt->id, "%s", action->invocation_id);
+    if (action->key.attempt > 1) {
+        world_visit(&b->sim->world, SITUATION_ATTEMPT_RETRIED);
+    }
+}
+
 static void invoke(struct backend *b, struct backend_run *r, const struct run_action *action)
 {
     struct backend_test *t = &r->state[action->test];
@@ -99,11 +119,35 @@ static void invoke(struct backend *b, struct backend_run *r, const struct run_ac
     c->action = *action;
     (void)snprintf(t->call_id, sizeof t->call_id, "%s", action->invocation_id);
     t->wanted = true;
+    t->restored = t->taken = false;
     t->answered_by = 0;
-    r->accepted[action->test] = true;
+    note_attempt(b, r, action);
+    (void)snprintf(
+        t->agent_id, sizeof t->agent_id, "%.*s",
+        SLICE_ARG(router_agent_id(b->router, router_find(b->router, marline__slice_text(r->project),
+                                                         SLICE("development")))));
     c->write.record_invoked.key = action->key;
     c->write.record_invoked.invocation_id = marline__slice_text(c->action.invocation_id);
+    c->write.record_invoked.agent_id = marline__slice_text(t->agent_id);
     backend_submit(b, c);
+}
+
+static void await_answer(struct backend *b, struct backend_run *r, const struct run_action *action)
+{
+    char organization[UUID_TEXT_SIZE];
+    struct backend_test *t = &r->state[action->test];
+    marline__uuid_format(&b->sim->organization, organization);
+    (void)snprintf(t->call_id, sizeof t->call_id, "%s", action->invocation_id);
+    t->wanted = t->sent = t->restored = true;
+    const struct router_call call = {.id = marline__slice_text(t->call_id),
+                                     .organization = marline__slice_text(organization),
+                                     .agent_id = marline__slice_text(t->agent_id),
+                                     .is_test = true,
+                                     .project = marline__slice_text(r->project),
+                                     .environment = SLICE("development"),
+                                     .deadline_ns = TIME_NEVER,
+                                     .user = t};
+    router_call_begin(b->router, &call);
 }
 
 static void withdraw(struct backend *b, struct backend_test *t)
@@ -122,6 +166,7 @@ static void withdraw(struct backend *b, struct backend_test *t)
     t->wanted = t->sent = false;
     /* Its result is being made: an answer that comes now is acknowledged with that, not before. */
     t->uncommitted = true;
+    t->taken = false;
     t->answered_by = 0;
 }
 
@@ -163,6 +208,7 @@ static void result_stored(struct backend *b, struct commit *c, bool ok)
             linker_on_result_committed(b->linker, &c->action.key);
         }
         if (t->answered_by) {
+            oracle_answer_promised(b->sim, t);
             backend_acknowledge(b, t->answered_by, marline__slice_text(t->call_id));
         }
         if (world_fault(w, w->faults.second_result)) {
@@ -210,6 +256,9 @@ void backend_drive_run(struct backend *b, struct backend_run *r)
         case RUN_INVOKE:
             invoke(b, r, &action);
             break;
+        case RUN_AWAIT:
+            await_answer(b, r, &action);
+            break;
         case RUN_WITHDRAW:
             withdraw(b, &r->state[action.test]);
             break;
@@ -217,6 +266,88 @@ void backend_drive_run(struct backend *b, struct backend_run *r)
             store_result(b, r, &action);
             break;
         }
+    }
+    r->finished = run_is_finished(r->run);
+}
+
+static void make_machine(struct backend *b, struct backend_run *r)
+{
+    const struct run_options options = {
+        .organization_id = b->sim->organization, .run_id = r->id, .concurrency = 3};
+    r->created = true;
+    r->run = run_create(&options, r->tests, r->test_count);
+}
+
+/* ---- an earlier life ---- */
+
+struct unfinished {
+    struct simulation *sim;
+    struct backend_run *runs[RUNS_MAX];
+    enum run_status status[RUNS_MAX];
+    size_t count;
+};
+
+/* A store may hold other simulations' runs too. */
+static void add_unfinished(void *user, const struct store_run *run)
+{
+    struct unfinished *all = user;
+    for (int i = 0; i < all->sim->run_count; i++) {
+        if (marline__uuid_equal(&all->sim->runs[i].id, &run->run_id)) {
+            all->runs[all->count] = &all->sim->runs[i];
+            all->status[all->count++] = run->status;
+        }
+    }
+}
+
+static void restore_attempt(void *user, const struct store_attempt_row *row)
+{
+    struct backend_run *r = user;
+    (void)snprintf(r->state[row->test].agent_id, sizeof r->state[row->test].agent_id, "%.*s",
+                   SLICE_ARG(row->agent_id));
+    const struct run_restored from = {row->attempt, row->has_result, row->status};
+    run_restore(r->run, row->test, &from);
+}
+
+static void remember(void *user, struct slice invocation_id)
+{
+    router_remember_completed(user, invocation_id);
+}
+
+static void resume(struct backend *b, struct backend_run *r, enum run_status status)
+{
+    const struct store_scope scope = {.organization_id = b->sim->organization};
+    struct store_error error;
+    make_machine(b, r);
+    memset(r->state, 0, sizeof r->state);
+    for (size_t i = 0; i < r->test_count; i++) {
+        r->state[i].run = r;
+    }
+    if (store_read_attempts(b->sim->store, &scope, &r->id, restore_attempt, r, &error) !=
+        STORE_OK) {
+        world_violate(&b->sim->world, "the attempts of a run cannot be read: %s", error.text);
+        return;
+    }
+    world_visit(&b->sim->world, SITUATION_RUN_RESUMED);
+    run_resume(r->run, b->sim->world.now_ns, status);
+    backend_drive_run(b, r);
+}
+
+void backend_restore(struct backend *b)
+{
+    struct unfinished all = {.sim = b->sim};
+    struct store_error error;
+    if (store_answered_invocations(b->sim->store, ROUTER_COMPLETED_MAX, remember, b->router,
+                                   &error) != STORE_OK ||
+        store_unfinished_runs(b->sim->store, add_unfinished, &all, &error) != STORE_OK) {
+        world_violate(&b->sim->world, "what is to be taken up cannot be read: %s", error.text);
+        return;
+    }
+    for (size_t i = 0; i < all.count; i++) {
+        resume(b, all.runs[i], all.status[i]);
+    }
+    for (int i = 0; i < b->sim->run_count; i++) {
+        struct backend_run *r = &b->sim->runs[i];
+        r->given_up |= !r->run && !r->finished; /* never stored, or over */
     }
 }
 
@@ -239,10 +370,7 @@ static void run_created(struct backend *b, struct commit *c, bool ok)
         world_after(w, RUN_RETRY_MS * NS_PER_MS, create_again, r, &b->life);
         return;
     }
-    r->created = true;
-    const struct run_options options = {
-        .organization_id = b->sim->organization, .run_id = r->id, .concurrency = 3};
-    r->run = run_create(&options, r->tests, r->test_count);
+    make_machine(b, r);
     run_start(r->run, w->now_ns);
     backend_drive_run(b, r);
 }
@@ -256,7 +384,8 @@ static void create_run(struct backend *b, struct backend_run *r)
                                               .configuration_id = r->tests[i].configuration_id,
                                               .function_name = r->tests[i].function_name,
                                               .inputs = r->tests[i].inputs,
-                                              .timeout_ms = r->tests[i].timeout_ms};
+                                              .timeout_ms = r->tests[i].timeout_ms,
+                                              .retries = r->tests[i].retries};
     }
     c->write.create_run = (struct store_create_run){.organization_id = b->sim->organization,
                                                     .project_id = b->sim->agents[r->agent].project,
@@ -290,7 +419,8 @@ void backend_begin_run(struct backend *b, int agent)
                                                               : marline__uuid_random(&w->random),
             .function_name = SLICE("probe"),
             .inputs = SLICE("{}"),
-            .timeout_ms = RUN_TIMEOUT_MS};
+            .timeout_ms = RUN_TIMEOUT_MS,
+            .retries = (uint32_t)world_between(w, 0, ATTEMPTS_SIMULATED - 1)};
         r->state[i].run = r;
     }
     create_run(b, r);

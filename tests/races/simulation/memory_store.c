@@ -3,9 +3,13 @@
 #include "memory_store.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "core/alloc.h"
+#include "core/attempt.h"
+#include "core/run.h"
 
 enum { TABLE_FIRST = 64 };
 
@@ -15,6 +19,7 @@ struct span_record {
     struct uuid organization;
     bool has_key;
     struct link_key key;
+    uint64_t start_unix_ns;
     bool has_result;
     struct uuid result;
     enum link_point source;
@@ -25,6 +30,9 @@ struct result_record {
     struct uuid id;
     bool canonical;
     enum result_status status;
+    uint64_t stored_unix_ns;
+    bool has_trace;
+    uint8_t trace_id[16];
 };
 
 struct run_record {
@@ -32,8 +40,18 @@ struct run_record {
     struct uuid project;
     struct uuid id;
     enum run_status status;
+    uint32_t concurrency;
     struct store_run_test *tests; /* owned; their texts are not kept */
     size_t test_count;
+};
+
+enum { SHORT_TEXT_SIZE = 48 };
+
+struct invoked_record {
+    struct link_key key;
+    uint64_t at_unix_ns;
+    char invocation_id[SHORT_TEXT_SIZE];
+    char agent_id[SHORT_TEXT_SIZE];
 };
 
 struct memory_store {
@@ -41,11 +59,14 @@ struct memory_store {
     enum mutant mutant;
     struct run_record *runs;
     size_t run_count, run_capacity;
+    struct invoked_record *invoked;
+    size_t invoked_count, invoked_capacity;
     struct result_record *results;
     size_t result_count, result_capacity;
     struct span_record *spans;
     size_t span_count, span_capacity;
     uint64_t received, rejected, duplicates;
+    uint32_t attempt_max; /* of all invocations and results */
 };
 
 static struct memory_store *memory_of(struct store *store)
@@ -72,23 +93,61 @@ static bool is_same_test(const struct memory_store *m, const struct link_key *a,
            marline__uuid_equal(&a->run, &b->run) && test && configuration;
 }
 
-/* A span that was not told its attempt belongs to the only one there is: runs have one here. */
-static bool is_match(const struct memory_store *m, const struct link_key *a,
-                     const struct link_key *b)
-{
-    return is_same_test(m, a, b) &&
-           (a->attempt == 0 || b->attempt == 0 || a->attempt == b->attempt);
-}
-
 static const struct result_record *canonical_of(const struct memory_store *m,
                                                 const struct link_key *key)
 {
     for (size_t i = 0; i < m->result_count; i++) {
-        if (m->results[i].canonical && is_match(m, &m->results[i].key, key)) {
-            return &m->results[i];
+        const struct result_record *r = &m->results[i];
+        if (r->canonical && r->key.attempt == key->attempt && is_same_test(m, &r->key, key)) {
+            return r;
         }
     }
     return NULL;
+}
+
+static const struct invoked_record *invoked_of(const struct memory_store *m,
+                                               const struct link_key *key)
+{
+    for (size_t i = 0; i < m->invoked_count; i++) {
+        const struct invoked_record *v = &m->invoked[i];
+        if (v->key.attempt == key->attempt && is_same_test(m, &v->key, key)) {
+            return v;
+        }
+    }
+    return NULL;
+}
+
+/* The result that a span belongs to, whose key says its attempt or leaves that to be found out; the
+ * attempt in any case, 0 = nobody knows. */
+static const struct result_record *
+result_of_span(const struct memory_store *m, const struct span_record *span, uint32_t *out_attempt)
+{
+    struct attempt known[RUN_RETRIES_MAX + 1]; /* no run has more */
+    size_t count = 0;
+    struct link_key key = span->key;
+    *out_attempt = key.attempt;
+    for (key.attempt = 1; *out_attempt == 0 && key.attempt <= m->attempt_max; key.attempt++) {
+        const struct result_record *result = canonical_of(m, &key);
+        const struct invoked_record *invoked = invoked_of(m, &key);
+        if (!result && !invoked) {
+            continue;
+        }
+        known[count] = (struct attempt){
+            .number = key.attempt,
+            .dispatched_unix_ns = invoked ? invoked->at_unix_ns : 0,
+            .finished_unix_ns = result ? result->stored_unix_ns : UINT64_MAX,
+            .has_trace = result && result->has_trace,
+        };
+        if (result) {
+            memcpy(known[count].trace_id, result->trace_id, sizeof result->trace_id);
+        }
+        count++;
+    }
+    if (*out_attempt == 0) {
+        *out_attempt = attempt_choose(known, count, span->trace_id, span->start_unix_ns, NULL);
+    }
+    key.attempt = *out_attempt;
+    return *out_attempt ? canonical_of(m, &key) : NULL;
 }
 
 /* ---- writes ---- */
@@ -100,12 +159,33 @@ static void create_run(struct memory_store *m, const struct store_create_run *in
     *run = (struct run_record){.organization = in->organization_id,
                                .project = in->project_id,
                                .id = in->run_id,
+                               .concurrency = in->concurrency,
                                .test_count = in->test_count};
     run->tests = alloc_array(in->test_count, sizeof *run->tests);
     for (size_t i = 0; i < in->test_count; i++) {
         run->tests[i].test_id = in->tests[i].test_id;
         run->tests[i].configuration_id = in->tests[i].configuration_id;
+        run->tests[i].timeout_ms = in->tests[i].timeout_ms;
+        run->tests[i].retries = in->tests[i].retries;
     }
+}
+
+static void note_attempt(struct memory_store *m, const struct link_key *key)
+{
+    assert(key->attempt <= RUN_RETRIES_MAX + 1);
+    m->attempt_max = key->attempt > m->attempt_max ? key->attempt : m->attempt_max;
+}
+
+static void record_invoked(struct memory_store *m, const struct store_write *write)
+{
+    const struct store_record_invoked *in = &write->record_invoked;
+    note_attempt(m, &in->key);
+    m->invoked = grown(m->invoked, m->invoked_count, &m->invoked_capacity, sizeof *m->invoked);
+    struct invoked_record *record = &m->invoked[m->invoked_count++];
+    *record = (struct invoked_record){.key = in->key, .at_unix_ns = write->at_unix_ns};
+    (void)snprintf(record->invocation_id, sizeof record->invocation_id, "%.*s",
+                   SLICE_ARG(in->invocation_id));
+    (void)snprintf(record->agent_id, sizeof record->agent_id, "%.*s", SLICE_ARG(in->agent_id));
 }
 
 static struct run_record *find_run(struct memory_store *m, const struct uuid *id)
@@ -118,9 +198,11 @@ static struct run_record *find_run(struct memory_store *m, const struct uuid *id
     return NULL;
 }
 
-static void insert_result(struct memory_store *m, struct store_insert_result *in)
+static void insert_result(struct memory_store *m, struct store_write *write)
 {
+    struct store_insert_result *in = &write->insert_result;
     const struct result_record *known = NULL;
+    note_attempt(m, &in->key);
     for (size_t i = 0; i < m->result_count && !known; i++) {
         bool same = m->results[i].canonical && link_key_equal(&m->results[i].key, &in->key);
         known = same ? &m->results[i] : NULL;
@@ -133,10 +215,15 @@ static void insert_result(struct memory_store *m, struct store_insert_result *in
         m->results[i].canonical &= !link_key_equal(&m->results[i].key, &in->key);
     }
     m->results = grown(m->results, m->result_count, &m->result_capacity, sizeof *m->results);
-    m->results[m->result_count++] = (struct result_record){.key = in->key,
-                                                           .id = in->result_id,
-                                                           .canonical = !known || takes_over,
-                                                           .status = in->status};
+    struct result_record *result = &m->results[m->result_count++];
+    *result = (struct result_record){.key = in->key,
+                                     .id = in->result_id,
+                                     .canonical = !known || takes_over,
+                                     .status = in->status,
+                                     .stored_unix_ns = write->at_unix_ns};
+    result->has_trace =
+        in->trace_id.size == 2 * sizeof result->trace_id &&
+        marline__hex_decode(in->trace_id, result->trace_id, sizeof result->trace_id);
 }
 
 static bool is_stored(const struct memory_store *m, const struct store_span *span,
@@ -170,38 +257,61 @@ static void insert_spans(struct memory_store *m, struct store_insert_spans *in)
         m->spans = grown(m->spans, m->span_count, &m->span_capacity, sizeof *m->spans);
         struct span_record *s = &m->spans[m->span_count++];
         *s = (struct span_record){
-            .organization = in->organization_id, .has_key = span->has_key, .key = span->key};
+            .organization = in->organization_id,
+            .has_key = span->has_key,
+            .key = span->key,
+            .start_unix_ns = span->start_unix_ns,
+        };
         memcpy(s->trace_id, span->trace_id, sizeof s->trace_id);
         memcpy(s->span_id, span->span_id, sizeof s->span_id);
     }
 }
 
+/* A key with an attempt is looked at for the spans that name it, and for those that do not and
+ * belong there; one without, for the latter, whatever their attempt. */
+static bool is_wanted(const struct memory_store *m, const struct span_record *span,
+                      const struct link_key *key, uint32_t attempt)
+{
+    bool attempts = key->attempt == 0 ? span->key.attempt == 0 : key->attempt == attempt;
+    return attempts && is_same_test(m, &span->key, key);
+}
+
+/* Without IS NULL, any result of the key may come last. */
+static const struct result_record *last_result(const struct memory_store *m,
+                                               const struct result_record *first)
+{
+    const struct result_record *last = first;
+    for (size_t i = 0; i < m->result_count; i++) {
+        last = link_key_equal(&m->results[i].key, &first->key) ? &m->results[i] : last;
+    }
+    return last;
+}
+
 static void link_spans(struct memory_store *m, struct store_link *in)
 {
-    const struct result_record *result = canonical_of(m, &in->key);
-    in->result_found = result != NULL;
+    in->result_found = false;
     in->spans_found = in->linked = 0;
     for (size_t i = 0; i < m->span_count; i++) {
         struct span_record *s = &m->spans[i];
         bool waits = !s->has_result || m->mutant == MUTANT_LINK_MOVES;
-        if (!s->has_key || !waits || !is_match(m, &s->key, &in->key)) {
+        if (!s->has_key || !waits || !is_same_test(m, &s->key, &in->key)) {
+            continue;
+        }
+        uint32_t attempt = 0;
+        const struct result_record *result = result_of_span(m, s, &attempt);
+        if (!is_wanted(m, s, &in->key, attempt)) {
             continue;
         }
         in->spans_found++;
-        if (!result) {
-            continue;
-        }
-        in->linked++;
-        s->has_result = true;
-        s->source = in->point;
-        s->result = result->id;
-        /* Without IS NULL, any result of the key may come last. */
-        if (m->mutant == MUTANT_LINK_MOVES) {
-            for (size_t r = 0; r < m->result_count; r++) {
-                s->result = is_match(m, &m->results[r].key, &s->key) ? m->results[r].id : s->result;
-            }
+        if (result) {
+            in->result_found = true;
+            in->linked++;
+            s->has_result = true;
+            s->source = in->point;
+            s->result = m->mutant == MUTANT_LINK_MOVES ? last_result(m, result)->id : result->id;
         }
     }
+    in->result_found |= canonical_of(m, &in->key) != NULL;
 }
 
 static void carry_out(struct memory_store *m, struct store_write *write)
@@ -214,8 +324,11 @@ static void carry_out(struct memory_store *m, struct store_write *write)
     case STORE_SET_RUN_STATUS:
         find_run(m, &write->set_run_status.run_id)->status = write->set_run_status.status;
         break;
+    case STORE_RECORD_INVOKED:
+        record_invoked(m, write);
+        break;
     case STORE_INSERT_RESULT:
-        insert_result(m, &write->insert_result);
+        insert_result(m, write);
         break;
     case STORE_INSERT_SPANS:
         insert_spans(m, &write->insert_spans);
@@ -244,6 +357,49 @@ static enum store_status write_all(struct store *store, struct store_write *cons
 
 /* ---- reads ---- */
 
+static struct link_key test_key(const struct run_record *run, size_t test, uint32_t attempt)
+{
+    return (struct link_key){.organization = run->organization,
+                             .run = run->id,
+                             .test = run->tests[test].test_id,
+                             .configuration = run->tests[test].configuration_id,
+                             .attempt = attempt};
+}
+
+/* Exact, whatever the mutant: this is not what links. */
+static const struct result_record *result_of(const struct memory_store *m,
+                                             const struct link_key *key)
+{
+    for (size_t i = 0; i < m->result_count; i++) {
+        if (m->results[i].canonical && link_key_equal(&m->results[i].key, key)) {
+            return &m->results[i];
+        }
+    }
+    return NULL;
+}
+
+static const struct invoked_record *exact_invoked(const struct memory_store *m,
+                                                  const struct link_key *key)
+{
+    for (size_t i = 0; i < m->invoked_count; i++) {
+        if (link_key_equal(&m->invoked[i].key, key)) {
+            return &m->invoked[i];
+        }
+    }
+    return NULL;
+}
+
+static struct store_run describe_run(const struct run_record *run)
+{
+    return (struct store_run){.organization_id = run->organization,
+                              .project_id = run->project,
+                              .run_id = run->id,
+                              .environment = SLICE("development"),
+                              .status = run->status,
+                              .concurrency = run->concurrency,
+                              .test_count = run->test_count};
+}
+
 static enum store_status read_run(struct store *store, const struct store_scope *scope,
                                   const struct uuid *run_id, struct store_run *out,
                                   store_run_row_fn visit, void *user, struct store_error *error)
@@ -255,25 +411,89 @@ static enum store_status read_run(struct store *store, const struct store_scope 
         error->status = STORE_NOT_FOUND;
         return STORE_NOT_FOUND;
     }
-    *out = (struct store_run){.project_id = run->project,
-                              .run_id = run->id,
-                              .status = run->status,
-                              .test_count = run->test_count};
+    *out = describe_run(run);
     for (size_t i = 0; i < run->test_count; i++) {
-        struct link_key key = {.organization = run->organization,
-                               .run = run->id,
-                               .test = run->tests[i].test_id,
-                               .configuration = run->tests[i].configuration_id,
-                               .attempt = 1};
         struct store_run_row row = {.test = run->tests[i]};
-        const struct result_record *result = canonical_of(m, &key);
-        row.has_result = result != NULL;
-        row.attempt = 1;
-        if (result) {
-            row.result_id = result->id;
-            row.status = result->status;
+        for (uint32_t attempt = run->tests[i].retries + 1; attempt > 0 && !row.has_result;
+             attempt--) {
+            struct link_key key = test_key(run, i, attempt);
+            const struct result_record *result = result_of(m, &key);
+            row.has_result = result != NULL;
+            row.attempt = attempt;
+            row.result_id = result ? result->id : row.result_id;
+            row.status = result ? result->status : row.status;
         }
         visit(user, &row);
+    }
+    return STORE_OK;
+}
+
+static void visit_attempt(const struct memory_store *m, const struct run_record *run, size_t test,
+                          uint32_t attempt, store_attempt_fn visit, void *user)
+{
+    struct link_key key = test_key(run, test, attempt);
+    const struct result_record *result = result_of(m, &key);
+    const struct invoked_record *invoked = exact_invoked(m, &key);
+    struct store_attempt_row row = {.test = test, .attempt = attempt, .has_result = result != NULL};
+    if (invoked) {
+        row.invocation_id = marline__slice_text(invoked->invocation_id);
+        row.agent_id = marline__slice_text(invoked->agent_id);
+    }
+    if (result) {
+        row.result_id = result->id;
+        row.status = result->status;
+    }
+    if (result || invoked) {
+        visit(user, &row);
+    }
+}
+
+static enum store_status read_attempts(struct store *store, const struct store_scope *scope,
+                                       const struct uuid *run_id, store_attempt_fn visit,
+                                       void *user, struct store_error *error)
+{
+    (void)scope;
+    struct memory_store *m = memory_of(store);
+    const struct run_record *run = find_run(m, run_id);
+    if (!run) {
+        error->status = STORE_NOT_FOUND;
+        return STORE_NOT_FOUND;
+    }
+    for (size_t i = 0; i < run->test_count; i++) {
+        for (uint32_t attempt = 1; attempt <= run->tests[i].retries + 1; attempt++) {
+            visit_attempt(m, run, i, attempt, visit, user);
+        }
+    }
+    return STORE_OK;
+}
+
+static enum store_status unfinished_runs(struct store *store, store_run_fn visit, void *user,
+                                         struct store_error *error)
+{
+    (void)error;
+    struct memory_store *m = memory_of(store);
+    for (size_t i = 0; i < m->run_count; i++) {
+        const struct run_record *run = &m->runs[i];
+        if (run->status != RUN_COMPLETED && run->status != RUN_CANCELLED) {
+            const struct store_run row = describe_run(run);
+            visit(user, &row);
+        }
+    }
+    return STORE_OK;
+}
+
+/* `limit` is not reached here. */
+static enum store_status answered_invocations(struct store *store, size_t limit,
+                                              store_invocation_fn visit, void *user,
+                                              struct store_error *error)
+{
+    (void)limit;
+    (void)error;
+    struct memory_store *m = memory_of(store);
+    for (size_t i = 0; i < m->invoked_count; i++) {
+        if (result_of(m, &m->invoked[i].key)) {
+            visit(user, marline__slice_text(m->invoked[i].invocation_id));
+        }
     }
     return STORE_OK;
 }
@@ -331,7 +551,8 @@ static enum store_status waiting_keys(struct store *store, size_t limit, store_k
     struct memory_store *m = memory_of(store);
     for (size_t i = 0; i < m->span_count && limit > 0; i++) {
         const struct span_record *s = &m->spans[i];
-        if (s->has_key && !s->has_result && canonical_of(m, &s->key)) {
+        uint32_t attempt = 0;
+        if (s->has_key && !s->has_result && result_of_span(m, s, &attempt)) {
             visit(user, &s->key);
             limit--;
         }
@@ -347,8 +568,9 @@ void memory_store_clear(struct store *store)
     for (size_t i = 0; i < m->run_count; i++) {
         marline__memory_free(m->runs[i].tests);
     }
-    m->run_count = m->result_count = m->span_count = 0;
+    m->run_count = m->invoked_count = m->result_count = m->span_count = 0;
     m->received = m->rejected = m->duplicates = 0;
+    m->attempt_max = 0;
 }
 
 static void close_memory(struct store *store)
@@ -356,6 +578,7 @@ static void close_memory(struct store *store)
     struct memory_store *m = memory_of(store);
     memory_store_clear(store);
     marline__memory_free(m->runs);
+    marline__memory_free(m->invoked);
     marline__memory_free(m->results);
     marline__memory_free(m->spans);
     marline__memory_free(m);
@@ -366,6 +589,9 @@ struct store *memory_store_open(enum mutant mutant)
     static const struct store_ops ops = {.close = close_memory,
                                          .write_all = write_all,
                                          .read_run = read_run,
+                                         .read_attempts = read_attempts,
+                                         .unfinished_runs = unfinished_runs,
+                                         .answered_invocations = answered_invocations,
                                          .read_run_spans = read_run_spans,
                                          .read_ledger = read_ledger,
                                          .waiting_keys = waiting_keys};

@@ -70,32 +70,105 @@ void oracle_result_acknowledged(struct simulation *s, struct slice id)
     }
 }
 
+struct known_attempt *oracle_attempt(struct simulation *s, struct slice id)
+{
+    for (int i = 0; i < s->run_count; i++) {
+        for (size_t t = 0; t < s->runs[i].test_count; t++) {
+            for (size_t a = 0; a < ATTEMPTS_SIMULATED; a++) {
+                if (marline__slice_is(id, s->runs[i].attempts[t][a].id)) {
+                    return &s->runs[i].attempts[t][a];
+                }
+            }
+        }
+    }
+    return NULL;
+}
+
+void oracle_answer_promised(struct simulation *s, const struct backend_test *t)
+{
+    struct known_attempt *attempt = oracle_attempt(s, marline__slice_text(t->call_id));
+    if (attempt && t->taken) {
+        attempt->is_promised = true;
+        attempt->promised = t->status;
+    }
+}
+
+void oracle_executed(struct simulation *s, struct slice id)
+{
+    struct known_attempt *attempt = oracle_attempt(s, id);
+    if (!attempt) {
+        world_violate(&s->world, "%.*s is executed, and nobody asked for it", SLICE_ARG(id));
+    } else if (++attempt->executions > 1) {
+        world_violate(&s->world, "%.*s is executed twice", SLICE_ARG(id));
+    }
+}
+
 /* ---- after each commit ---- */
 
-static const struct uuid *expected_result(struct known_span *k)
+static void expect_results(struct known_span *k)
 {
-    if (!k->has_expected) {
-        struct link_key key = k->span.key;
-        key.attempt = 1;
-        k->expected = link_key_result_id(&key);
-        k->has_expected = true;
+    struct link_key key = k->span.key;
+    for (key.attempt = 1; key.attempt <= ATTEMPTS_SIMULATED && !k->has_expected; key.attempt++) {
+        k->expected[key.attempt - 1] = link_key_result_id(&key);
     }
-    return &k->expected;
+    k->has_expected = true;
+}
+
+static const struct backend_run *run_of(const struct simulation *s, const struct link_key *key,
+                                        size_t *out_test)
+{
+    for (int i = 0; i < s->run_count; i++) {
+        const struct backend_run *run = &s->runs[i];
+        for (size_t t = 0; t < run->test_count && marline__uuid_equal(&run->id, &key->run); t++) {
+            if (marline__uuid_equal(&run->tests[t].test_id, &key->test) &&
+                marline__uuid_equal(&run->tests[t].configuration_id, &key->configuration)) {
+                *out_test = t;
+                return run;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* Whether the span can be told from those of other attempts of its test: it says its attempt, or
+ * there is but one. */
+static bool is_certain(const struct simulation *s, const struct known_span *k)
+{
+    size_t test = 0;
+    const struct backend_run *run = run_of(s, &k->span.key, &test);
+    return k->span.key.attempt != 0 || !run || !run->attempts[test][1].id[0];
+}
+
+/* A span that does not say its attempt may be taken for another's: clocks differ. But not for
+ * another test's. */
+static bool is_expected(const struct simulation *s, struct known_span *k, const struct uuid *result)
+{
+    expect_results(k);
+    if (is_certain(s, k)) {
+        return marline__uuid_equal(result, &k->expected[k->span.attempt - 1]);
+    }
+    for (size_t a = 0; a < ATTEMPTS_SIMULATED; a++) {
+        if (marline__uuid_equal(result, &k->expected[a])) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void check_link(struct simulation *s, struct known_span *k, const struct store_span_row *row)
 {
     if (k->linked && !row->has_result) {
         world_violate(&s->world, "I3: a link was taken away");
-    }
-    if (row->has_result && !marline__uuid_equal(&row->result_id, expected_result(k))) {
-        world_violate(&s->world, k->linked ? "I3: a link moved to another result"
-                                           : "I2: a span carries the result of another key");
+    } else if (k->linked && !marline__uuid_equal(&row->result_id, &k->result)) {
+        world_violate(&s->world, "I3: a link moved to another result");
+    } else if (row->has_result && !k->linked && !is_expected(s, k, &row->result_id)) {
+        world_violate(&s->world, "I2: a span carries the result of another key");
     }
     if (s->quiet && row->has_result && !k->linked && row->link_source == LINK_POINT_SWEEP) {
         world_violate(&s->world, "the sweeper linked a span in a run without faults");
     }
     k->linked = row->has_result;
+    k->result = row->result_id;
     k->source = row->link_source;
 }
 
@@ -159,69 +232,70 @@ void oracle_check_store(struct simulation *s)
 struct reading {
     struct simulation *sim;
     struct backend_run *run;
-    size_t next;
 };
 
-static void read_test(void *user, const struct store_run_row *row)
+static void read_attempt(void *user, const struct store_attempt_row *row)
 {
     struct reading *reading = user;
     struct backend_run *run = reading->run;
-    size_t test = reading->next++;
-    if (test >= run->test_count) {
+    if (row->test >= run->test_count || row->attempt > ATTEMPTS_SIMULATED || !row->has_result) {
         return;
     }
-    run->has_result[test] = row->has_result;
-    struct link_key key = {.organization = reading->sim->organization,
-                           .run = run->id,
-                           .test = run->tests[test].test_id,
-                           .configuration = run->tests[test].configuration_id,
-                           .attempt = 1};
+    run->attempts[row->test][row->attempt - 1].has_result = true;
+    run->attempts[row->test][row->attempt - 1].status = row->status;
+    const struct run_test *test = &run->tests[row->test];
+    struct link_key key = {reading->sim->organization, run->id, test->test_id,
+                           test->configuration_id, row->attempt};
     struct uuid expected = link_key_result_id(&key);
-    if (row->has_result && !marline__uuid_equal(&row->result_id, &expected)) {
+    if (!marline__uuid_equal(&row->result_id, &expected)) {
         world_violate(&reading->sim->world, "a later result has become the canonical one");
     }
 }
 
-/* I7: an invocation that was accepted has its one result; its run is over. */
+static void ignore_test(void *user, const struct store_run_row *row)
+{
+    (void)user;
+    (void)row;
+}
+
+/* I7: an attempt that was dispatched has its one result; the run is over, and says so. */
 static void check_run(struct simulation *s, int number)
 {
     struct backend_run *run = &s->runs[number];
-    struct reading reading = {s, run, 0};
+    struct reading reading = {s, run};
     const struct store_scope scope = scope_of(s);
     struct store_run row;
     struct store_error error;
-    if (store_read_run(s->store, &scope, &run->id, &row, read_test, &reading, &error) != STORE_OK) {
-        if (!run->orphaned) {
-            world_violate(&s->world, "I7: run %d is not in the store", number);
+    if (store_read_run(s->store, &scope, &run->id, &row, ignore_test, NULL, &error) != STORE_OK ||
+        store_read_attempts(s->store, &scope, &run->id, read_attempt, &reading, &error) !=
+            STORE_OK) {
+        if (!run->given_up || error.status != STORE_NOT_FOUND) {
+            world_violate(&s->world, "I7: run %d is not in the store: %s", number, error.text);
         }
         return;
     }
     for (size_t t = 0; t < run->test_count; t++) {
-        bool lacks = run->accepted[t] && !run->has_result[t];
-        s->orphaned += lacks && run->orphaned;
-        if (lacks && !run->orphaned) {
-            world_violate(&s->world, "I7: %s was accepted and has no result",
-                          run->state[t].call_id);
+        if (!run->attempts[t][0].id[0]) {
+            world_violate(&s->world, "I7: test %zu of run %d was never dispatched", t, number);
         }
-    }
-    if (!run->orphaned && row.status != RUN_COMPLETED) {
-        world_log(&s->world, "run %d ends as '%s'", number, run_status_name(row.status));
-        s->misreported++; /* a status that could not be stored is not tried again */
-    }
-}
-
-static bool has_result(const struct simulation *s, const struct link_key *key)
-{
-    for (int i = 0; i < s->run_count; i++) {
-        const struct backend_run *run = &s->runs[i];
-        for (size_t t = 0; t < run->test_count && marline__uuid_equal(&run->id, &key->run); t++) {
-            if (marline__uuid_equal(&run->tests[t].test_id, &key->test) &&
-                marline__uuid_equal(&run->tests[t].configuration_id, &key->configuration)) {
-                return run->has_result[t];
+        for (size_t a = 0; a < ATTEMPTS_SIMULATED; a++) {
+            if (run->attempts[t][a].id[0] && !run->attempts[t][a].has_result) {
+                world_violate(&s->world, "I7: %s was accepted and has no result",
+                              run->attempts[t][a].id);
             }
         }
     }
-    return false;
+    if (row.status != RUN_COMPLETED) {
+        world_violate(&s->world, "I7: run %d is over, and stored as '%s'", number,
+                      run_status_name(row.status));
+    }
+}
+
+static bool has_result(const struct simulation *s, const struct known_span *k)
+{
+    size_t test = 0;
+    const struct backend_run *run = run_of(s, &k->span.key, &test);
+    return run && run->attempts[test][k->span.attempt - 1].has_result;
 }
 
 /* I1, and I6 of spans. */
@@ -235,8 +309,8 @@ static void check_spans_at_rest(struct simulation *s)
         if (k->acknowledged && !k->stored) {
             world_violate(&s->world, "I6: a span was acknowledged and is not stored");
         }
-        bool found = has_result(s, &k->span.key);
-        if (k->stored && found != k->linked) {
+        bool found = has_result(s, k);
+        if (k->stored && found != k->linked && is_certain(s, k)) {
             world_violate(&s->world, found
                                          ? "I1: a span waits at rest although its result is stored"
                                          : "I1: a span is linked and there is no result");
@@ -244,38 +318,39 @@ static void check_spans_at_rest(struct simulation *s)
     }
 }
 
-static const struct backend_run *run_of_call(const struct simulation *s, const char *id,
-                                             size_t *out_test)
-{
-    for (int i = 0; i < s->run_count; i++) {
-        for (size_t t = 0; t < s->runs[i].test_count; t++) {
-            if (strcmp(s->runs[i].state[t].call_id, id) == 0) {
-                *out_test = t;
-                return &s->runs[i];
-            }
-        }
-    }
-    return NULL;
-}
-
 /* I6 of results, and that the outbox delivered what it held. */
 static void check_results_at_rest(struct simulation *s)
 {
     for (size_t i = 0; i < s->oracle.result_count; i++) {
         const struct known_result *k = &s->oracle.results[i];
-        size_t test = 0;
-        const struct backend_run *run = run_of_call(s, k->id, &test);
-        if (run && k->acknowledged && !run->has_result[test]) {
+        const struct known_attempt *attempt = oracle_attempt(s, marline__slice_text(k->id));
+        if (attempt && k->acknowledged && !attempt->has_result) {
             world_violate(&s->world, "I6: the result of %s was acknowledged and is not stored",
                           k->id);
         }
-        if (!run || k->acknowledged) {
-            continue;
+        if (attempt && attempt->is_promised && attempt->promised != attempt->status) {
+            world_violate(&s->world, "I6: the result of %s was acknowledged, and another is stored",
+                          k->id);
         }
-        if (!run->run) { /* a restarted backend does not know the call: see docs/races.md */
-            s->undeliverable++;
-        } else {
+        if (attempt && !k->acknowledged) {
             world_violate(&s->world, "I7: the result of %s never left the outbox", k->id);
+        }
+    }
+}
+
+static void note_attempts(struct simulation *s)
+{
+    for (size_t i = 0; i < s->oracle.span_count; i++) {
+        const struct known_span *k = &s->oracle.spans[i];
+        size_t test = 0;
+        const struct backend_run *run = k->linked ? run_of(s, &k->span.key, &test) : NULL;
+        if (run) {
+            struct known_attempt *attempts = s->runs[run - s->runs].attempts[test];
+            attempts[k->span.attempt - 1].has_spans |=
+                marline__uuid_equal(&k->result, &k->expected[k->span.attempt - 1]);
+            if (attempts[0].has_spans && attempts[1].has_spans) {
+                world_visit(&s->world, SITUATION_ATTEMPTS_APART);
+            }
         }
     }
 }
@@ -307,4 +382,5 @@ void oracle_check_rest(struct simulation *s)
     check_spans_at_rest(s);
     check_results_at_rest(s);
     note_orders(s);
+    note_attempts(s);
 }

@@ -197,10 +197,7 @@ void simulation_run(const struct simulation_options *options, struct store *stor
     *out = (struct simulation_outcome){.visited = s->world.visited,
                                        .log_hash = s->world.log_hash,
                                        .steps = s->world.steps,
-                                       .virtual_ms = s->world.now_ns / NS_PER_MS,
-                                       .orphaned = s->orphaned,
-                                       .undeliverable = s->undeliverable,
-                                       .misreported = s->misreported};
+                                       .virtual_ms = s->world.now_ns / NS_PER_MS};
     memcpy(out->violation, s->world.violation, sizeof out->violation);
     backend_deinit(&s->backend);
     for (int i = 0; i < s->agent_count; i++) {

@@ -23,8 +23,9 @@ enum {
     AGENTS_MAX = 3,
     TESTS_MAX = 5, /* of a run */
     RUNS_MAX = 12, /* of a simulation: a first one per agent, and more after a crash */
+    ATTEMPTS_SIMULATED = 3,
     QUEUE_MAX = 256,
-    SPANS_MAX = 1024,      /* of a simulation, as the oracle remembers them */
+    SPANS_MAX = 2048,      /* of a simulation, as the oracle remembers them */
     CONNECTIONS_MAX = 512, /* beyond: the network takes no more, which ends in a violation */
     CHAOS_S = 30,          /* how long things may go wrong */
     SETTLE_S = 400,        /* then all must be at rest within */
@@ -47,6 +48,7 @@ struct span {
     uint8_t span_id[8];
     bool has_key;
     struct link_key key;
+    uint32_t attempt; /* its own, which the key need not say */
     uint64_t start_unix_ns, end_unix_ns;
 };
 
@@ -81,7 +83,7 @@ struct outbox_entry {
     uint64_t settled_ns; /* TIME_NEVER: not yet */
 };
 
-enum { OUTBOX_MAX = RUNS_MAX * TESTS_MAX };
+enum { OUTBOX_MAX = RUNS_MAX * TESTS_MAX * ATTEMPTS_SIMULATED };
 
 struct agent {
     struct simulation *sim;
@@ -134,24 +136,39 @@ struct backend_session {
 struct backend_test {
     struct backend_run *run;
     char call_id[INVOCATION_ID_SIZE];
+    char agent_id[16]; /* who was asked in an earlier life */
     bool wanted;
     bool sent;
     bool uncommitted;
+    bool restored; /* the call is one of an earlier life */
+    bool taken;    /* the agent's answer is what the test came to, not an error of the backend's */
+    enum result_status status;
     uint64_t answered_by;
+};
+
+/* What the oracle knows of an attempt. */
+struct known_attempt {
+    char id[INVOCATION_ID_SIZE]; /* empty: never dispatched */
+    int executions;
+    bool has_result; /* in the store, as the oracle read it */
+    enum result_status status;
+    bool is_promised; /* the agent was told that its own answer is stored, which is: */
+    enum result_status promised;
+    bool has_spans; /* linked to that result */
 };
 
 struct backend_run {
     struct backend *backend;
-    struct run *run; /* NULL: forgotten in a crash */
-    bool created;    /* in the store */
-    bool finished;   /* before the machine was forgotten */
-    bool orphaned;   /* the backend crashed while it was under way */
+    struct run *run; /* NULL: not created yet, or over */
+    bool created;    /* in the store, as far as the backend knows */
+    bool finished;
+    bool given_up;   /* a crash came before it was in the store, or after its end was */
+    bool is_failing; /* the last status could not be stored */
     int agent;
     struct uuid id;
     struct run_test tests[TESTS_MAX];
     struct backend_test state[TESTS_MAX];
-    bool accepted[TESTS_MAX];   /* an invocation was begun: a result must come */
-    bool has_result[TESTS_MAX]; /* in the store, as the oracle read it */
+    struct known_attempt attempts[TESTS_MAX][ATTEMPTS_SIMULATED];
     size_t test_count;
     char project[UUID_TEXT_SIZE];
 };
@@ -185,6 +202,8 @@ void backend_on_closed(struct backend *b, int connection);
 void backend_on_post(struct backend *b, const struct post *post);
 /* A run of a few tests for this agent. */
 void backend_begin_run(struct backend *b, int agent);
+/* Takes up the runs that are in the store. */
+void backend_restore(struct backend *b);
 bool backend_is_at_rest(const struct backend *b);
 
 /* ---- oracle.c ---- */
@@ -194,7 +213,8 @@ struct known_span {
     bool acknowledged;
     bool stored;
     bool linked;
-    struct uuid expected; /* the id of its result */
+    struct uuid result;                       /* when linked */
+    struct uuid expected[ATTEMPTS_SIMULATED]; /* the ids that its attempts' results have */
     bool has_expected;
     uint64_t pass; /* the last check that met it */
     enum link_point source;
@@ -218,9 +238,15 @@ struct oracle {
 /* Numbers the span, in the last bytes of its id. */
 void oracle_span_made(struct simulation *s, struct span *span);
 void oracle_spans_acknowledged(struct simulation *s, const struct post *post);
+/* The agent's handler begins. */
+void oracle_executed(struct simulation *s, struct slice id);
 /* The agent's outbox has a result for this invocation. */
 void oracle_result_made(struct simulation *s, struct slice id);
 void oracle_result_acknowledged(struct simulation *s, struct slice id);
+/* And it was the agent's own answer that is stored. */
+void oracle_answer_promised(struct simulation *s, const struct backend_test *t);
+/* NULL: no such attempt was ever dispatched. */
+struct known_attempt *oracle_attempt(struct simulation *s, struct slice id);
 /* After each commit: I2, I3, I4, I5. */
 void oracle_check_store(struct simulation *s);
 /* I1, I6, I7, I8. */
@@ -240,9 +266,6 @@ struct simulation {
     struct backend_run runs[RUNS_MAX];
     int run_count;
     struct oracle oracle;
-    int orphaned;
-    int undeliverable;
-    int misreported;
     bool quiet; /* a run without any fault: the sweeper must find nothing */
 };
 
@@ -259,10 +282,6 @@ struct simulation_outcome {
     uint64_t log_hash;
     uint64_t steps;
     uint64_t virtual_ms;
-    /* What a crash of the backend costs, for it takes up no run again: see docs/races.md. */
-    int orphaned;      /* invocations left without a result */
-    int undeliverable; /* results that the agent keeps sending, and nobody takes */
-    int misreported;   /* runs that are over, and in the store are not */
 };
 
 /* The store must be empty, or hold other organizations only. */

@@ -39,7 +39,13 @@
     X(CRASH_AFTER_COMMIT, "the backend crashed between commit and link")                           \
     X(STORE_FAILED, "the store failed a transaction")                                              \
     X(LINK_RETRIED, "a link attempt failed and was tried again")                                   \
-    X(TEST_TIMED_OUT, "a test timed out at the backend")
+    X(TEST_TIMED_OUT, "a test timed out at the backend")                                           \
+    X(ATTEMPT_RETRIED, "an attempt that ended in Error was followed by the next")                  \
+    X(ATTEMPTS_APART, "spans of two attempts, each linked to its own result")                      \
+    X(RUN_RESUMED, "a restarted backend went on with a run")                                       \
+    X(RESULT_AWAITED, "a result for an invocation of the backend's earlier life")                  \
+    X(CALL_LOST, "an invocation lost on its way, as the agent's report showed")                    \
+    X(STATUS_RETRIED, "the status of a run was stored at the second try")
 
 enum situation {
 #define SITUATION_VALUE(name, text) SITUATION_##name,

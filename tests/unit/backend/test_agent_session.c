@@ -76,7 +76,7 @@ static void given_new_connection_when_opened_then_connected_is_sent_first(void *
                  "\"organization_id\":\"22222222-2222-4222-8222-222222222222\","
                  "\"user_id\":\"33333333-3333-4333-8333-333333333333\","
                  "\"capabilities\":[\"result_ack\",\"cancel\",\"drain\",\"trace_context\","
-                 "\"deadline\",\"attempt\",\"span_count\",\"limits\"],"
+                 "\"deadline\",\"attempt\",\"span_count\",\"in_flight\",\"limits\"],"
                  "\"limits\":{\"rate_per_second\":50,\"message_size_max\":1048576,"
                  "\"idle_timeout_ms\":300000}}");
 }

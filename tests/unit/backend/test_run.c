@@ -46,10 +46,16 @@ static struct run_action expect(struct run *run, enum run_action_type type)
     return action;
 }
 
-static void expect_status(struct run *run, enum run_status status)
+static void expect_status_at(struct run *run, uint64_t now, enum run_status status)
 {
     assert_int_equal(expect(run, RUN_SET_STATUS).status, status);
     assert_int_equal(run_get_status(run), status);
+    run_on_status_stored(run, now, true);
+}
+
+static void expect_status(struct run *run, enum run_status status)
+{
+    expect_status_at(run, 0, status);
 }
 
 static void expect_none(struct run *run)
@@ -155,7 +161,7 @@ static void given_no_answer_when_timeout_passes_then_error_and_withdrawn(void **
     (void)state;
     struct run *run = create(1, 1, NULL);
     run_start(run, ms(100));
-    expect_status(run, RUN_RUNNING);
+    expect_status_at(run, ms(100), RUN_RUNNING);
     struct run_action invoked = expect(run, RUN_INVOKE);
     assert_true(run_next_deadline(run) == ms(600));
     run_on_tick(run, ms(599));
@@ -243,6 +249,7 @@ static void given_running_run_when_cancelled_then_queued_skipped_and_invoked_wit
     expect_status(run, RUN_RUNNING);
     struct run_action invoked = expect(run, RUN_INVOKE);
     run_cancel(run, ms(1));
+    expect_status_at(run, ms(1), RUN_CANCELLING);
     assert_string_equal(expect(run, RUN_WITHDRAW).invocation_id, invoked.invocation_id);
     struct run_action result = expect(run, RUN_STORE_RESULT);
     assert_int_equal(result.test, 0);
@@ -271,7 +278,6 @@ static void given_no_tests_when_started_then_completes(void **state)
     (void)state;
     struct run *run = create(0, 1, NULL);
     run_start(run, 0);
-    assert_int_equal(expect(run, RUN_SET_STATUS).status, RUN_RUNNING);
     expect_status(run, RUN_COMPLETED);
     run_destroy(run);
 }
@@ -392,9 +398,159 @@ static void given_attempt_being_stored_when_cancelled_then_not_retried(void **st
     assert_true(answer(run, ms(1), &invoked, false));
     (void)expect(run, RUN_STORE_RESULT);
     run_cancel(run, ms(2));
+    expect_status(run, RUN_CANCELLING);
     expect_none(run);
     run_on_result_stored(run, ms(3), 0, true);
     expect_status(run, RUN_CANCELLED);
+    run_destroy(run);
+}
+
+static void given_failing_store_when_status_is_due_then_stored_again_before_the_end(void **state)
+{
+    (void)state;
+    struct run *run = create(1, 1, NULL);
+    run_start(run, 0);
+    assert_int_equal(expect(run, RUN_SET_STATUS).status, RUN_RUNNING);
+    struct run_action invoked = expect(run, RUN_INVOKE);
+    run_on_status_stored(run, ms(1), false);
+    expect_none(run);
+    assert_true(run_next_deadline(run) == ms(101));
+    run_on_tick(run, ms(101));
+    assert_int_equal(expect(run, RUN_SET_STATUS).status, RUN_RUNNING);
+    assert_true(answer(run, ms(102), &invoked, true));
+    (void)expect(run, RUN_STORE_RESULT);
+    run_on_result_stored(run, ms(103), 0, true);
+    expect_none(run); /* one status at a time, else an older one may come last */
+    run_on_status_stored(run, ms(104), true);
+    assert_int_equal(expect(run, RUN_SET_STATUS).status, RUN_COMPLETED);
+    run_on_status_stored(run, ms(105), false);
+    assert_false(run_is_finished(run));
+    run_on_tick(run, ms(205));
+    expect_status(run, RUN_COMPLETED);
+    assert_true(run_is_finished(run));
+    run_destroy(run);
+}
+
+static void restore(struct run *run, size_t test, uint32_t attempt)
+{
+    run_restore(run, test, &(struct run_restored){.attempt = attempt});
+}
+
+static void restore_result(struct run *run, size_t test, uint32_t attempt,
+                           enum result_status status)
+{
+    const struct run_restored from = {attempt, true, status};
+    run_restore(run, test, &from);
+}
+
+static void
+given_restart_when_resumed_then_what_was_sent_is_awaited_and_not_sent_again(void **state)
+{
+    (void)state;
+    struct run *first = create(3, 2, NULL);
+    run_start(first, 0);
+    expect_status(first, RUN_RUNNING);
+    struct run_action sent = expect(first, RUN_INVOKE);
+    run_destroy(first); /* the crash */
+    struct run *run = create(3, 1, NULL);
+    restore(run, 0, 1);
+    restore_result(run, 1, 1, RESULT_FAIL);
+    run_resume(run, ms(1000), RUN_RUNNING);
+    struct run_action awaited = expect(run, RUN_AWAIT);
+    assert_string_equal(awaited.invocation_id, sent.invocation_id);
+    expect_none(run); /* it holds the only slot */
+    assert_true(run_next_deadline(run) == ms(1500));
+    assert_true(answer(run, ms(1001), &awaited, true));
+    assert_int_equal(expect(run, RUN_STORE_RESULT).test, 0);
+    struct run_action next = expect(run, RUN_INVOKE);
+    assert_int_equal(next.test, 2);
+    assert_true(answer(run, ms(1002), &next, true));
+    run_on_result_stored(run, ms(1003), 0, true);
+    (void)expect(run, RUN_STORE_RESULT);
+    run_on_result_stored(run, ms(1004), 2, true);
+    expect_status(run, RUN_COMPLETED);
+    expect_none(run);
+    run_destroy(run);
+}
+
+static void given_restart_when_nobody_answers_then_timed_out_anew(void **state)
+{
+    (void)state;
+    struct run *run = create(1, 1, NULL);
+    restore(run, 0, 1);
+    run_resume(run, ms(1000), RUN_RUNNING);
+    (void)expect(run, RUN_AWAIT);
+    run_on_tick(run, ms(1500));
+    (void)expect(run, RUN_WITHDRAW);
+    assert_int_equal(expect(run, RUN_STORE_RESULT).result_status, RESULT_ERROR);
+    run_destroy(run);
+}
+
+static void given_restart_when_all_was_stored_but_the_status_then_only_that_is(void **state)
+{
+    (void)state;
+    struct run *run = create(2, 1, NULL);
+    restore_result(run, 0, 1, RESULT_PASS);
+    restore_result(run, 1, 1, RESULT_ERROR);
+    run_resume(run, 0, RUN_RUNNING);
+    expect_status(run, RUN_COMPLETED);
+    expect_none(run);
+    run_destroy(run);
+}
+
+static void given_restart_between_attempts_when_resumed_then_the_next_attempt(void **state)
+{
+    (void)state;
+    struct run *run = create_with_retries(2, 2, NULL, 2);
+    restore_result(run, 0, 1, RESULT_ERROR);
+    restore_result(run, 0, 2, RESULT_ERROR);
+    restore_result(run, 1, 1, RESULT_FAIL);
+    run_resume(run, 0, RUN_RUNNING);
+    expect_none(run);
+    assert_true(run_next_deadline(run) == ms(200));
+    run_on_tick(run, ms(200));
+    assert_int_equal(expect(run, RUN_INVOKE).key.attempt, 3);
+    expect_none(run);
+    run_destroy(run);
+}
+
+static void given_restart_of_a_queued_run_when_resumed_then_it_starts(void **state)
+{
+    (void)state;
+    struct run *run = create(1, 1, NULL);
+    run_resume(run, 0, RUN_QUEUED);
+    expect_status(run, RUN_RUNNING);
+    assert_int_equal(expect(run, RUN_INVOKE).key.attempt, 1);
+    run_destroy(run);
+}
+
+/* The store failed to record the first test's invocation, and before its result the crash came. */
+static void given_restart_when_an_earlier_test_left_no_record_then_it_is_invoked(void **state)
+{
+    (void)state;
+    struct run *run = create(3, 2, NULL);
+    restore(run, 1, 1);
+    run_resume(run, ms(5), RUN_RUNNING);
+    assert_int_equal(expect(run, RUN_INVOKE).test, 0);
+    assert_int_equal(expect(run, RUN_AWAIT).test, 1);
+    expect_none(run);
+    run_destroy(run);
+}
+
+static void given_restart_of_a_cancelled_run_when_resumed_then_it_ends_cancelled(void **state)
+{
+    (void)state;
+    struct run *run = create(3, 1, NULL);
+    restore_result(run, 0, 1, RESULT_PASS);
+    restore(run, 1, 1);
+    run_resume(run, 0, RUN_CANCELLING);
+    assert_int_equal(expect(run, RUN_AWAIT).test, 1); /* so that a late answer is known */
+    assert_int_equal(expect(run, RUN_WITHDRAW).test, 1);
+    struct run_action result = expect(run, RUN_STORE_RESULT);
+    assert_true(marline__slice_is(result.result.error, "cancelled"));
+    run_on_result_stored(run, ms(1), 1, true);
+    expect_status(run, RUN_CANCELLED);
+    expect_none(run);
     run_destroy(run);
 }
 
@@ -420,6 +576,15 @@ int main(void)
         cmocka_unit_test(given_test_to_be_retried_when_no_slot_is_free_then_it_waits_for_one),
         cmocka_unit_test(given_test_to_be_retried_when_cancelled_then_its_last_result_stands),
         cmocka_unit_test(given_attempt_being_stored_when_cancelled_then_not_retried),
+        cmocka_unit_test(given_failing_store_when_status_is_due_then_stored_again_before_the_end),
+        cmocka_unit_test(
+            given_restart_when_resumed_then_what_was_sent_is_awaited_and_not_sent_again),
+        cmocka_unit_test(given_restart_when_nobody_answers_then_timed_out_anew),
+        cmocka_unit_test(given_restart_when_all_was_stored_but_the_status_then_only_that_is),
+        cmocka_unit_test(given_restart_between_attempts_when_resumed_then_the_next_attempt),
+        cmocka_unit_test(given_restart_of_a_queued_run_when_resumed_then_it_starts),
+        cmocka_unit_test(given_restart_when_an_earlier_test_left_no_record_then_it_is_invoked),
+        cmocka_unit_test(given_restart_of_a_cancelled_run_when_resumed_then_it_ends_cancelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,224 @@
+/* The backend killed in the middle of a run, and started again on the same store: nothing that was
+ * sent is sent again, nothing that was answered is lost. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "support/backend_fixture.h"
+
+enum { NAME_SIZE = 64, IDS_SIZE = 160 };
+
+struct restart {
+    struct backend_process backend;
+    struct ws_peer agent;
+    struct buffer text;
+    struct buffer executes[2]; /* what was sent before the crash */
+    char store[NAME_SIZE];
+    char run[NAME_SIZE];
+};
+
+static int setup(void **state)
+{
+    static int number;
+    struct restart *r = calloc(1, sizeof *r);
+    assert_non_null(r);
+    (void)snprintf(r->store, sizeof r->store, "sqlite:resume-%d-%d.db", (int)getpid(), number++);
+    const char *const arguments[] = {"--store", r->store, "--log-level", "error", NULL};
+    backend_process_start(&r->backend, arguments);
+    *state = r;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    static const char *const endings[] = {"", ".key", "-wal", "-shm"};
+    struct restart *r = *state;
+    char path[2 * NAME_SIZE];
+    ws_peer_deinit(&r->agent);
+    assert_int_equal(backend_process_stop(&r->backend), 0);
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        (void)snprintf(path, sizeof path, "%s%s", strchr(r->store, ':') + 1, endings[i]);
+        (void)unlink(path);
+    }
+    marline__buffer_deinit(&r->text);
+    marline__buffer_deinit(&r->executes[0]);
+    marline__buffer_deinit(&r->executes[1]);
+    free(r);
+    return 0;
+}
+
+static void restart(struct restart *r)
+{
+    const char *const arguments[] = {"--store", r->store, "--log-level", "error", NULL};
+    backend_process_kill(&r->backend);
+    ws_peer_deinit(&r->agent);
+    backend_process_start(&r->backend, arguments);
+}
+
+/* `in_flight`: the invocations that the agent says it has, a JSON array. */
+static void connect_agent(struct restart *r, const char *in_flight)
+{
+    char message[512];
+    backend_connect_agent(&r->backend, &r->agent, &r->text);
+    (void)snprintf(message, sizeof message,
+                   "{\"type\":\"register\",\"project_id\":\"" BACKEND_PROJECT
+                   "\",\"environment\":\"development\",\"sdk_version\":\"1\",\"functions\":[],"
+                   "\"capabilities\":[\"result_ack\",\"in_flight\",\"attempt\"],\"agent_id\":"
+                   "\"agent-1\",\"in_flight\":%s}",
+                   in_flight);
+    ws_peer_send_text(&r->agent, message);
+    ws_peer_expect(&r->agent, "\"type\":\"registered\"", &r->text);
+}
+
+/* Three tests, two at a time: two are sent, one waits. */
+static void begin_run(struct restart *r, const char *options)
+{
+    char body[512];
+    struct backend_answer answer;
+    (void)snprintf(body, sizeof body,
+                   "{\"project_id\":\"" BACKEND_PROJECT "\",\"concurrency\":2,%s\"tests\":["
+                   "{\"function_name\":\"one\"},{\"function_name\":\"two\"},"
+                   "{\"function_name\":\"three\"}]}",
+                   options);
+    backend_request(&r->backend, "POST", "/mock/runs", NULL, body, &answer);
+    assert_int_equal(answer.status, 202);
+    backend_copy_member(answer.body.data, "test_run_id", r->run, sizeof r->run);
+    backend_answer_deinit(&answer);
+    ws_peer_expect(&r->agent, "\"function_name\":\"one\"", &r->executes[0]);
+    ws_peer_expect(&r->agent, "\"function_name\":\"two\"", &r->executes[1]);
+}
+
+/* A JSON array of the first invocations that were sent. */
+static void list_ids(const struct restart *r, size_t count, char out[IDS_SIZE])
+{
+    char id[NAME_SIZE];
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++) {
+        backend_copy_member(r->executes[i].data, "test_run_id", id, sizeof id);
+        size += (size_t)snprintf(out + size, IDS_SIZE - size, "%s\"%s\"", i ? "," : "[", id);
+    }
+    (void)snprintf(out + size, IDS_SIZE - size, "]");
+}
+
+static void given_killed_backend_when_started_again_then_the_run_goes_on_to_its_end(void **state)
+{
+    struct restart *r = *state;
+    char ids[IDS_SIZE];
+    char first[NAME_SIZE];
+    struct backend_answer answer;
+    connect_agent(r, "[]");
+    begin_run(r, "");
+    backend_copy_member(r->executes[0].data, "test_run_id", first, sizeof first);
+    backend_post_test_span(&r->backend, r->executes[0].data, "0000000000000001");
+    restart(r);
+    list_ids(r, 2, ids);
+    connect_agent(r, ids);
+    backend_send_result(&r->agent, r->executes[0].data, backend_success);
+    /* Only the third is sent; the other two have been. */
+    ws_peer_expect(&r->agent, "\"type\":\"execute_test\"", &r->text);
+    assert_non_null(strstr(r->text.data, "\"function_name\":\"three\""));
+    backend_send_result(&r->agent, r->text.data, backend_success);
+    backend_send_result(&r->agent, r->executes[1].data, backend_success);
+    backend_wait_for_run(&r->backend, r->run, "", "\"completed\"", &answer);
+    assert_null(strstr(answer.body.data, "\"status\":\"Error\""));
+    assert_null(strstr(answer.body.data, "\"attempt\":2"));
+    backend_answer_deinit(&answer);
+    backend_wait_for_run(&r->backend, r->run, "", "\"spans\":1,\"linked\":1", &answer);
+    backend_answer_deinit(&answer);
+    /* The acknowledgement was lost, the agent sends again: it is told plainly. */
+    restart(r);
+    connect_agent(r, "[]");
+    backend_send_result(&r->agent, r->executes[0].data, backend_success);
+    ws_peer_expect(&r->agent, "result_ack", &r->text);
+    assert_non_null(strstr(r->text.data, first));
+    assert_null(strstr(r->text.data, "reason"));
+}
+
+static void given_invocation_lost_in_the_crash_when_agent_reports_then_error_at_once(void **state)
+{
+    struct restart *r = *state;
+    char ids[IDS_SIZE];
+    struct backend_answer answer;
+    connect_agent(r, "[]");
+    begin_run(r, "");
+    restart(r);
+    list_ids(r, 1, ids);
+    connect_agent(r, ids);
+    ws_peer_expect(&r->agent, "\"function_name\":\"three\"", &r->text);
+    backend_send_result(&r->agent, r->text.data, backend_success);
+    backend_send_result(&r->agent, r->executes[0].data, backend_success);
+    backend_wait_for_run(&r->backend, r->run, "", "\"completed\"", &answer);
+    assert_non_null(strstr(answer.body.data, "\"error\":\"lost: "));
+    backend_answer_deinit(&answer);
+}
+
+static void given_lost_invocation_with_retries_when_reported_then_next_attempt_is_sent(void **state)
+{
+    struct restart *r = *state;
+    char ids[IDS_SIZE];
+    connect_agent(r, "[]");
+    begin_run(r, "\"retries\":1,");
+    restart(r);
+    list_ids(r, 1, ids);
+    connect_agent(r, ids);
+    ws_peer_expect(&r->agent, "\"function_name\":\"three\"", &r->text);
+    backend_send_result(&r->agent, r->text.data, backend_success);
+    ws_peer_expect(&r->agent, "\"function_name\":\"two\"", &r->text);
+    assert_non_null(strstr(r->text.data, "\"attempt\":2"));
+}
+
+static void given_cancelled_run_when_killed_and_started_again_then_it_ends_cancelled(void **state)
+{
+    struct restart *r = *state;
+    struct backend_answer answer;
+    char path[2 * NAME_SIZE];
+    connect_agent(r, "[]");
+    begin_run(r, "");
+    backend_expect(&r->backend, "PUT", "/mock/gates", "{\"result.store\":true}", 200, "true");
+    (void)snprintf(path, sizeof path, "/mock/runs/%s/cancel", r->run);
+    backend_expect(&r->backend, "POST", path, "", 202, "\"status\":\"cancelled\"");
+    backend_wait_for_run(&r->backend, r->run, "", "\"status\":\"cancelling\"", &answer);
+    backend_answer_deinit(&answer);
+    restart(r);
+    backend_wait_for_run(&r->backend, r->run, "", "\"status\":\"cancelled\"", &answer);
+    assert_non_null(strstr(answer.body.data, "\"error\":\"cancelled\""));
+    backend_answer_deinit(&answer);
+    connect_agent(r, "[]");
+    backend_send_result(&r->agent, r->executes[0].data, backend_success); /* late */
+    ws_peer_expect(&r->agent, "result_ack", &r->text);
+    assert_null(strstr(r->text.data, "reason"));
+}
+
+/* As of another store, or of a trigger whose caller is gone. */
+static void given_unknown_result_when_sent_then_acknowledged_with_the_reason(void **state)
+{
+    struct restart *r = *state;
+    connect_agent(r, "[]");
+    ws_peer_send_text(&r->agent, "{\"type\":\"test_result\",\"test_run_id\":\"run_never\","
+                                 "\"status\":\"success\",\"output\":null,\"error\":null,"
+                                 "\"duration_ms\":1,\"trace_id\":null}");
+    ws_peer_expect(&r->agent, "result_ack", &r->text);
+    assert_string_equal(r->text.data,
+                        "{\"type\":\"result_ack\",\"test_run_id\":\"run_never\",\"reason\":"
+                        "\"nobody waits for this invocation, or not any more\"}");
+}
+
+int main(void)
+{
+#define RESTART_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        RESTART_TEST(given_killed_backend_when_started_again_then_the_run_goes_on_to_its_end),
+        RESTART_TEST(given_invocation_lost_in_the_crash_when_agent_reports_then_error_at_once),
+        RESTART_TEST(given_lost_invocation_with_retries_when_reported_then_next_attempt_is_sent),
+        RESTART_TEST(given_cancelled_run_when_killed_and_started_again_then_it_ends_cancelled),
+        RESTART_TEST(given_unknown_result_when_sent_then_acknowledged_with_the_reason),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
