@@ -439,6 +439,114 @@ static void given_no_thread_when_pumped_then_exports_in_the_caller(void **state)
     marline_provider_destroy(provider);
 }
 
+/* An exporter that ignores its timeout is cancelled when that is over, and is used again. */
+static void given_export_beyond_its_timeout_when_it_can_be_cancelled_then_it_is_BSP_05(void **state)
+{
+    (void)state;
+    struct fixture f;
+    f.gate = (struct gate){.heeds_cancel = true};
+    pthread_mutex_init(&f.gate.mutex, NULL);
+    pthread_cond_init(&f.gate.changed, NULL);
+    assert_int_equal(marline_provider_create(NULL, &f.provider, NULL), MARLINE_OK);
+    f.tracer = marline_tracer_get(f.provider, "t", NULL);
+    marline_exporter exporter = {
+        .export_spans = gate_export, .cancel = gate_cancel, .user = &f.gate};
+    marline_batch_options options = MARLINE_BATCH_OPTIONS_INIT;
+    options.export_timeout_ms = 1;
+    assert_int_equal(marline_provider_add_batch_processor(f.provider, &exporter, &options, NULL),
+                     MARLINE_OK);
+    make_spans(&f, 3);
+    assert_int_equal(marline_provider_force_flush(f.provider, LONG_MS), MARLINE_OK);
+    marline_delivery d;
+    marline_provider_delivery(f.provider, &d);
+    assert_int_equal(d.dropped[MARLINE_DROP_TIMEOUT], 3);
+    pthread_mutex_lock(&f.gate.mutex);
+    f.gate.canceled = false;
+    pthread_mutex_unlock(&f.gate.mutex);
+    gate_set_open(&f.gate);
+    make_spans(&f, 2);
+    assert_int_equal(marline_provider_shutdown(f.provider, LONG_MS), MARLINE_OK);
+    assert_delivery(f.provider, 2, 3);
+    end(&f);
+}
+
+static marline_status gate_flush(void *user, uint64_t timeout_ms)
+{
+    (void)timeout_ms;
+    struct gate *g = user;
+    pthread_mutex_lock(&g->mutex);
+    g->entered++;
+    while (!g->open) {
+        pthread_cond_wait(&g->changed, &g->mutex);
+    }
+    pthread_mutex_unlock(&g->mutex);
+    return MARLINE_EIO;
+}
+
+static marline_provider *provider_with_flush(struct gate *g)
+{
+    marline_provider *provider = NULL;
+    marline_exporter exporter = {.export_spans = gate_export, .force_flush = gate_flush, .user = g};
+    pthread_mutex_init(&g->mutex, NULL);
+    pthread_cond_init(&g->changed, NULL);
+    assert_int_equal(marline_provider_create(NULL, &provider, NULL), MARLINE_OK);
+    assert_int_equal(marline_provider_add_batch_processor(provider, &exporter, NULL, NULL),
+                     MARLINE_OK);
+    return provider;
+}
+
+static void given_exporters_flush_hangs_when_flushed_then_deadline_wins_PRC_05(void **state)
+{
+    (void)state;
+    static struct gate gate; /* its worker may be on its way out when the test has ended */
+    marline_provider *provider = provider_with_flush(&gate);
+    assert_int_equal(marline_provider_force_flush(provider, 20), MARLINE_ETIMEDOUT);
+    assert_int_equal(marline_provider_shutdown(provider, 20), MARLINE_ETIMEDOUT);
+    assert_delivery(provider, 0, 0);
+    gate_set_open(&gate);
+    marline_provider_destroy(provider);
+}
+
+static void given_exporters_flush_fails_when_flushed_then_its_answer_is_given_PRC_05(void **state)
+{
+    (void)state;
+    struct gate gate = {.open = true};
+    marline_provider *provider = provider_with_flush(&gate);
+    assert_int_equal(marline_provider_force_flush(provider, LONG_MS), MARLINE_EIO);
+    marline_provider_destroy(provider);
+}
+
+/* ---- an exporter that traces ---- */
+
+static marline_provider *traced;
+
+static void traced_export(void *user, const marline_span_data *spans, size_t count,
+                          uint64_t timeout_ms, marline_export_result *out)
+{
+    (void)spans;
+    (void)timeout_ms;
+    marline_span span = marline_span_start(user, "function.own", NULL);
+    marline_span_end(&span);
+    out->exported = count;
+}
+
+static void given_exporter_that_traces_when_simple_then_own_spans_are_dropped(void **state)
+{
+    (void)state;
+    assert_int_equal(marline_provider_create(NULL, &traced, NULL), MARLINE_OK);
+    marline_tracer *tracer = marline_tracer_get(traced, "t", NULL);
+    marline_exporter exporter = {.export_spans = traced_export, .user = tracer};
+    assert_int_equal(marline_provider_add_simple_processor(traced, &exporter, NULL), MARLINE_OK);
+    marline_span span = marline_span_start(tracer, "function.a", NULL);
+    marline_span_end(&span);
+    marline_delivery d;
+    marline_provider_delivery(traced, &d);
+    assert_int_equal(d.exported, 1);
+    assert_int_equal(d.dropped[MARLINE_DROP_REJECTED], 1);
+    assert_delivery_balanced(traced);
+    marline_provider_destroy(traced);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -457,6 +565,11 @@ int main(void)
         cmocka_unit_test(given_variables_when_options_are_completed_then_rules_hold_ENV),
         cmocka_unit_test(given_wrong_arguments_when_processor_is_added_then_refused),
         cmocka_unit_test(given_no_thread_when_pumped_then_exports_in_the_caller),
+        cmocka_unit_test(
+            given_export_beyond_its_timeout_when_it_can_be_cancelled_then_it_is_BSP_05),
+        cmocka_unit_test(given_exporters_flush_hangs_when_flushed_then_deadline_wins_PRC_05),
+        cmocka_unit_test(given_exporters_flush_fails_when_flushed_then_its_answer_is_given_PRC_05),
+        cmocka_unit_test(given_exporter_that_traces_when_simple_then_own_spans_are_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
