@@ -29,7 +29,9 @@ struct enricher {
         pthread_mutex_t lock;
         pthread_cond_t changed;
         bool wanted;
+        bool working;
         bool stopping;
+        uint64_t enriched;
     } shared;
 };
 
@@ -237,11 +239,14 @@ static bool do_round(struct enricher *e, uint64_t *out_writes)
     for (size_t i = 0; i < round->count; i++) {
         enrich_item(round, i);
     }
-    struct commit index = {.write.type = STORE_INDEX_TEXT};
+    struct commit index = {.write = {.type = STORE_INDEX_TEXT, .outcome.status = STORE_BUSY}};
     index.write.index_text.limit = SPANS_PER_INDEX_WRITE;
     submit(round, &index);
     wait_for_writes(round);
     *out_writes = round->count + 1;
+    (void)pthread_mutex_lock(&e->shared.lock);
+    e->shared.enriched += round->written - (index.write.outcome.status == STORE_OK);
+    (void)pthread_mutex_unlock(&e->shared.lock);
     bool more = (round->count == TRACES_PER_ROUND && round->written > 1) ||
                 (index.write.outcome.status == STORE_OK &&
                  index.write.index_text.indexed == SPANS_PER_INDEX_WRITE);
@@ -302,11 +307,13 @@ static bool wait_for_work(struct enricher *e)
 {
     struct timespec until = after_ms(LOOK_EVERY_S * UINT64_C(1000));
     (void)pthread_mutex_lock(&e->shared.lock);
+    e->shared.working = false;
     int rc = 0;
     while (!e->shared.wanted && !e->shared.stopping && rc != ETIMEDOUT) {
         rc = pthread_cond_timedwait(&e->shared.changed, &e->shared.lock, &until);
     }
     e->shared.wanted = false;
+    e->shared.working = true;
     bool go_on = !e->shared.stopping;
     (void)pthread_mutex_unlock(&e->shared.lock);
     return go_on;
@@ -371,4 +378,12 @@ void enricher_wake(struct enricher *e)
     e->shared.wanted = true;
     (void)pthread_cond_signal(&e->shared.changed);
     (void)pthread_mutex_unlock(&e->shared.lock);
+}
+
+struct enricher_counters enricher_counters(struct enricher *e)
+{
+    (void)pthread_mutex_lock(&e->shared.lock);
+    struct enricher_counters counters = {e->shared.enriched, e->shared.wanted || e->shared.working};
+    (void)pthread_mutex_unlock(&e->shared.lock);
+    return counters;
 }

@@ -24,6 +24,13 @@ void enricher_destroy(struct enricher *e);
 /* Any thread: spans have been stored. */
 void enricher_wake(struct enricher *e);
 
+struct enricher_counters {
+    uint64_t enriched; /* traces, each time */
+    bool is_behind;    /* spans are there that are not enriched or not in the index */
+};
+/* Any thread. */
+struct enricher_counters enricher_counters(struct enricher *e);
+
 /* What is computed from a trace. */
 struct enriched {
     struct buffer data; /* JSON object; the caller's to free */

@@ -118,6 +118,12 @@ static void write_server(struct buffer *out, struct server *s)
     number(out, "marline_http_refused_total", "counter",
            "HTTP requests refused before they were read whole", http.refused);
     number(out, "marline_http_requests_active", "gauge", "HTTP requests under way", http.under_way);
+    struct enricher_counters enricher = enricher_counters(s->enricher);
+    number(out, "marline_enrichments_total", "counter", "Enrichments of traces stored",
+           enricher.enriched);
+    number(out, "marline_enricher_behind", "gauge",
+           "1 while spans are stored that are not enriched or not in the full-text index",
+           enricher.is_behind);
     number(out, "marline_store_writes_total", "counter", "Writes carried out", queue.writes);
     number(out, "marline_store_transactions_total", "counter", "Transactions committed",
            queue.transactions);

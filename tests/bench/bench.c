@@ -61,10 +61,12 @@ void bench_report(const char *name, double value, const char *unit, double ratio
 
 void bench_check(bool condition, const char *what)
 {
-    if (!condition) {
+    static const char *last; /* what fails a thousand times is told once */
+    if (!condition && what != last) {
+        last = what;
         (void)fprintf(stderr, "marline-bench: check failed: %s\n", what);
-        sound = false;
     }
+    sound = sound && condition;
 }
 
 bool bench_is_sound(void)

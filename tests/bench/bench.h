@@ -23,6 +23,10 @@ void bench_check(bool condition, const char *what);
 /* False when a check failed. */
 bool bench_is_sound(void);
 
+/* Round trip of a message of usual size through libwebsockets, which does nothing else, on both
+ * sides: what those of the testing channel are compared with. */
+double bench_echo_p50_us(void);
+
 void bench_trace(void);
 void bench_agent(void);
 void bench_backend(void);

@@ -277,6 +277,12 @@ static struct bench_figures measure_waiting(void)
     return figures;
 }
 
+double bench_echo_p50_us(void)
+{
+    (void)measure_echo(WARM_UP);
+    return measure_echo(SEQUENTIAL).p50_us;
+}
+
 void bench_agent(void)
 {
     (void)measure_echo(WARM_UP);

@@ -36,6 +36,9 @@ void bench_body_create(struct bench_body *body, enum bench_format format, const 
 void bench_body_deinit(struct bench_body *body);
 /* Gives it the ids of post `number`. */
 void bench_body_renew(struct bench_body *body, uint64_t number);
+/* Gives all its spans the test of somebody else: run (0), test (1) or configuration (2), a UUID's
+ * 36 characters. Platform format. */
+void bench_body_set_test(struct bench_body *body, unsigned which, const char *uuid);
 /* The trace id that a trace of that post got. */
 void bench_body_trace_hex(uint64_t number, unsigned trace, char out[33]);
 

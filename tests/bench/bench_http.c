@@ -94,16 +94,20 @@ static void receive_some(struct bench_http *h)
     h->answer.data[h->answer.size] = '\0';
 }
 
-int bench_http_perform(struct bench_http *h, const char *method, const char *path,
-                       const char *content_type, struct slice body, const char **out_body)
+void bench_http_send(struct bench_http *h, const char *method, const char *path,
+                     const char *content_type, struct slice body)
 {
     struct buffer request = BUFFER_INIT;
     bench_http_head(&request, method, path, h->key, content_type, body.size);
     marline__buffer_append_slice(&request, body);
     send_all(h->socket, marline__buffer_slice(&request));
     marline__buffer_deinit(&request);
-    marline__buffer_clear(&h->answer);
+}
+
+int bench_http_receive(struct bench_http *h, const char **out_body)
+{
     size_t size = 0;
+    marline__buffer_clear(&h->answer);
     while (size == 0 || h->answer.size < size) {
         receive_some(h);
         size = bench_http_answer_size(&h->answer);
@@ -112,6 +116,13 @@ int bench_http_perform(struct bench_http *h, const char *method, const char *pat
         *out_body = strstr(h->answer.data, "\r\n\r\n") + 4;
     }
     return (int)strtol(h->answer.data + strlen("HTTP/1.1 "), NULL, 10);
+}
+
+int bench_http_perform(struct bench_http *h, const char *method, const char *path,
+                       const char *content_type, struct slice body, const char **out_body)
+{
+    bench_http_send(h, method, path, content_type, body);
+    return bench_http_receive(h, out_body);
 }
 
 int bench_http_get(struct bench_http *h, const char *path, const char **out_body)
@@ -125,4 +136,17 @@ double bench_json_number(const char *json, const char *name)
     (void)snprintf(member, sizeof member, "\"%s\":", name);
     const char *at = strstr(json, member);
     return at ? strtod(at + strlen(member), NULL) : -1;
+}
+
+bool bench_json_text(const char *json, const char *name, char *out, size_t size)
+{
+    char mark[40];
+    (void)snprintf(mark, sizeof mark, "\"%s\":\"", name);
+    const char *at = strstr(json, mark);
+    if (!at) {
+        return false;
+    }
+    at += strlen(mark);
+    (void)snprintf(out, size, "%.*s", (int)strcspn(at, "\""), at);
+    return true;
 }

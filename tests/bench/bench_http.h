@@ -27,8 +27,14 @@ void bench_http_close(struct bench_http *h);
 /* Returns the status; the body is `*out_body` (may be NULL), a text valid until the next call. */
 int bench_http_perform(struct bench_http *h, const char *method, const char *path,
                        const char *content_type, struct slice body, const char **out_body);
+/* The two halves of it. */
+void bench_http_send(struct bench_http *h, const char *method, const char *path,
+                     const char *content_type, struct slice body);
+int bench_http_receive(struct bench_http *h, const char **out_body);
 int bench_http_get(struct bench_http *h, const char *path, const char **out_body);
 /* The number after "name": in a JSON text; -1 when it is not there. */
 double bench_json_number(const char *json, const char *name);
+/* The text after "name":; false when it is not there. */
+bool bench_json_text(const char *json, const char *name, char *out, size_t size);
 
 #endif

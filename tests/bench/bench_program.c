@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench.h"
+#include "bench_http.h"
 
 enum { LOOKS_MAX = 600, LOOK_MS = 50, EXIT_NO_STORE = 4, PATH_ROOM = 512 };
 
@@ -38,6 +40,7 @@ static void launch(struct bench_program *p)
     }
     p->pid = fork();
     if (p->pid == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGTERM); /* whatever ends the benchmark ends it too */
         (void)freopen("/dev/null", "w", stdout);
         if (p->has_postgres) { /* it is tried again until the server answers */
             (void)freopen("/dev/null", "w", stderr);
@@ -47,19 +50,6 @@ static void launch(struct bench_program *p)
         perror(program);
         _exit(127);
     }
-}
-
-static bool copy_member(const char *json, const char *name, char *out, size_t size)
-{
-    char mark[40];
-    (void)snprintf(mark, sizeof mark, "\"%s\":\"", name);
-    const char *at = strstr(json, mark);
-    if (!at) {
-        return false;
-    }
-    at += strlen(mark);
-    (void)snprintf(out, size, "%.*s", (int)strcspn(at, "\""), at);
-    return true;
 }
 
 static bool read_ready(struct bench_program *p)
@@ -75,9 +65,9 @@ static bool read_ready(struct bench_program *p)
     size_t n = fread(text, 1, sizeof text - 1, file);
     (void)fclose(file);
     text[n] = '\0';
-    if (!copy_member(text, "base_url", url, sizeof url) ||
-        !copy_member(text, "api_key", p->key, sizeof p->key) ||
-        !copy_member(text, "project_id", p->project, sizeof p->project)) {
+    if (!bench_json_text(text, "base_url", url, sizeof url) ||
+        !bench_json_text(text, "api_key", p->key, sizeof p->key) ||
+        !bench_json_text(text, "project_id", p->project, sizeof p->project)) {
         return false;
     }
     p->port = (uint16_t)strtoul(strrchr(url, ':') + 1, NULL, 10);
