@@ -5,7 +5,12 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/memory.h"
+#include "http/otlp_url.h"
 #include "price_file.h"
+#include <marline/exporters.h>
+
+enum { TRACING_STOP_MS = 3000 };
 
 /* "http://HOST:PORT" with the port that was really taken; 0.0.0.0 is no place to go to. */
 static void format_base_url(const char *listen, uint16_t port, char out[READY_URL_SIZE])
@@ -64,6 +69,39 @@ static bool start_forwarder(const char *url, struct forwarder **out, struct fail
     return !url || *out || failure_set(f, EXIT_CODE_USAGE, "--forward-otlp %s", error);
 }
 
+/* Spans of our own work go to that receiver. */
+static bool start_tracing(struct backend *b, const char *url, struct failure *f)
+{
+    marline_provider_options options = MARLINE_PROVIDER_OPTIONS_INIT;
+    marline_otlp_exporter_options otlp = MARLINE_OTLP_EXPORTER_OPTIONS_INIT;
+    marline_exporter exporter;
+    marline_error error = {MARLINE_OK, ""};
+    char text[256];
+    if (!url) {
+        return true;
+    }
+    char *endpoint = otlp_traces_url(url, text);
+    if (!endpoint) {
+        return failure_set(f, EXIT_CODE_USAGE, "--trace-otlp %s", text);
+    }
+    options.service_name = "marline-backend-mock";
+    otlp.endpoint = endpoint;
+    bool ok =
+        marline_exporter_otlp_create(&otlp, &exporter, &error) == MARLINE_OK &&
+        marline_provider_create(&options, &b->provider, &error) == MARLINE_OK &&
+        marline_provider_add_batch_processor(b->provider, &exporter, NULL, &error) == MARLINE_OK;
+    marline__memory_free(endpoint);
+    return ok || failure_set(f, EXIT_CODE_INTERNAL, "--trace-otlp: %s", error.text);
+}
+
+static void stop_tracing(struct backend *b)
+{
+    if (b->provider) {
+        (void)marline_provider_shutdown(b->provider, TRACING_STOP_MS);
+        marline_provider_destroy(b->provider);
+    }
+}
+
 /* Takes the listener. */
 static bool start_server(struct backend *b, const struct backend_settings *settings,
                          struct listener *listener, struct failure *f)
@@ -76,11 +114,13 @@ static bool start_server(struct backend *b, const struct backend_settings *setti
     char error[256];
     if (!allow_anonymous(b, settings, &options, f) ||
         !price_file_load(settings->price_file, &options.prices, f) ||
+        !start_tracing(b, settings->trace_otlp, f) ||
         !start_forwarder(settings->forward_otlp, &options.forwarder, f)) {
         price_table_destroy(options.prices);
         listener_close(listener);
         return false;
     }
+    options.tracer = marline_tracer_get(b->provider, "marline-backend-mock", NULL);
     format_base_url(settings->listen, listener_port(listener), b->ready.base_url);
     b->server = server_start(&options, error);
     return b->server || failure_set(f, EXIT_CODE_INTERNAL, "%s", error);
@@ -106,14 +146,16 @@ bool backend_start(struct backend *b, const struct backend_settings *settings, s
     } else if (start_server(b, settings, listener, f)) {
         return true;
     }
+    stop_tracing(b);
     store_close(b->store);
-    b->store = NULL;
+    *b = (struct backend){.store = NULL};
     return false;
 }
 
 void backend_stop(struct backend *b)
 {
     server_stop(b->server);
+    stop_tracing(b);
     store_close(b->store);
     *b = (struct backend){.store = NULL};
 }

@@ -15,6 +15,7 @@ struct backend_settings {
     const char *otlp_anonymous; /* a project; NULL = a key is needed */
     const char *price_file;     /* NULL = the built-in prices alone */
     const char *forward_otlp;   /* URL of another receiver; NULL = none */
+    const char *trace_otlp;     /* URL for spans of our own work; NULL = none */
     enum mock_api mock_api;
     struct agent_limits agent_limits;
 };
@@ -22,6 +23,7 @@ struct backend_settings {
 struct backend {
     struct store *store;
     struct server *server;
+    marline_provider *provider; /* NULL unless it traces itself */
     struct ready ready;
 };
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "core/alloc.h"
 #include "core/enrichment.h"
+#include "http/self_trace.h"
 
 enum {
     TRACES_PER_ROUND = 64,
@@ -24,12 +25,15 @@ struct enricher {
     struct store *store;
     struct commit_queue *queue;
     struct price_table *prices;
+    marline_tracer *tracer;
     pthread_t thread;
     struct {
         pthread_mutex_t lock;
         pthread_cond_t changed;
         bool wanted;
         bool working;
+        marline_span causes[SELF_TRACE_CAUSES_MAX]; /* of the wake-ups since the last round */
+        size_t cause_count;
         bool stopping;
         uint64_t enriched;
     } shared;
@@ -207,6 +211,20 @@ static void note_stale(void *user, const struct uuid *organization_id, const uin
     }
 }
 
+/* One span for the round: the traces of a round were made due by the same requests. */
+static marline_span trace_round(struct enricher *e, const struct round *round)
+{
+    marline_span causes[SELF_TRACE_CAUSES_MAX];
+    (void)pthread_mutex_lock(&e->shared.lock);
+    size_t count = e->shared.cause_count;
+    memcpy(causes, e->shared.causes, count * sizeof(causes[0]));
+    e->shared.cause_count = 0;
+    (void)pthread_mutex_unlock(&e->shared.lock);
+    marline_span span = self_trace_start_enrichment(e->tracer, causes, count);
+    marline_span_set_int(&span, "marline.batch.traces", (int64_t)round->count);
+    return span;
+}
+
 static void enrich_item(struct round *round, size_t i)
 {
     struct store_error error;
@@ -236,6 +254,10 @@ static bool do_round(struct enricher *e, uint64_t *out_writes)
     if (store_stale_traces(e->store, TRACES_PER_ROUND, note_stale, round, &error) != STORE_OK) {
         marline__log(LOG_WARN, "enrichment: %s", error.text);
     }
+    marline_span span = {.record = NULL};
+    if (e->tracer && round->count) {
+        span = trace_round(e, round);
+    }
     for (size_t i = 0; i < round->count; i++) {
         enrich_item(round, i);
     }
@@ -243,6 +265,7 @@ static bool do_round(struct enricher *e, uint64_t *out_writes)
     index.write.index_text.limit = SPANS_PER_INDEX_WRITE;
     submit(round, &index);
     wait_for_writes(round);
+    marline_span_end(&span);
     *out_writes = round->count + 1;
     (void)pthread_mutex_lock(&e->shared.lock);
     e->shared.enriched += round->written - (index.write.outcome.status == STORE_OK);
@@ -329,11 +352,12 @@ static void *work(void *user)
 }
 
 struct enricher *enricher_start(struct store *store, struct commit_queue *queue,
-                                struct price_table *prices)
+                                struct price_table *prices, marline_tracer *tracer)
 {
     struct enricher *e = alloc_zeroed(sizeof(*e));
     e->store = store;
     e->queue = queue;
+    e->tracer = tracer;
     e->prices = prices ? prices : price_table_create_builtin();
     pthread_condattr_t attributes;
     (void)pthread_mutex_init(&e->shared.lock, NULL);
@@ -372,10 +396,13 @@ void enricher_destroy(struct enricher *e)
     marline__memory_free(e);
 }
 
-void enricher_wake(struct enricher *e)
+void enricher_wake(struct enricher *e, const marline_span *cause)
 {
     (void)pthread_mutex_lock(&e->shared.lock);
     e->shared.wanted = true;
+    if (e->tracer && e->shared.cause_count < SELF_TRACE_CAUSES_MAX) {
+        e->shared.causes[e->shared.cause_count++] = *cause;
+    }
     (void)pthread_cond_signal(&e->shared.changed);
     (void)pthread_mutex_unlock(&e->shared.lock);
 }

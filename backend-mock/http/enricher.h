@@ -9,20 +9,21 @@
 #include "core/price_table.h"
 #include "store/commit_queue.h"
 #include "store/store.h"
+#include <marline/trace.h>
 
 struct enricher;
 
 /* Borrows the store until destroy, the queue until stop; takes the prices, NULL = the built-in
  * ones. NULL when the thread cannot be started. */
 struct enricher *enricher_start(struct store *store, struct commit_queue *queue,
-                                struct price_table *prices);
+                                struct price_table *prices, marline_tracer *tracer);
 /* Ends the thread. What was started before may still wake the enricher, in vain, and compute with
  * it. Accepts NULL. */
 void enricher_stop(struct enricher *e);
 /* Frees a stopped one, when nobody can call it any more. Accepts NULL. */
 void enricher_destroy(struct enricher *e);
-/* Any thread: spans have been stored. */
-void enricher_wake(struct enricher *e);
+/* Any thread: spans have been stored, by the request with this span of ours. */
+void enricher_wake(struct enricher *e, const marline_span *cause);
 
 struct enricher_counters {
     uint64_t enriched; /* traces, each time */

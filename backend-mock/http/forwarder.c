@@ -10,8 +10,8 @@
 #include "base/log.h"
 #include "base/signals.h"
 #include "core/alloc.h"
+#include "http/otlp_url.h"
 #include "io/http_client.h"
-#include "io/url.h"
 
 enum {
     ATTEMPT_TIMEOUT_MS = 10000,
@@ -178,26 +178,6 @@ static void *run(void *user)
 
 /* ---- life ---- */
 
-static char *traces_url(const char *url, char error[256])
-{
-    struct url parsed;
-    const char *reason = NULL;
-    struct buffer out = BUFFER_INIT;
-    if (!marline__url_parse(marline__slice_text(url), &parsed, &reason) || url[0] != 'h') {
-        (void)snprintf(error, 256, "'%.120s' is no http:// or https:// URL%s%s", url,
-                       reason ? ": " : "", reason ? reason : "");
-        return NULL;
-    }
-    size_t size = strlen(url);
-    while (!parsed.path[0] && size && url[size - 1] == '/') {
-        size--;
-    }
-    marline__buffer_append(&out, url, size);
-    marline__buffer_append_text(&out, parsed.path[0] ? "" : "/v1/traces");
-    alloc_check_buffer(&out);
-    return marline__buffer_take(&out);
-}
-
 static void free_forwarder(struct forwarder *f)
 {
     struct list *node = NULL;
@@ -213,7 +193,7 @@ static void free_forwarder(struct forwarder *f)
 
 struct forwarder *forwarder_start(const char *url, char error[256])
 {
-    char *whole = traces_url(url, error);
+    char *whole = otlp_traces_url(url, error);
     if (!whole) {
         return NULL;
     }

@@ -10,11 +10,12 @@
 #include "base/buffer.h"
 #include "base/uuid.h"
 #include "http/auth.h"
+#include <marline/trace.h>
 
 struct http_request;
 struct server;
 
-enum { HTTP_PATH_PARAMETERS_MAX = 3 };
+enum { HTTP_PATH_PARAMETERS_MAX = 3, HTTP_CLIENT_ADDRESS_SIZE = 64 };
 
 const char *http_request_method(const struct http_request *r);
 /* Decoded, without the query. */
@@ -30,6 +31,11 @@ struct slice http_request_query(const struct http_request *r, const char *name);
 struct slice http_request_parameter(const struct http_request *r, size_t n);
 /* The caller is on this machine. */
 bool http_request_is_local(const struct http_request *r);
+/* Its address without the port; "" when it cannot be known. */
+void http_request_client_address(const struct http_request *r, char out[HTTP_CLIENT_ADDRESS_SIZE]);
+/* Our own span of it, which ends with the answer; not recording unless the backend traces itself.
+ */
+marline_span *http_request_span(struct http_request *r);
 /* Canonical UUID text; also sent back as X-Request-ID. */
 const char *http_request_id(const struct http_request *r);
 /* Who asks; zero for routes that ask for no key. */

@@ -6,6 +6,7 @@
  */
 #include "http/http_server.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
@@ -19,6 +20,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/alloc.h"
+#include "http/self_trace.h"
 #include "wire/json_writer.h"
 
 enum {
@@ -53,6 +55,7 @@ struct http_request {
     struct buffer body;
     size_t discarded; /* bytes that came after the refusal */
     struct auth_identity identity;
+    marline_span span;
     struct slice parameters[HTTP_PATH_PARAMETERS_MAX];
     /* The answer: written by whoever answers, before the connection is resumed. */
     unsigned status;
@@ -136,11 +139,35 @@ struct slice http_request_query(const struct http_request *r, const char *name)
     return lookup(r, MHD_GET_ARGUMENT_KIND, name);
 }
 
-bool http_request_is_local(const struct http_request *r)
+static const struct sockaddr *client_address(const struct http_request *r)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    return info && info->client_addr && is_loopback(info->client_addr);
+    return info ? info->client_addr : NULL;
+}
+
+void http_request_client_address(const struct http_request *r, char out[HTTP_CLIENT_ADDRESS_SIZE])
+{
+    const struct sockaddr *address = client_address(r);
+    out[0] = '\0';
+    if (address && address->sa_family == AF_INET) {
+        (void)inet_ntop(AF_INET, &((const struct sockaddr_in *)address)->sin_addr, out,
+                        HTTP_CLIENT_ADDRESS_SIZE);
+    } else if (address && address->sa_family == AF_INET6) {
+        (void)inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)address)->sin6_addr, out,
+                        HTTP_CLIENT_ADDRESS_SIZE);
+    }
+}
+
+marline_span *http_request_span(struct http_request *r)
+{
+    return &r->span;
+}
+
+bool http_request_is_local(const struct http_request *r)
+{
+    const struct sockaddr *address = client_address(r);
+    return address && is_loopback(address);
 }
 
 struct slice http_request_parameter(const struct http_request *r, size_t n)
@@ -200,6 +227,7 @@ void http_answer(struct http_request *r, unsigned status, const char *content_ty
                  struct buffer *body)
 {
     set_answer(r, status, content_type, body);
+    self_trace_answered(&r->span, r->status);
     r->state = REQUEST_ANSWERED;
     MHD_resume_connection(r->connection); /* from here on the daemon's thread owns the request */
 }

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "core/alloc.h"
 #include "http/gunzip.h"
+#include "http/self_trace.h"
 #include "wire/json_reader.h"
 #include "wire/otlp.h"
 #include "wire/platform_span_data.h"
@@ -238,6 +239,10 @@ static void spans_stored(struct commit *commit, void *user)
     struct ingest *in = user;
     struct ingest_counters *counters = &in->server->ingest;
     counters->posts++;
+    self_trace_end_store(&in->store_span,
+                         commit->write.outcome.status == STORE_OK ? NULL
+                                                                  : commit->write.outcome.text,
+                         commit->write.insert_spans.stored, commit->write.insert_spans.duplicates);
     if (commit->write.outcome.status != STORE_OK) {
         counters->failed++;
         in->answer(in);
@@ -247,8 +252,9 @@ static void spans_stored(struct commit *commit, void *user)
     counters->stored += commit->write.insert_spans.stored;
     counters->duplicates += commit->write.insert_spans.duplicates;
     collect_keys(in);
+    marline_span request_span = *http_request_span(in->request);
     in->answer(in);
-    enricher_wake(in->server->enricher);
+    enricher_wake(in->server->enricher, &request_span);
     if (commit->write.insert_spans.stored > 0) { /* a repeat was forwarded the first time */
         forwarder_send(in->server->forwarder, &in->forward, in->decoded.count);
     }
@@ -268,12 +274,16 @@ void ingest_store(struct ingest *in)
     write->insert_spans.post_id = marline__slice_text(http_request_id(in->request));
     write->insert_spans.spans = in->spans;
     write->insert_spans.count = in->decoded.count;
+    self_trace_set_organization(http_request_span(in->request), &in->identity.organization_id);
+    in->store_span = self_trace_start_store(in->server->tracer, http_request_span(in->request),
+                                            in->decoded.count);
     in->commit.done = spans_stored;
     in->commit.user = in;
     if (!commit_queue_submit(in->server->queue, &in->commit)) {
         write->outcome.status = STORE_BUSY;
         (void)snprintf(write->outcome.text, sizeof(write->outcome.text), "too many writes wait");
         in->server->ingest.failed++;
+        self_trace_end_store(&in->store_span, write->outcome.text, 0, 0);
         in->answer(in);
         in->release(in);
     }

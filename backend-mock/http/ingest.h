@@ -16,6 +16,7 @@ struct ingest {
     struct platform_request decoded;    /* owned; what it borrows from lives until `release` */
     const marline_span_data *span_data; /* of the same spans; NULL unless they came in OTLP */
     struct commit commit;
+    marline_span store_span;
     struct store_span *spans;
     struct buffer linked_traces;
     struct buffer forward; /* the OTLP request that goes on, once all is stored */

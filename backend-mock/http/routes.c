@@ -7,6 +7,7 @@
 #include "base/time_text.h"
 #include "core/alloc.h"
 #include "http/routes_otlp.h"
+#include "http/self_trace.h"
 
 static const struct route *const groups[] = {
     routes_ingest,  routes_otlp,    routes_connector, routes_traces, routes_mock,
@@ -184,6 +185,24 @@ static bool allow_control(struct http_request *r)
     return false;
 }
 
+/* Looks at the key where the route wants one, and calls the handler. */
+static void serve(struct http_request *r, const struct route *route)
+{
+    if (route->auth == ROUTE_KEY) {
+        struct auth_identity identity;
+        enum auth_result auth =
+            auth_check(http_request_server(r)->store, http_request_header(r, "Authorization"),
+                       AUTH_SCHEME_ANY_CASE, &identity);
+        if (auth != AUTH_OK) {
+            routes_answer_unauthenticated(r, auth);
+            return;
+        }
+        http_request_set_identity(r, &identity);
+        self_trace_set_organization(http_request_span(r), &identity.organization_id);
+    }
+    route->handle(r);
+}
+
 void routes_handle(struct http_request *r)
 {
     struct slice path = marline__slice_text(http_request_path(r));
@@ -201,18 +220,10 @@ void routes_handle(struct http_request *r)
         answer_no_route(r, allow);
         return;
     }
-    if (route->auth == ROUTE_KEY) {
-        struct auth_identity identity;
-        enum auth_result auth =
-            auth_check(http_request_server(r)->store, http_request_header(r, "Authorization"),
-                       AUTH_SCHEME_ANY_CASE, &identity);
-        if (auth != AUTH_OK) {
-            routes_answer_unauthenticated(r, auth);
-            return;
-        }
-        http_request_set_identity(r, &identity);
-    }
-    route->handle(r);
+    marline_scope scope = {0};
+    self_trace_enter(r, route->pattern, &scope);
+    serve(r, route);
+    self_trace_leave(&scope);
 }
 
 void routes_answer_unauthenticated(struct http_request *r, enum auth_result auth)

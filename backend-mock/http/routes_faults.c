@@ -72,11 +72,13 @@ static void check_fault(struct fault_request *q, struct json_body *b)
         json_body_fail(b, "on", "is required: http, sent, received or store");
     }
     if (!q->action || !fault_action_parse(q->action, &q->rule.action)) {
-        json_body_fail(b, "action",
-                       "is required: status, after, delay, cut, close, withhold, duplicate or fail");
+        json_body_fail(
+            b, "action",
+            "is required: status, after, delay, cut, close, withhold, duplicate or fail");
     }
     if (!q->match || !q->match[0] || strlen(q->match) >= FAULT_NAME_SIZE) {
-        json_body_fail(b, "match", "is required: a path, the type of a message, or a step of linking");
+        json_body_fail(b, "match",
+                       "is required: a path, the type of a message, or a step of linking");
     }
     q->rule.code = (uint16_t)q->code;
     if (!b->error[0] && !is_possible(&q->rule)) {

@@ -41,7 +41,7 @@ static bool start_parts(struct server *s, const struct server_options *options)
                               .agent_limits = options->agent_limits,
                               .linker = options->linker};
     s->hub = hub_start(&hub);
-    s->enricher = enricher_start(options->store, s->queue, options->prices);
+    s->enricher = enricher_start(options->store, s->queue, options->prices, options->tracer);
     struct http_server_options http = {.server = s,
                                        .workers = s->workers,
                                        .handle = routes_handle,
@@ -59,6 +59,7 @@ struct server *server_start(const struct server_options *options, char error[256
     s->listener = options->listener;
     s->mock_api = options->mock_api;
     s->forwarder = options->forwarder;
+    s->tracer = options->tracer;
     s->has_otlp_anonymous = options->has_otlp_anonymous;
     s->otlp_anonymous = options->otlp_anonymous;
     if (!start_parts(s, options)) {

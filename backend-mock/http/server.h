@@ -45,6 +45,7 @@ struct server {
     struct hub *hub;
     struct enricher *enricher;
     struct forwarder *forwarder; /* NULL = nothing is forwarded */
+    marline_tracer *tracer;      /* of the backend's own work; borrowed; NULL = none */
     struct http_server *http;
     struct ingest_counters ingest;
     enum mock_api mock_api;
@@ -60,6 +61,7 @@ struct server_options {
     enum mock_api mock_api;
     struct price_table *prices;  /* taken */
     struct forwarder *forwarder; /* taken; NULL = none */
+    marline_tracer *tracer;      /* borrowed; NULL = the backend does not trace itself */
     size_t body_max;             /* 0 = HTTP_BODY_MAX */
     /* Whose the spans of /v1/traces are that come without a key; false = nobody's, 401. */
     bool has_otlp_anonymous;

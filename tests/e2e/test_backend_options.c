@@ -191,6 +191,47 @@ static void given_forwarding_to_no_url_then_the_fix_is_named(void **state)
     expect_refused("--forward-otlp", "localhost:4318", "no http:// or https:// URL");
 }
 
+/* ---- tracing itself ---- */
+
+static void given_self_tracing_when_a_caller_sends_spans_then_its_trace_goes_on_here(void **state)
+{
+    (void)state;
+    struct backend_process watched;
+    struct backend_process collector;
+    struct backend_answer answer;
+    char headers[256];
+    static const char path[] =
+        "/telemetry/traces/4bf92f3577b34da6a3ce929d0e0e4736?project_id=" BACKEND_PROJECT;
+    backend_process_start(&collector,
+                          (const char *const[]){"--store", "sqlite::memory:", "--otlp-anonymous",
+                                                BACKEND_PROJECT, NULL});
+    backend_process_start(&watched,
+                          (const char *const[]){"--store", "sqlite::memory:", "--trace-otlp",
+                                                collector.base_url, NULL});
+    (void)snprintf(headers, sizeof(headers),
+                   "Authorization: Bearer %s\r\n"
+                   "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n",
+                   watched.api_key);
+    backend_expect_raw(&watched, "POST /telemetry/traces", headers, linked_trace,
+                       sizeof(linked_trace) - 1, (const char *const[]){"HTTP/1.1 200", NULL});
+    assert_int_equal(backend_process_stop(&watched), 0); /* which flushes */
+    backend_wait_for(&collector, path, "POST /telemetry/traces", &answer);
+    const char *const expected[] = {
+        "\"span_kind\":\"SERVER\"",         "\"http.response.status_code\":200",
+        "\"client.address\":\"127.0.0.1\"", "\"store insert_spans\"",
+        "\"marline.batch.stored\":1",
+    };
+    for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
+        if (!strstr(answer.body.data, expected[i])) {
+            fail_msg("no %s in %s", expected[i], answer.body.data);
+        }
+    }
+    backend_answer_deinit(&answer);
+    backend_expect(&collector, "GET", "/telemetry/traces?search=enrich%20traces", NULL, 200,
+                   "\"total\":1");
+    assert_int_equal(backend_process_stop(&collector), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +243,7 @@ int main(void)
         cmocka_unit_test(given_price_file_that_cannot_be_used_then_the_fix_is_named),
         cmocka_unit_test(given_second_backend_when_spans_are_forwarded_then_it_has_them_too),
         cmocka_unit_test(given_forwarding_to_no_url_then_the_fix_is_named),
+        cmocka_unit_test(given_self_tracing_when_a_caller_sends_spans_then_its_trace_goes_on_here),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,7 +30,7 @@ static void wake_late(struct commit *commit, void *user)
         (void)pthread_cond_wait(&write->changed, &write->mutex);
     }
     (void)pthread_mutex_unlock(&write->mutex);
-    enricher_wake(write->enricher);
+    enricher_wake(write->enricher, NULL);
     write->has_woken = true;
 }
 
@@ -53,7 +53,7 @@ given_stored_spans_when_they_wake_a_stopped_enricher_then_it_is_still_there(void
     struct commit_queue *own = commit_queue_create(store, NULL);
     struct commit_queue *other = commit_queue_create(store, NULL);
     struct late_write late = {.commit = {.write.type = STORE_INDEX_TEXT, .done = wake_late},
-                              .enricher = enricher_start(store, own, NULL),
+                              .enricher = enricher_start(store, own, NULL, NULL),
                               .mutex = PTHREAD_MUTEX_INITIALIZER,
                               .changed = PTHREAD_COND_INITIALIZER};
     late.commit.user = &late;
@@ -75,7 +75,7 @@ static void given_stopped_enricher_when_asked_for_a_trace_then_it_reads_the_stor
     struct store *store = store_open("sqlite::memory:", &error);
     assert_non_null(store);
     struct commit_queue *queue = commit_queue_create(store, NULL);
-    struct enricher *enricher = enricher_start(store, queue, NULL);
+    struct enricher *enricher = enricher_start(store, queue, NULL, NULL);
     assert_non_null(enricher);
     enricher_stop(enricher);
     commit_queue_destroy(queue);

@@ -1,0 +1,144 @@
+/* See self_trace.h. Names and attributes are OpenTelemetry's where it has some. */
+#include "http/self_trace.h"
+
+#include <stdio.h>
+
+#include <marline/propagation.h>
+
+#include "http/http_request.h"
+#include "http/server.h"
+
+static const char organization_key[] = "marline.organization.id";
+
+static marline_string borrow(struct slice s)
+{
+    return (marline_string){s.data ? s.data : "", s.size};
+}
+
+static size_t get_header(void *carrier, const char *name, marline_string *out, size_t max)
+{
+    struct slice value = http_request_header(carrier, name);
+    if (!value.data || max == 0) {
+        return 0;
+    }
+    out[0] = borrow(value);
+    return 1;
+}
+
+static marline_span start(marline_tracer *tracer, const char *name, marline_span_kind kind,
+                          marline_context *parent)
+{
+    marline_span_options options = MARLINE_SPAN_OPTIONS_INIT;
+    options.kind = kind;
+    options.parent = parent;
+    return marline_span_start(tracer, name, &options);
+}
+
+/* ---- requests ---- */
+
+static void describe(struct http_request *r, const char *route, marline_span *span)
+{
+    char address[HTTP_CLIENT_ADDRESS_SIZE];
+    struct slice agent = http_request_header(r, "User-Agent");
+    http_request_client_address(r, address);
+    marline_span_set_text(span, "http.request.method", http_request_method(r));
+    marline_span_set_text(span, "http.route", route);
+    marline_span_set_text(span, "url.path", http_request_path(r));
+    marline_span_set_text(span, "client.address", address);
+    marline_span_set_int(span, "http.request.body.size", (int64_t)http_request_body(r).size);
+    marline_span_set_text(span, "marline.request.id", http_request_id(r));
+    if (agent.size) {
+        marline_span_set_string(span, "user_agent.original", borrow(agent));
+    }
+}
+
+void self_trace_enter(struct http_request *r, const char *route, marline_scope *scope)
+{
+    marline_tracer *tracer = http_request_server(r)->tracer;
+    marline_span *span = http_request_span(r);
+    char name[128];
+    if (!tracer) {
+        return;
+    }
+    if (!http_request_is_repeated(r)) {
+        marline_context *caller =
+            marline_extract(MARLINE_PROPAGATE_TRACE_CONTEXT, marline_context_root(), get_header, r);
+        (void)snprintf(name, sizeof(name), "%s %s", http_request_method(r), route);
+        *span = start(tracer, name, MARLINE_SPAN_KIND_SERVER, caller);
+        marline_context_unref(caller);
+        describe(r, route, span);
+    }
+    marline_context *context = marline_context_with_span(marline_context_root(), span);
+    marline_scope_enter(scope, context);
+    marline_context_unref(context);
+}
+
+void self_trace_leave(marline_scope *scope)
+{
+    marline_scope_leave(scope);
+}
+
+void self_trace_answered(marline_span *span, unsigned status)
+{
+    marline_span_set_int(span, "http.response.status_code", status);
+    if (status >= 500) {
+        char text[4];
+        (void)snprintf(text, sizeof(text), "%u", status % 1000);
+        marline_span_set_text(span, "error.type", text);
+        marline_span_set_status(span, MARLINE_SPAN_STATUS_ERROR, NULL);
+    }
+    marline_span_end(span);
+}
+
+void self_trace_set_organization(marline_span *span, const struct uuid *organization_id)
+{
+    char text[UUID_TEXT_SIZE];
+    if (marline_span_is_recording(span)) {
+        marline__uuid_format(organization_id, text);
+        marline_span_set_text(span, organization_key, text);
+    }
+}
+
+/* ---- store ---- */
+
+marline_span self_trace_start_store(marline_tracer *tracer, const marline_span *parent,
+                                    size_t spans)
+{
+    marline_span none = {.record = NULL};
+    if (!tracer) {
+        return none;
+    }
+    marline_context *context = marline_context_with_span(marline_context_root(), parent);
+    marline_span span = start(tracer, "store insert_spans", MARLINE_SPAN_KIND_CLIENT, context);
+    marline_context_unref(context);
+    marline_span_set_int(&span, "marline.batch.spans", (int64_t)spans);
+    return span;
+}
+
+void self_trace_end_store(marline_span *span, const char *failure, size_t stored, size_t duplicates)
+{
+    if (failure) {
+        marline_span_fail(span, "store", failure);
+    } else {
+        marline_span_set_int(span, "marline.batch.stored", (int64_t)stored);
+        marline_span_set_int(span, "marline.batch.duplicates", (int64_t)duplicates);
+    }
+    marline_span_end(span);
+}
+
+/* ---- enrichment ---- */
+
+marline_span self_trace_start_enrichment(marline_tracer *tracer, const marline_span *causes,
+                                         size_t count)
+{
+    marline_link_data links[SELF_TRACE_CAUSES_MAX];
+    marline_span_options options = MARLINE_SPAN_OPTIONS_INIT;
+    options.kind = MARLINE_SPAN_KIND_CONSUMER;
+    options.force_root = true;
+    options.links = links;
+    while (options.link_count < count && options.link_count < SELF_TRACE_CAUSES_MAX) {
+        links[options.link_count] = marline_link_to(&causes[options.link_count]);
+        options.link_count++;
+    }
+    return marline_span_start(tracer, "enrich traces", &options);
+}
