@@ -27,6 +27,7 @@ struct agent_session {
     uint64_t *arrivals;
     size_t arrival_next;
     size_t arrival_count;
+    bool passed_rate; /* the latest message */
     /* The latest message and what it borrows from. */
     struct connector_message message;
     struct buffer scratch;
@@ -146,6 +147,17 @@ static bool passes_rate(struct agent_session *s, uint64_t now_ns)
     return true;
 }
 
+struct agent_rate agent_session_rate(const struct agent_session *s, uint64_t now_ns)
+{
+    struct agent_rate rate = {s->passed_rate, s->limits.rate_per_second, 0};
+    uint32_t within = 0;
+    for (size_t i = 0; i < s->arrival_count; i++) {
+        within += now_ns - s->arrivals[i] < NS_PER_S;
+    }
+    rate.remaining = rate.limit > within ? rate.limit - within : 0;
+    return rate;
+}
+
 static bool passes_limits(struct agent_session *s, bool oversize, uint64_t now_ns,
                           struct agent_step *out)
 {
@@ -158,7 +170,8 @@ static bool passes_limits(struct agent_session *s, bool oversize, uint64_t now_n
         reply_error(s, detail, out);
         return false;
     }
-    if (!passes_rate(s, now_ns)) {
+    s->passed_rate = passes_rate(s, now_ns);
+    if (!s->passed_rate) {
         s->counters.rate_limited++;
         reply_error(s, "Rate limit exceeded", out);
         return false;

@@ -87,6 +87,15 @@ void agent_session_registered(struct agent_session *s, const struct agent_regist
 uint32_t agent_session_capabilities(const struct agent_session *s);
 bool agent_session_is_draining(const struct agent_session *s);
 
+/* What the limit of messages a second (a sliding window) said to the latest message, and how many
+ * more would pass now. */
+struct agent_rate {
+    bool allowed;
+    uint32_t limit; /* 0 = any, and `remaining` says nothing */
+    uint32_t remaining;
+};
+struct agent_rate agent_session_rate(const struct agent_session *s, uint64_t now_ns);
+
 struct agent_session_counters {
     uint64_t messages; /* that passed the limits */
     uint64_t oversize;

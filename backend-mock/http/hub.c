@@ -211,11 +211,14 @@ static void read_waiting_keys(struct worker_job *work, bool canceled)
     struct sweep *sweep = LIST_ENTRY(&work->node, struct sweep, work.node);
     if (!canceled) {
         struct store_error error;
+        uint64_t start_unix_ns = marline__clock_wall_ns(marline__clock_system());
         sweep->ok = store_waiting_keys(sweep->hub->options.store, LINKER_SWEEP_KEYS_MAX,
                                        add_waiting_key, sweep, &error) == STORE_OK;
         if (!sweep->ok) {
             marline__log(LOG_WARN, "sweep: %s", error.text);
         }
+        self_trace_sweep(sweep->hub->options.tracer, start_unix_ns, sweep->ok ? NULL : error.text,
+                         sweep->count);
     }
     hub_post(sweep->hub, &sweep->job);
 }

@@ -17,6 +17,7 @@
 #include "core/linker.h"
 #include "core/run.h"
 #include "http/faults.h"
+#include "http/self_trace.h"
 #include "io/worker_pool.h"
 #include "store/commit_queue.h"
 #include "store/store.h"
@@ -32,6 +33,7 @@ struct hub_options {
     struct faults *faults;
     struct agent_limits agent_limits;
     struct linker_options linker;
+    marline_tracer *tracer; /* borrowed; NULL = none */
 };
 
 /* Takes up the runs that an earlier life left, then starts the thread. NULL when libwebsockets or
@@ -89,6 +91,7 @@ struct hub_answer {
 
 struct hub_call {
     char id[INVOCATION_ID_SIZE]; /* set before sending */
+    marline_span sent;           /* the hub's, when the backend traces itself */
     /* Exactly once after a successful send, unless withdrawn. May free the call. */
     void (*done)(struct hub *hub, struct hub_call *call, const struct hub_answer *answer);
 };

@@ -473,6 +473,9 @@ bool hub_call_send(struct hub *hub, const struct hub_invocation *invocation, str
                                       .deadline_ns = invocation->deadline_ns,
                                       .user = call};
     router_call_begin(hub->loop.router, &begun);
+    const struct self_trace_call sent = {begun.id, invocation->function_name,
+                                         invocation->environment, text.size};
+    call->sent = self_trace_call(hub->options.tracer, &sent);
     send_text(hub, s, marline__buffer_slice(&text));
     marline__buffer_deinit(&text);
     return true;
@@ -547,6 +550,7 @@ static void take_result(struct hub *hub, struct hub_session *s,
     switch (router_complete(hub->loop.router, result->invocation_id, s->number, &user)) {
     case ROUTER_ACCEPTED:
         call = user;
+        hub->loop.answered = call->sent;
         call->done(hub, call, &answer);
         break;
     case ROUTER_COMPLETED:
@@ -687,8 +691,21 @@ static void on_text(void *user, struct ws_connection *c, struct slice text)
     struct hub *hub = user;
     struct hub_session *s = ws_connection_user(c);
     struct agent_step step;
+    char type[40] = "";
+    struct self_trace_message traced = {.type = type,
+                                        .size = text.size,
+                                        .organization_id = s->identity.organization_id,
+                                        .start_unix_ns =
+                                            marline__clock_wall_ns(marline__clock_system())};
+    hub->loop.answered = (marline_span){.record = NULL};
     agent_session_text(s->agent, text, hub_now_ns(hub), &step);
+    traced.rate = agent_session_rate(s->agent, hub_now_ns(hub));
+    if (step.message) {
+        (void)snprintf(type, sizeof(type), "%.*s", SLICE_ARG(step.message->type_name));
+    }
     handle_step(hub, s, &step);
+    traced.call = hub->loop.answered;
+    self_trace_message(hub->options.tracer, &traced);
 }
 
 static void on_binary(void *user, struct ws_connection *c)

@@ -26,6 +26,7 @@ struct hub {
         uint64_t next_idle_ns;       /* no session is idle before */
         struct text_map uncommitted; /* invocation id → struct hub_test: result not yet stored */
         size_t commits;              /* under way */
+        marline_span answered;       /* the call whose answer the message under way is */
         bool stopping;
         uint64_t stop_deadline_ns;
         bool ended; /* no more timers */

@@ -126,7 +126,82 @@ void self_trace_end_store(marline_span *span, const char *failure, size_t stored
     marline_span_end(span);
 }
 
-/* ---- enrichment ---- */
+/* ---- messages ---- */
+
+marline_span self_trace_call(marline_tracer *tracer, const struct self_trace_call *call)
+{
+    marline_span span = {.record = NULL};
+    if (tracer) {
+        span =
+            start(tracer, "send execute_test", MARLINE_SPAN_KIND_PRODUCER, marline_context_root());
+        marline_span_set_string(&span, "messaging.message.id", borrow(call->invocation_id));
+        marline_span_set_int(&span, "messaging.message.body.size", (int64_t)call->size);
+        marline_span_set_string(&span, "marline.function.name", borrow(call->function_name));
+        marline_span_set_string(&span, "deployment.environment.name", borrow(call->environment));
+        marline_span_end(&span);
+    }
+    return span;
+}
+
+static bool has_ids(const marline_span *span)
+{
+    static const uint8_t none[sizeof(span->context.trace_id)];
+    return memcmp(span->context.trace_id, none, sizeof(none)) != 0;
+}
+
+static void set_rate(marline_span *span, const struct agent_rate *rate)
+{
+    marline_span_set_bool(span, "marline.rate_limit.allowed", rate->allowed);
+    if (rate->limit) {
+        marline_span_set_int(span, "marline.rate_limit.limit", rate->limit);
+        marline_span_set_int(span, "marline.rate_limit.remaining", rate->remaining);
+        marline_span_set_text(span, "marline.rate_limit.algorithm", "sliding_window");
+    }
+}
+
+void self_trace_message(marline_tracer *tracer, const struct self_trace_message *message)
+{
+    marline_span_options options = MARLINE_SPAN_OPTIONS_INIT;
+    marline_link_data link = marline_link_to(&message->call);
+    char name[64];
+    if (!tracer) {
+        return;
+    }
+    (void)snprintf(name, sizeof(name), "process %s", message->type[0] ? message->type : "message");
+    options.kind = MARLINE_SPAN_KIND_CONSUMER;
+    options.force_root = true;
+    options.start_unix_ns = message->start_unix_ns;
+    options.links = &link;
+    options.link_count = has_ids(&message->call) ? 1 : 0;
+    marline_span span = marline_span_start(tracer, name, &options);
+    self_trace_set_organization(&span, &message->organization_id);
+    marline_span_set_int(&span, "messaging.message.body.size", (int64_t)message->size);
+    set_rate(&span, &message->rate);
+    if (!message->rate.allowed) {
+        marline_span_set_status(&span, MARLINE_SPAN_STATUS_ERROR, "Rate limit exceeded");
+    }
+    marline_span_end(&span);
+}
+
+/* ---- sweep and enrichment ---- */
+
+void self_trace_sweep(marline_tracer *tracer, uint64_t start_unix_ns, const char *failure,
+                      size_t keys)
+{
+    marline_span_options options = MARLINE_SPAN_OPTIONS_INIT;
+    if (!tracer || (!failure && keys == 0)) {
+        return;
+    }
+    options.kind = MARLINE_SPAN_KIND_CONSUMER;
+    options.force_root = true;
+    options.start_unix_ns = start_unix_ns;
+    marline_span span = marline_span_start(tracer, "sweep", &options);
+    marline_span_set_int(&span, "marline.batch.keys", (int64_t)keys);
+    if (failure) {
+        marline_span_fail(&span, "store", failure);
+    }
+    marline_span_end(&span);
+}
 
 marline_span self_trace_start_enrichment(marline_tracer *tracer, const marline_span *causes,
                                          size_t count)

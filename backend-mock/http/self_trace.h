@@ -2,6 +2,9 @@
  *
  *   SERVER    one per HTTP request, continuing the caller's trace; ends with the answer
  *   CLIENT    "store insert_spans": from the queue to the commit, within its request
+ *   PRODUCER  "send execute_test": a call, as it goes out
+ *   CONSUMER  "process test_result" and the like: an agent's message; linked to its call
+ *   CONSUMER  "sweep": keys that wait although their result may be stored
  *   CONSUMER  "enrich traces", a round of them: linked to the requests that made it due
  *
  * Without a tracer every function does nothing. Any thread. */
@@ -11,6 +14,7 @@
 #include <marline/trace.h>
 
 #include "base/uuid.h"
+#include "core/agent_session.h"
 
 struct http_request;
 
@@ -29,6 +33,30 @@ marline_span self_trace_start_store(marline_tracer *tracer, const marline_span *
                                     size_t spans);
 void self_trace_end_store(marline_span *span, const char *failure, size_t stored,
                           size_t duplicates);
+
+/* A call that was written to an agent: what its answer will link to. */
+struct self_trace_call {
+    struct slice invocation_id;
+    struct slice function_name;
+    struct slice environment;
+    size_t size; /* of the message, bytes */
+};
+marline_span self_trace_call(marline_tracer *tracer, const struct self_trace_call *call);
+
+/* A message of an agent, when all that it caused here was begun. */
+struct self_trace_message {
+    const char *type; /* "" = none that is known */
+    size_t size;      /* bytes */
+    struct uuid organization_id;
+    struct agent_rate rate;
+    marline_span call; /* whose answer it is; zero = none */
+    uint64_t start_unix_ns;
+};
+void self_trace_message(marline_tracer *tracer, const struct self_trace_message *message);
+
+/* A look for keys that wait, which found some or failed. */
+void self_trace_sweep(marline_tracer *tracer, uint64_t start_unix_ns, const char *failure,
+                      size_t keys);
 
 enum { SELF_TRACE_CAUSES_MAX = 16 };
 

@@ -39,7 +39,8 @@ static bool start_parts(struct server *s, const struct server_options *options)
                               .workers = s->workers,
                               .faults = s->faults,
                               .agent_limits = options->agent_limits,
-                              .linker = options->linker};
+                              .linker = options->linker,
+                              .tracer = options->tracer};
     s->hub = hub_start(&hub);
     s->enricher = enricher_start(options->store, s->queue, options->prices, options->tracer);
     struct http_server_options http = {.server = s,

@@ -232,6 +232,48 @@ static void given_self_tracing_when_a_caller_sends_spans_then_its_trace_goes_on_
     assert_int_equal(backend_process_stop(&collector), 0);
 }
 
+static void given_self_tracing_when_a_test_runs_then_its_messages_are_spans(void **state)
+{
+    (void)state;
+    struct backend_process watched;
+    struct backend_process collector;
+    struct ws_peer agent;
+    struct buffer text = BUFFER_INIT;
+    struct buffer execute = BUFFER_INIT;
+    struct backend_answer answer;
+    char run[64];
+    char trace[64];
+    char path[160];
+    backend_process_start(&collector,
+                          (const char *const[]){"--store", "sqlite::memory:", "--otlp-anonymous",
+                                                BACKEND_PROJECT, NULL});
+    backend_process_start(&watched,
+                          (const char *const[]){"--store", "sqlite::memory:", "--trace-otlp",
+                                                collector.base_url, NULL});
+    backend_connect_agent(&watched, &agent, &text);
+    backend_register_agent(&agent, &text);
+    backend_start_run(&watched, &agent, run, &execute);
+    backend_send_result(&agent, execute.data, backend_success);
+    backend_wait_for_run(&watched, run, "", "\"completed\"", &answer);
+    backend_answer_deinit(&answer);
+    assert_int_equal(backend_process_stop(&watched), 0); /* which flushes */
+    backend_wait_for(&collector, "/telemetry/traces?search=send%20execute_test", "\"total\":1",
+                     &answer);
+    backend_answer_deinit(&answer);
+    backend_wait_for(&collector, "/telemetry/traces?search=process%20test_result", "\"total\":1",
+                     &answer);
+    backend_copy_member(answer.body.data, "trace_id", trace, sizeof(trace));
+    backend_answer_deinit(&answer);
+    (void)snprintf(path, sizeof(path), "/telemetry/traces/%s?project_id=%s", trace,
+                   BACKEND_PROJECT);
+    backend_expect(&collector, "GET", path, NULL, 200, "\"marline.rate_limit.remaining\":4");
+    backend_expect(&collector, "GET", path, NULL, 200, "\"links\":[{\"trace_id\":\"");
+    ws_peer_deinit(&agent);
+    marline__buffer_deinit(&text);
+    marline__buffer_deinit(&execute);
+    assert_int_equal(backend_process_stop(&collector), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +286,7 @@ int main(void)
         cmocka_unit_test(given_second_backend_when_spans_are_forwarded_then_it_has_them_too),
         cmocka_unit_test(given_forwarding_to_no_url_then_the_fix_is_named),
         cmocka_unit_test(given_self_tracing_when_a_caller_sends_spans_then_its_trace_goes_on_here),
+        cmocka_unit_test(given_self_tracing_when_a_test_runs_then_its_messages_are_spans),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -226,7 +226,13 @@ static void given_rate_limit_when_exceeded_then_refused_and_not_counted(void **s
         f->now_ns = start + (uint64_t)i * 100 * NS_PER_MS;
         assert_int_equal(say(f, "{\"type\":\"pong\"}")->reply.size, 0);
     }
+    struct agent_rate rate = agent_session_rate(f->session, f->now_ns);
+    assert_true(rate.allowed);
+    assert_int_equal(rate.limit, 3);
+    assert_int_equal(rate.remaining, 0);
+    assert_int_equal(agent_session_rate(f->session, start + NS_PER_S).remaining, 1);
     assert_reply(say(f, "{\"type\":\"pong\"}"), limited);
+    assert_false(agent_session_rate(f->session, f->now_ns).allowed);
     f->now_ns = start + NS_PER_S - 1;
     assert_reply(say(f, "{\"type\":\"pong\"}"), limited);
     f->now_ns = start + NS_PER_S; /* the first one is a second old; the refused do not count */
