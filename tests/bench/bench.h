@@ -31,5 +31,7 @@ void bench_trace(void);
 void bench_agent(void);
 void bench_backend(void);
 void bench_encode(void);
+void bench_export(void);
+void bench_size(void);
 
 #endif

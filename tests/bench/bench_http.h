@@ -16,7 +16,8 @@ struct bench_http {
 
 /* A connected socket, without delay of small packets. Ends the program when nobody listens. */
 int bench_connect(uint16_t port);
-/* Of the answer that begins at data[0]: its whole size, once its head is there; else 0. */
+/* Of the answer, or the request, that begins at data[0]: its whole size, once its head is there;
+ * else 0. */
 size_t bench_http_answer_size(const struct buffer *in);
 /* Appends the head of a request. */
 void bench_http_head(struct buffer *out, const char *method, const char *path, const char *key,
