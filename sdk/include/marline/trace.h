@@ -63,12 +63,15 @@ typedef struct marline_span_options {
     size_t attribute_count;
     const marline_link_data *links; /* optional, copied */
     size_t link_count;
+    /* optional, borrowed during the call: a span of an earlier process that is recorded once more,
+     * under its old ids, for it may have been lost. Who has it already sees a repeat. */
+    const marline_span_context *again;
 } marline_span_options;
 
 /* Everything left out. */
 #define MARLINE_SPAN_OPTIONS_INIT                                                                  \
     {                                                                                              \
-        sizeof(marline_span_options), (marline_span_kind)0, NULL, false, 0, NULL, 0, NULL, 0       \
+        sizeof(marline_span_options), (marline_span_kind)0, NULL, false, 0, NULL, 0, NULL, 0, NULL \
     }
 
 /* Starts a span. Does not make it current (CTX-12): see marline_scope_enter and MARLINE_OBSERVE.

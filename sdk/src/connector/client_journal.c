@@ -32,7 +32,10 @@ static uint64_t stored(void *user, const struct ledger_record *record)
                                       .is_metric = record->is_metric,
                                       .accepted_unix_ns = wall_ns(),
                                       .result = {record->result, record->result_size},
-                                      .span_count = record->span_count};
+                                      .span_count = record->span_count,
+                                      .span = record->span,
+                                      .span_start_unix_ns = record->start_unix_ns,
+                                      .stored_unix_ns = wall_ns()};
     return client->loop.outbox ? marline__outbox_stored(client->loop.outbox, &out) : 0;
 }
 
@@ -196,6 +199,19 @@ static bool remember_lost(struct restoration *r, const struct outbox_record *rec
     return lost && lost->request;
 }
 
+/* A result without its span would be a test nobody can look into. */
+static void replay_span(const struct restoration *r, const struct outbox_record *record)
+{
+    struct session_job *request = marline__trace_id_is_valid(record->span.trace_id)
+                                      ? marline__session_job_create(record->request)
+                                      : NULL;
+    if (request) {
+        const struct invocation_replay replay = {record->span, record->span_start_unix_ns,
+                                                 record->result};
+        marline__invocation_replay(request, r->client->tracer, &replay);
+    }
+}
+
 static bool visit(void *user, const struct outbox_record *record)
 {
     struct restoration *r = user;
@@ -206,6 +222,7 @@ static bool visit(void *user, const struct outbox_record *record)
                                           .result = record->result,
                                           .span_count = record->span_count};
     bool restored = true;
+    replay_span(r, record);
     switch (record->state) {
     case OUTBOX_ACCEPTED:
         restored = remember_lost(r, record);
@@ -224,7 +241,7 @@ static bool visit(void *user, const struct outbox_record *record)
 
 static void report_lost(struct restoration *r, struct lost *lost)
 {
-    struct session_trace trace = {"", 0, false};
+    struct session_trace trace = {.span_count = 0};
     struct session_job *request = lost->request;
     const struct message_test_context *test = &request->test.test;
     struct slice id = request->test.invocation_id;
@@ -302,6 +319,15 @@ marline_status marline__client_open_journal(marline_client *client, marline_erro
                        marline__outbox_agent_id(client->loop.outbox));
     }
     return status;
+}
+
+void marline__client_flush_journal(marline_client *client)
+{
+    bool orderly = client->loop.outbox && client->shared.status == MARLINE_OK;
+    if (orderly && client->provider &&
+        marline_provider_force_flush(client->provider, client->flush_wait_ms) == MARLINE_OK) {
+        marline__outbox_forget_spans(client->loop.outbox);
+    }
 }
 
 void marline__client_close_journal(marline_client *client)

@@ -273,8 +273,8 @@ static void settle_done(marline_client *client, struct list *done)
     struct list *node;
     while ((node = marline__list_pop_front(done)) != NULL) {
         struct invocation *i = LIST_ENTRY(node, struct invocation, done);
+        report_result(client, i); /* which asks about it once more, as about one that runs */
         marline__list_remove(&i->running);
-        report_result(client, i);
         marline__invocation_destroy(i);
         marline__client_unref(client);
     }
@@ -471,6 +471,7 @@ void *marline__client_run(void *user)
         marline__websocket_run(client->loop.ws);
     }
     close_mailbox(client);
+    marline__client_flush_journal(client);
     marline__websocket_destroy(client->loop.ws);
     marline__session_destroy(client->loop.session);
     marline__client_close_journal(client);

@@ -95,6 +95,8 @@ struct session_host marline__client_host(marline_client *client);
 marline_status marline__client_open_journal(marline_client *client, marline_error *error);
 /* Restores into the session what the outbox holds. */
 marline_status marline__client_restore(marline_client *client, marline_error *error);
+/* At an orderly end: the spans of what is settled are posted, so that the next start need not. */
+void marline__client_flush_journal(marline_client *client);
 void marline__client_close_journal(marline_client *client);
 /* Adds the journal's functions to the session's host. */
 void marline__client_add_journal(const marline_client *client, struct session_host *host);

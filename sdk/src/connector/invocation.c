@@ -128,6 +128,14 @@ static void link_to(struct placement *p, const struct trace_ids *ids)
     p->has_link = true;
 }
 
+static struct trace_ids ids_of(const marline_span *span)
+{
+    struct trace_ids ids = {.flags = span->context.flags};
+    memcpy(ids.trace_id, span->context.trace_id, sizeof ids.trace_id);
+    memcpy(ids.span_id, span->context.span_id, sizeof ids.span_id);
+    return ids;
+}
+
 static void continue_from(struct placement *p, const struct trace_ids *ids)
 {
     memcpy(p->parent.trace_id, ids->trace_id, sizeof ids->trace_id);
@@ -217,7 +225,7 @@ static void add_text(struct attribute_list *list, const char *key, struct slice 
 }
 
 static void start_span(struct invocation *i, marline_tracer *tracer, marline_context *context,
-                       const struct placement *p)
+                       const struct placement *p, const marline_span_context *again)
 {
     struct buffer name = BUFFER_INIT;
     struct buffer arguments = BUFFER_INIT;
@@ -245,6 +253,7 @@ static void start_span(struct invocation *i, marline_tracer *tracer, marline_con
     options.links = &p->link;
     options.link_count = p->has_link;
     options.start_unix_ns = i->start_unix_ns;
+    options.again = again;
     i->span = marline_span_start(tracer, name.failed ? "function" : name.data, &options);
     marline__buffer_deinit(&arguments);
     marline__buffer_deinit(&name);
@@ -309,7 +318,8 @@ static void run_traced(struct invocation *i, marline_tracer *tracer)
 {
     struct placement placement = place(i);
     marline_context *outside = surroundings(i, &placement);
-    start_span(i, tracer, outside, &placement);
+    start_span(i, tracer, outside, &placement, NULL);
+    i->start_unix_ns = marline__clock_wall_ns(marline__clock_system());
     atomic_store(&i->traced, true);
     const char *why = atomic_load(&i->abandoned);
     if (why) {
@@ -380,19 +390,37 @@ static void trace_failure(struct invocation *i, marline_tracer *tracer,
     struct placement placement = place(i);
     marline_context *outside = surroundings(i, &placement);
     i->start_unix_ns = failure->start_unix_ns;
-    start_span(i, tracer, outside, &placement);
+    start_span(i, tracer, outside, &placement, NULL);
+    if (i->start_unix_ns == 0) {
+        i->start_unix_ns = marline__clock_wall_ns(marline__clock_system());
+    }
     atomic_store(&i->traced, true);
     fail_span(&i->span, failure->type, failure->text);
     marline_span_end(&i->span);
     marline_context_unref(outside);
 }
 
-static void format_traceparent(const marline_span *span, char out[TRACEPARENT_SIZE])
+/* An invocation without an endpoint, which may have been removed; NULL without a span to make. */
+struct stand_in {
+    struct endpoint endpoint;
+    char *name;
+    struct invocation *invocation;
+};
+
+static bool stand_in_open(struct stand_in *s, struct session_job *request,
+                          const marline_tracer *tracer)
 {
-    struct trace_ids ids = {.flags = span->context.flags};
-    memcpy(ids.trace_id, span->context.trace_id, sizeof ids.trace_id);
-    memcpy(ids.span_id, span->context.span_id, sizeof ids.span_id);
-    marline__traceparent_format(&ids, out);
+    s->name = marline__memory_slice(request->test.function_name);
+    s->endpoint = (struct endpoint){.name = s->name};
+    atomic_init(&s->endpoint.references, 2); /* never freed by a reference: it lives here */
+    s->invocation = marline__invocation_create(request, &s->endpoint);
+    return s->invocation && s->name && tracer && !s->invocation->request->test.disable_tracing;
+}
+
+static void stand_in_close(struct stand_in *s)
+{
+    marline__invocation_destroy(s->invocation);
+    marline__memory_free(s->name);
 }
 
 void marline__invocation_report_failure(struct session_job *request, marline_tracer *tracer,
@@ -400,21 +428,56 @@ void marline__invocation_report_failure(struct session_job *request, marline_tra
                                         struct session_trace *out,
                                         char out_traceparent[TRACEPARENT_SIZE])
 {
-    *out = (struct session_trace){"", 0, false};
-    char *name = marline__memory_slice(request->test.function_name);
-    /* Never freed by a reference: it lives here. */
-    struct endpoint stand_in = {.name = name};
-    atomic_init(&stand_in.references, 2);
-    struct invocation *i = marline__invocation_create(request, &stand_in);
-    if (i && name && tracer && !i->request->test.disable_tracing) {
-        trace_failure(i, tracer, failure);
-        marline__invocation_describe(i, out);
+    struct stand_in s;
+    *out = (struct session_trace){.span_count = 0};
+    if (stand_in_open(&s, request, tracer)) {
+        trace_failure(s.invocation, tracer, failure);
+        marline__invocation_describe(s.invocation, out);
         if (out_traceparent && out->trace_id[0]) {
-            format_traceparent(&i->span, out_traceparent);
+            marline__traceparent_format(&out->span, out_traceparent);
         }
     }
-    marline__invocation_destroy(i);
-    marline__memory_free(name);
+    stand_in_close(&s);
+}
+
+static void end_replay(struct invocation *i, const struct invocation_replay *replay)
+{
+    struct buffer scratch = BUFFER_INIT;
+    struct connector_message message;
+    bool known = marline__message_decode(replay->result, &scratch, &message, NULL) == DECODE_OK &&
+                 message.type == MESSAGE_TEST_RESULT;
+    const struct message_test_result *result = &message.test_result;
+    double duration_ms = known && result->duration_ms > 0 ? result->duration_ms : 0;
+    if (known && result->success) {
+        i->call.output = marline__memory_slice(result->output);
+        describe_output(i);
+        marline_span_set_status(&i->span, MARLINE_SPAN_STATUS_OK, NULL);
+    } else {
+        char *error = known ? marline__memory_slice(result->error) : NULL;
+        fail_span(&i->span, "error", error ? error : "");
+        marline__memory_free(error);
+    }
+    marline_span_end_at(&i->span, replay->start_unix_ns + (uint64_t)(duration_ms * NS_PER_MS));
+    marline__buffer_deinit(&scratch);
+}
+
+void marline__invocation_replay(struct session_job *request, marline_tracer *tracer,
+                                const struct invocation_replay *replay)
+{
+    struct stand_in s;
+    if (stand_in_open(&s, request, tracer)) {
+        struct invocation *i = s.invocation;
+        struct placement placement = place(i);
+        marline_context *outside = surroundings(i, &placement);
+        marline_span_context again = {.flags = replay->span.flags};
+        memcpy(again.trace_id, replay->span.trace_id, sizeof again.trace_id);
+        memcpy(again.span_id, replay->span.span_id, sizeof again.span_id);
+        i->start_unix_ns = replay->start_unix_ns;
+        start_span(i, tracer, outside, &placement, &again);
+        end_replay(i, replay);
+        marline_context_unref(outside);
+    }
+    stand_in_close(&s);
 }
 
 /* ---- from outside ---- */
@@ -432,10 +495,12 @@ void marline__invocation_cancel(struct invocation *i, const char *why, bool aban
 
 void marline__invocation_describe(const struct invocation *i, struct session_trace *out)
 {
-    *out = (struct session_trace){"", 0, atomic_load(&i->returned)};
+    *out = (struct session_trace){.returned = atomic_load(&i->returned)};
     if (!atomic_load(&i->traced) || !marline__trace_id_is_valid(i->span.context.trace_id)) {
         return;
     }
     marline_span_trace_id_text(&i->span, out->trace_id);
     out->span_count = i->group ? marline_span_group_started(i->group) : 0;
+    out->span = ids_of(&i->span);
+    out->start_unix_ns = i->start_unix_ns;
 }

@@ -29,7 +29,7 @@ struct invocation {
     _Atomic(const char *) abandoned; /* why its result was made without it; fixed text, or NULL */
     atomic_bool traced;              /* span and group may be read */
     atomic_bool returned;            /* the handler did */
-    uint64_t start_unix_ns;          /* of the span, 0 = now */
+    uint64_t start_unix_ns;          /* of the span; set before `traced` */
     marline_span span;
     marline_span_group *group;
 
@@ -66,6 +66,18 @@ void marline__invocation_report_failure(struct session_job *request, marline_tra
                                         const struct invocation_failure *failure,
                                         struct session_trace *out,
                                         char out_traceparent[TRACEPARENT_SIZE]);
+
+/* An execution of an earlier process, as its journal tells it. */
+struct invocation_replay {
+    struct trace_ids span;
+    uint64_t start_unix_ns;
+    struct slice result; /* its test_result */
+};
+
+/* Records the span of an execution once more, under its old ids: the process may have died with it.
+ * Takes the request. */
+void marline__invocation_replay(struct session_job *request, marline_tracer *tracer,
+                                const struct invocation_replay *replay);
 
 /* Any thread, also while it runs. `abandon`: nobody wants the result any more, so the span ends
  * now, with this reason (a fixed text). */

@@ -67,6 +67,8 @@ struct ledger_record {
     uint32_t concurrency; /* of the endpoint, 0 = no limit of its own */
     char *result;         /* plain protocol text, owned; NULL = forgotten, or not there yet */
     size_t result_size;
+    struct trace_ids span; /* of the execution, to be recorded again if it is lost; 0 = none */
+    uint64_t start_unix_ns;
     uint32_t span_count; /* goes with the result where the peer knows the extension */
     uint64_t written_ns;
     uint32_t silences;        /* acknowledgements that did not come in time */

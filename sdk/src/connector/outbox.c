@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/random.h"
@@ -14,7 +15,7 @@
 #include "io/database.h"
 
 enum {
-    SCHEMA_VERSION = 2,
+    SCHEMA_VERSION = 3,
     BUSY_WAIT_MS = 2000,
     PRUNE_EVERY = 512,
 };
@@ -27,19 +28,25 @@ static const char schema[] =
     " row INTEGER PRIMARY KEY," /* in the order they were accepted */
     " scope INTEGER NOT NULL, id BLOB NOT NULL, is_metric INTEGER NOT NULL,"
     " state INTEGER NOT NULL, accepted_ns INTEGER NOT NULL,"
-    " request BLOB, result BLOB, span_count INTEGER NOT NULL DEFAULT 0);"
+    " request BLOB, result BLOB, span_count INTEGER NOT NULL DEFAULT 0,"
+    /* of the execution's span, while it may be lost: then the request is kept, too */
+    " stored_ns INTEGER NOT NULL DEFAULT 0, span_start_ns INTEGER, traceparent TEXT);"
     "CREATE TABLE dead_letter("
     " row INTEGER PRIMARY KEY AUTOINCREMENT,"
     " scope INTEGER NOT NULL, id BLOB NOT NULL, at_ns INTEGER NOT NULL,"
     " reason TEXT NOT NULL, traceparent TEXT NOT NULL, request BLOB, result BLOB,"
     " retry INTEGER NOT NULL DEFAULT 0);" /* 1 = somebody asked for it */
     "CREATE TABLE agent(id TEXT NOT NULL);"
-    "PRAGMA user_version=2;";
+    "PRAGMA user_version=3;";
 
 /* [n]: from version n to n + 1. */
 static const char *const migrations[SCHEMA_VERSION] = {
     [1] = "ALTER TABLE dead_letter ADD COLUMN retry INTEGER NOT NULL DEFAULT 0;"
           "PRAGMA user_version=2;",
+    [2] = "ALTER TABLE invocation ADD COLUMN stored_ns INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE invocation ADD COLUMN span_start_ns INTEGER;"
+          "ALTER TABLE invocation ADD COLUMN traceparent TEXT;"
+          "PRAGMA user_version=3;",
 };
 
 enum statement {
@@ -51,6 +58,8 @@ enum statement {
     REPLACE,
     SETTLE,
     PRUNE,
+    FORGET_SPANS,
+    LAST,
     LOAD,
     BURY,
     UNBURY,
@@ -66,13 +75,18 @@ static const char *const texts[STATEMENTS] = {
     [ROLLBACK] = "ROLLBACK",
     [ACCEPT] = "INSERT INTO invocation(scope,is_metric,id,state,accepted_ns,request)"
                " VALUES(?1,?2,?3,1,?4,?5)",
-    [STORE] = "INSERT INTO invocation(scope,is_metric,id,state,accepted_ns,result,span_count)"
-              " VALUES(?1,?2,?3,2,?4,?5,?6)",
-    [REPLACE] = "UPDATE invocation SET state=2,result=?2,span_count=?3,request=NULL WHERE row=?1",
+    [STORE] = "INSERT INTO invocation(scope,is_metric,id,state,accepted_ns,result,span_count,"
+              "stored_ns) VALUES(?1,?2,?3,2,?4,?5,?6,?7)",
+    [REPLACE] = "UPDATE invocation SET state=2,result=?2,span_count=?3,stored_ns=?4,"
+                "span_start_ns=?5,traceparent=?6,"
+                "request=CASE WHEN ?6 IS NULL THEN NULL ELSE request END WHERE row=?1",
     [SETTLE] = "UPDATE invocation SET state=3 WHERE row=?1",
     [PRUNE] = "DELETE FROM invocation WHERE row<=?1 AND state=3",
-    [LOAD] = "SELECT row,id,is_metric,state,accepted_ns,request,result,span_count FROM invocation"
-             " WHERE scope=?1 ORDER BY row",
+    [FORGET_SPANS] = "UPDATE invocation SET request=NULL,traceparent=NULL"
+                     " WHERE traceparent IS NOT NULL AND state=3 AND stored_ns<?1",
+    [LAST] = "SELECT max(stored_ns) FROM invocation WHERE scope=?1",
+    [LOAD] = "SELECT row,id,is_metric,state,accepted_ns,request,result,span_count,"
+             "span_start_ns,traceparent,stored_ns FROM invocation WHERE scope=?1 ORDER BY row",
     [BURY] = "INSERT INTO dead_letter(scope,id,at_ns,reason,request,result,traceparent)"
              " VALUES(?1,?2,?3,?4,?5,?6,?7)",
     [UNBURY] = "DELETE FROM dead_letter WHERE row=?1",
@@ -91,6 +105,7 @@ struct outbox {
     bool in_transaction;
     bool urgent;
     uint32_t settled; /* since the last pruning */
+    uint64_t last_stored_ns;
     uint64_t failures;
     struct outbox_keeper *keeper;
 };
@@ -322,9 +337,33 @@ static struct slice column(sqlite3_stmt *s, int at)
     return (struct slice){sqlite3_column_blob(s, at), (size_t)sqlite3_column_bytes(s, at)};
 }
 
+/* When the last result was stored. */
+static uint64_t last_sign_of_life(struct outbox *o)
+{
+    sqlite3_stmt *s = o->statements[LAST];
+    sqlite3_bind_int64(s, 1, o->scope);
+    uint64_t last = sqlite3_step(s) == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(s, 0) : 0;
+    sqlite3_reset(s);
+    return last;
+}
+
+/* A span whose result is not even settled is always in doubt. */
+static struct trace_ids span_in_doubt(sqlite3_stmt *s, enum outbox_state state, uint64_t last)
+{
+    struct trace_ids span = {.flags = 0};
+    uint64_t stored = (uint64_t)sqlite3_column_int64(s, 10);
+    const char *text = (const char *)sqlite3_column_text(s, 9);
+    bool doubtful = state == OUTBOX_STORED || stored + OUTBOX_SPAN_DOUBT_MS * NS_PER_MS >= last;
+    if (!text || !doubtful || !marline__traceparent_parse(marline__slice_text(text), &span)) {
+        span = (struct trace_ids){.flags = 0};
+    }
+    return span;
+}
+
 marline_status marline__outbox_load(struct outbox *o, outbox_visit_fn visit, void *user)
 {
     sqlite3_stmt *s = o->statements[LOAD];
+    uint64_t last = last_sign_of_life(o);
     sqlite3_bind_int64(s, 1, o->scope);
     int code;
     while ((code = sqlite3_step(s)) == SQLITE_ROW) {
@@ -337,6 +376,9 @@ marline_status marline__outbox_load(struct outbox *o, outbox_visit_fn visit, voi
             .request = column(s, 5),
             .result = column(s, 6),
             .span_count = (uint32_t)sqlite3_column_int64(s, 7),
+            .span = span_in_doubt(s, (enum outbox_state)sqlite3_column_int(s, 3), last),
+            .span_start_unix_ns = (uint64_t)sqlite3_column_int64(s, 8),
+            .stored_unix_ns = (uint64_t)sqlite3_column_int64(s, 10),
         };
         if (!visit(user, &record)) {
             code = SQLITE_DONE;
@@ -379,15 +421,23 @@ static uint64_t store(struct outbox *o, const struct outbox_record *record)
     sqlite3_bind_int64(s, 4, (sqlite3_int64)record->accepted_unix_ns);
     bind_slice(s, 5, record->result);
     sqlite3_bind_int64(s, 6, record->span_count);
+    sqlite3_bind_int64(s, 7, (sqlite3_int64)record->stored_unix_ns);
     return inserted(o, STORE);
 }
 
 static uint64_t replace(struct outbox *o, const struct outbox_record *record)
 {
     sqlite3_stmt *s = o->statements[REPLACE];
+    char traceparent[TRACEPARENT_SIZE];
     sqlite3_bind_int64(s, 1, (sqlite3_int64)record->row);
     bind_slice(s, 2, record->result);
     sqlite3_bind_int64(s, 3, record->span_count);
+    sqlite3_bind_int64(s, 4, (sqlite3_int64)record->stored_unix_ns);
+    if (marline__trace_id_is_valid(record->span.trace_id)) {
+        marline__traceparent_format(&record->span, traceparent);
+        sqlite3_bind_int64(s, 5, (sqlite3_int64)record->span_start_unix_ns);
+        sqlite3_bind_text(s, 6, traceparent, -1, SQLITE_STATIC);
+    }
     o->urgent |= step(o, REPLACE);
     return record->row;
 }
@@ -395,11 +445,18 @@ static uint64_t replace(struct outbox *o, const struct outbox_record *record)
 uint64_t marline__outbox_stored(struct outbox *o, const struct outbox_record *record)
 {
     uint64_t row = record->row;
+    o->last_stored_ns = record->stored_unix_ns;
     if (begin(o)) {
         row = record->row != 0 ? replace(o, record) : store(o, record);
     }
     note_transaction(o);
     return row;
+}
+
+static void forget_spans(struct outbox *o, uint64_t before_unix_ns)
+{
+    sqlite3_bind_int64(o->statements[FORGET_SPANS], 1, (sqlite3_int64)before_unix_ns);
+    (void)step(o, FORGET_SPANS);
 }
 
 void marline__outbox_settled(struct outbox *o, uint64_t row)
@@ -414,7 +471,16 @@ void marline__outbox_settled(struct outbox *o, uint64_t row)
             o->settled = 0;
             sqlite3_bind_int64(o->statements[PRUNE], 1, (sqlite3_int64)row - OUTBOX_SETTLED_MAX);
             (void)step(o, PRUNE);
+            forget_spans(o, o->last_stored_ns - OUTBOX_SPAN_DOUBT_MS * NS_PER_MS);
         }
+    }
+    note_transaction(o);
+}
+
+void marline__outbox_forget_spans(struct outbox *o)
+{
+    if (begin(o)) {
+        forget_spans(o, INT64_MAX);
     }
     note_transaction(o);
 }

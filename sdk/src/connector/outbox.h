@@ -19,6 +19,9 @@
 enum {
     OUTBOX_SETTLED_MAX = 10000,      /* ids remembered over a restart */
     OUTBOX_DEAD_LETTERS_MAX = 10000, /* the oldest go first */
+    /* A span that ended so shortly before the last sign of life may have died in the exporter's
+     * queue: an interval of 5 s, an export with its retries, and as much again. */
+    OUTBOX_SPAN_DOUBT_MS = 30000,
 };
 
 enum outbox_state { OUTBOX_ACCEPTED = 1, OUTBOX_STORED = 2, OUTBOX_SETTLED = 3 };
@@ -29,9 +32,12 @@ struct outbox_record {
     bool is_metric;
     enum outbox_state state;
     uint64_t accepted_unix_ns;
-    struct slice request; /* of accepted ones */
+    struct slice request; /* of accepted ones, and as long as their span is in doubt */
     struct slice result;  /* of the others */
     uint32_t span_count;
+    struct trace_ids span; /* the execution's, if it may be lost; trace id 0 = none, or it is not */
+    uint64_t span_start_unix_ns;
+    uint64_t stored_unix_ns;
 };
 
 /* A dead letter; request or result may be empty. */
@@ -76,6 +82,8 @@ uint64_t marline__outbox_accepted(struct outbox *o, struct slice id, bool is_met
 uint64_t marline__outbox_stored(struct outbox *o, const struct outbox_record *record);
 /* Not urgent: may be lost in a crash, then the result is sent once more. */
 void marline__outbox_settled(struct outbox *o, uint64_t row);
+/* The spans of all that is settled have been delivered. */
+void marline__outbox_forget_spans(struct outbox *o);
 /* Keeps an invocation that was not executed, or a result that cannot be delivered. */
 void marline__outbox_bury(struct outbox *o, const struct outbox_letter *letter);
 void marline__outbox_unbury(struct outbox *o, int64_t number);

@@ -68,6 +68,8 @@ struct session_trace {
     char trace_id[33]; /* "" = none */
     uint32_t span_count;
     bool returned; /* the handler did, and its result is about to come: no timeout any more */
+    struct trace_ids span; /* of the invocation; trace id 0 = none */
+    uint64_t start_unix_ns;
 };
 
 /* What the session asks its surroundings; each answers at once. All but the first three may be

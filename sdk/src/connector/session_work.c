@@ -66,16 +66,24 @@ static void store_error(struct session *s, struct ledger_record *r,
 
 static struct session_trace describe(const struct session *s, const struct ledger_record *r)
 {
-    struct session_trace trace = {"", 0, false};
+    struct session_trace trace = {.span_count = 0};
     if (r->state == LEDGER_RUNNING && s->host->describe) {
         s->host->describe(s->host->user, r, &trace);
     }
     return trace;
 }
 
+/* Which span the result is about: see the journal. */
+static void note_span(struct ledger_record *r, const struct session_trace *trace)
+{
+    r->span = trace->span;
+    r->start_unix_ns = trace->start_unix_ns;
+}
+
 static void fail_traced(struct session *s, uint64_t now, struct ledger_record *r, const char *text,
                         const struct session_trace *trace)
 {
+    note_span(r, trace);
     const struct message_test_result result = {
         .error = marline__slice_text(text),
         .duration_ms = (double)(now - r->started_ns) / (double)NS_PER_MS,
@@ -155,6 +163,8 @@ void marline__session_finished(struct session *s, uint64_t now,
     struct ledger_record *r = take_return(s, result->invocation_id, false);
     if (r) {
         struct buffer encoded = BUFFER_INIT;
+        struct session_trace trace = describe(s, r);
+        note_span(r, &trace);
         encode_result(r, result, &encoded);
         finish(s, r, &encoded, result);
     }

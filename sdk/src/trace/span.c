@@ -59,9 +59,14 @@ static const marline_span_options *options_or_default(const marline_span_options
 
 /* CTX-08 to CTX-10: the parent's trace id and random bit, or a new trace. */
 static void begin_identity(struct shard *shard, const marline_span_context *parent,
-                           marline_span_context *out)
+                           const marline_span_context *again, marline_span_context *out)
 {
     out->is_remote = false;
+    if (again && is_valid(again)) {
+        *out = *again;
+        out->is_remote = false;
+        return;
+    }
     if (parent) {
         memcpy(out->trace_id, parent->trace_id, sizeof out->trace_id);
         out->flags = parent->flags & FLAG_RANDOM;
@@ -108,9 +113,10 @@ static struct decision decide(const marline_provider *provider, const marline_sp
     if (atomic_load_explicit(&provider->processor_count, memory_order_acquire) == 0) {
         d.sampling = MARLINE_SAMPLING_DROP;
     } else if (provider->keeps_all) {
-        bool keep = !parent || (parent->flags & FLAG_SAMPLED) || (facts && facts->is_test);
+        bool keep = !parent || (parent->flags & FLAG_SAMPLED) || (facts && facts->is_test) ||
+                    (own->flags & FLAG_SAMPLED); /* so it was, the first time */
         d.sampling = keep ? MARLINE_SAMPLING_RECORD_AND_SAMPLE : MARLINE_SAMPLING_DROP;
-    } else if (!facts || !facts->is_test) {
+    } else if ((!facts || !facts->is_test) && !(own->flags & FLAG_SAMPLED)) {
         d.sampling = ask_sampler(provider, own, parent, name, o, &d);
     }
     return d;
@@ -216,7 +222,7 @@ marline_span marline_span_start(marline_tracer *tracer, const char *name,
     const marline_span_context *parent =
         !o->force_root && is_valid(&view.span->context) ? &view.span->context : NULL;
     marline_span span = no_span;
-    begin_identity(shard, parent, &span.context);
+    begin_identity(shard, parent, o->again, &span.context);
     count_one(&lane->started);
     struct decision decision = decide(provider, &span.context, parent, view.facts, name, o);
     if (decision.sampling == MARLINE_SAMPLING_DROP) {

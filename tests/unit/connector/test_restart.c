@@ -236,6 +236,76 @@ static void given_stored_result_when_killed_then_delivered_by_the_next_process(v
     assert_int_equal(rig->calls, 0); /* executed by the other process alone */
 }
 
+static marline_provider *start_provider(marline_memory_exporter **out_memory)
+{
+    marline_exporter exporter;
+    marline_provider *provider;
+    *out_memory = marline_memory_exporter_create(&exporter);
+    assert_int_equal(marline_provider_create(NULL, &provider, NULL), MARLINE_OK);
+    assert_int_equal(marline_provider_add_simple_processor(provider, &exporter, NULL), MARLINE_OK);
+    return provider;
+}
+
+/* A process that traces, and takes its spans with it when it dies. */
+static pid_t start_tracing_agent(struct rig *rig)
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        marline_memory_exporter *memory;
+        (void)start_client(rig, start_provider(&memory));
+        for (;;) {
+            (void)pause();
+        }
+    }
+    return child;
+}
+
+/* Starts a client, lets it work through the outbox, and counts the spans that it makes of it; the
+ * first is checked against the result. */
+static size_t spans_of_restart(struct rig *rig, const char *result, bool is_owed)
+{
+    marline_memory_exporter *memory;
+    char trace_id[MARLINE_TRACE_ID_TEXT_SIZE] = "";
+    marline_provider *provider = start_provider(&memory);
+    marline_client *client = start_client(rig, provider);
+    serve_registration(rig);
+    if (is_owed) {
+        assert_has(read_text(rig), "\"test_run_id\":\"a\",\"status\":\"success\"");
+        acknowledge(rig, "a");
+    }
+    settle(rig);
+    size_t count = marline_memory_exporter_count(memory);
+    const marline_span_data *span = marline_memory_exporter_span(memory, 0);
+    for (size_t i = 0; span && i < 16; i++) {
+        (void)snprintf(trace_id + 2 * i, 3, "%02x", span->trace_id[i]);
+    }
+    if (span) {
+        assert_memory_equal(span->name.data, "function.count", 14);
+        assert_int_equal(span->status, MARLINE_SPAN_STATUS_OK);
+        assert_memory_equal(span->attributes[0].value.as.string.data, "run-1", 5);
+        assert_has(result, trace_id);
+        assert_true(span->end_unix_ns >= span->start_unix_ns);
+    }
+    marline_client_destroy(client);
+    marline_provider_destroy(provider);
+    return count;
+}
+
+static void
+given_result_when_killed_before_its_span_was_exported_then_span_recorded_again(void **state)
+{
+    struct rig *rig = *state;
+    char result[1024];
+    pid_t child = start_tracing_agent(rig);
+    serve_registration(rig);
+    invoke(rig, "a", "count");
+    (void)snprintf(result, sizeof result, "%s", read_text(rig));
+    kill_agent(child);
+    assert_int_equal(spans_of_restart(rig, result, true), 1);
+    assert_int_equal(spans_of_restart(rig, result, false), 0); /* that end was orderly */
+}
+
 static void find_letter(void *user, const marline_dead_letter *letter)
 {
     assert_string_equal(letter->invocation_id, "a");
@@ -310,6 +380,7 @@ int main(void)
         RIGGED(given_unacknowledged_result_when_restarted_then_sent_again_and_not_executed),
         RIGGED(given_running_invocation_when_killed_then_reported_with_its_span),
         RIGGED(given_stored_result_when_killed_then_delivered_by_the_next_process),
+        RIGGED(given_result_when_killed_before_its_span_was_exported_then_span_recorded_again),
         RIGGED(given_dead_letter_when_retried_then_executed_in_the_trace_of_its_failure),
         RIGGED(given_outbox_in_use_when_started_then_refused),
     };
