@@ -112,6 +112,7 @@ MARLINE_API marline_status marline_client_retry_dead_letter(marline_client *clie
 
 /* Starts the threads and connects, and reconnects for as long as it takes. Returns at once. */
 MARLINE_API marline_status marline_client_start(marline_client *client, marline_error *error);
+/* At this moment; the next may differ. */
 MARLINE_API marline_client_state marline_client_current_state(const marline_client *client);
 /* Waits until the client is registered: MARLINE_OK; until it failed for good: the cause, with a
  * text (MARLINE_EAUTH: credentials refused); until the backend refused the registration, such as

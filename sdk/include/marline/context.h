@@ -39,6 +39,7 @@ MARLINE_API marline_context *marline_context_with_span(marline_context *parent,
 MARLINE_API marline_context *marline_context_with_identity(marline_context *parent,
                                                            const marline_attribute *attributes,
                                                            size_t count);
+/* Without the identity attributes of the parent. */
 MARLINE_API marline_context *marline_context_without_identity(marline_context *parent);
 
 /* The test that an invocation belongs to (wire-protocol §3, §4.3). Texts are copied; NULL = absent.
@@ -60,12 +61,15 @@ MARLINE_API marline_context *marline_context_with_test(marline_context *parent,
 typedef struct marline_span_group marline_span_group;
 /* Returns owned; NULL when out of memory. */
 MARLINE_API marline_span_group *marline_span_group_create(void);
+/* NULL is allowed. */
 MARLINE_API void marline_span_group_unref(marline_span_group *group);
+/* Spans started under the new context belong to the group. Takes a reference of its own. */
 MARLINE_API marline_context *marline_context_with_group(marline_context *parent,
                                                         marline_span_group *group);
 /* Prompt: whenever the last running span of the group ends, its root as a rule, the batch
  * processors export at once instead of at the next tick. Off by default. */
 MARLINE_API void marline_span_group_set_prompt(marline_span_group *group, bool is_prompt);
+/* How many of its spans were started so far, and how many of them have ended. */
 MARLINE_API uint32_t marline_span_group_started(const marline_span_group *group);
 MARLINE_API uint32_t marline_span_group_ended(const marline_span_group *group);
 

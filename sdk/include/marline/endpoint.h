@@ -91,6 +91,7 @@ MARLINE_API bool marline_input_bool(marline_call *call, const char *name, bool d
 MARLINE_API const char *marline_input_json(marline_call *call, const char *name);
 /* The exact JSON text of all inputs, reserved keys removed: an object. */
 MARLINE_API const char *marline_inputs_json(marline_call *call);
+/* False when the input is absent; one that is null exists. */
 MARLINE_API bool marline_input_exists(marline_call *call, const char *name);
 /* The exact JSON text of the resolved experiment parameters of the invocation: an object,
  * name to value or to {"type", "value"} (wire-protocol §2.6); "{}" without any. */

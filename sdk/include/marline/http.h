@@ -42,6 +42,7 @@ typedef struct marline_http_response {
 
 /* tracer: borrowed; NULL = the global provider's. Returns owned, NULL when out of memory. */
 MARLINE_API marline_http_client *marline_http_client_create(marline_tracer *tracer);
+/* Closes the connection and frees. NULL is allowed. */
 MARLINE_API void marline_http_client_destroy(marline_http_client *client);
 
 /* Sends a request under the thread's current context. MARLINE_OK: an answer of any status came; one

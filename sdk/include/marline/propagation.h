@@ -51,6 +51,7 @@ MARLINE_API marline_context *marline_extract(marline_propagators propagators,
 MARLINE_API char **marline_environment_create(marline_propagators propagators,
                                               marline_context *context,
                                               const char *const *environment);
+/* Frees the array and its texts. NULL is allowed. */
 MARLINE_API void marline_environment_free(char **environment);
 /* As extract, from such an array. */
 MARLINE_API marline_context *marline_extract_environment(marline_propagators propagators,
@@ -63,6 +64,7 @@ MARLINE_API marline_context *marline_extract_environment(marline_propagators pro
  * value removes it. A name that is no token of RFC 7230 leaves the context as it is. Copies. */
 MARLINE_API marline_context *marline_context_with_baggage(marline_context *parent, const char *name,
                                                           const char *value, const char *metadata);
+/* Derives a context without any baggage. */
 MARLINE_API marline_context *marline_context_without_baggage(marline_context *parent);
 /* False when there is no such entry. Borrowed from the context (NULL: the thread's current one). */
 MARLINE_API bool marline_context_baggage(marline_context *context, const char *name,

@@ -88,6 +88,7 @@ MARLINE_API marline_span marline_span_current(marline_context *context);
 
 /* The first end wins; never blocks on I/O (SPN-10, SPN-11). Fits __attribute__((cleanup)). */
 MARLINE_API void marline_span_end(marline_span *span);
+/* As marline_span_end, with an end time of your own: nanoseconds since 1970. */
 MARLINE_API void marline_span_end_at(marline_span *span, uint64_t end_unix_ns);
 
 /* A link to a span, of this process or of another: its ids, without attributes, to which the caller
@@ -128,6 +129,7 @@ MARLINE_API void marline_span_add_link(marline_span *span, const marline_link_da
 /* OK beats ERROR beats UNSET; a description is kept with ERROR only (SPN-08, SPN-09). */
 MARLINE_API void marline_span_set_status(marline_span *span, marline_span_status status,
                                          const char *description);
+/* Replaces the name. Copies; the sampler has decided already. */
 MARLINE_API void marline_span_update_name(marline_span *span, const char *name);
 /* Adds an `exception` event with exception.type and exception.message (either may be NULL, not
  * both); neither sets the status nor ends the span (SPN-12). */
@@ -219,6 +221,7 @@ typedef struct marline_memory_exporter marline_memory_exporter;
 MARLINE_API marline_memory_exporter *marline_memory_exporter_create(marline_exporter *out);
 /* Forgets what it has. */
 MARLINE_API void marline_memory_exporter_reset(marline_memory_exporter *memory);
+/* How many spans it keeps. */
 MARLINE_API size_t marline_memory_exporter_count(marline_memory_exporter *memory);
 /* Copies nothing: the view is valid until the exporter is destroyed or reset. NULL beyond the end.
  */
@@ -369,6 +372,7 @@ MARLINE_API uint64_t marline_provider_pump(marline_provider *provider);
  * call answers MARLINE_ESTATE. */
 MARLINE_API marline_status marline_provider_shutdown(marline_provider *provider,
                                                      uint64_t timeout_ms);
+/* The balance as it stands: a snapshot. */
 MARLINE_API void marline_provider_delivery(const marline_provider *provider, marline_delivery *out);
 
 /* What the spools of a provider hold and did, of this process's spans and of earlier ones'. The
@@ -381,6 +385,7 @@ typedef struct marline_spool_state {
     uint64_t damaged_files;  /* set aside */
 } marline_spool_state;
 
+/* A snapshot of the spools of all batch processors. */
 MARLINE_API void marline_provider_spool(const marline_provider *provider, marline_spool_state *out);
 
 MARLINE_END_DECLS
