@@ -43,7 +43,8 @@ struct run {
     struct run_options options;
     enum run_status status;
     bool cancelled;
-    uint64_t now_ns; /* of the last event */
+    uint64_t now_ns;        /* of the last event */
+    uint64_t held_until_ns; /* no new invocations before; 0 = not held */
     struct {
         enum { REPORT_NONE, REPORT_DUE, REPORT_STORING } state;
         bool changed; /* meanwhile: to be stored again */
@@ -154,6 +155,10 @@ static struct test *next_for_slot(struct run *run)
 
 static void fill_slots(struct run *run)
 {
+    if (run->now_ns < run->held_until_ns) {
+        return;
+    }
+    run->held_until_ns = 0;
     if (run->status != RUN_RUNNING || run->cancelled) {
         return;
     }
@@ -377,11 +382,12 @@ void run_on_tick(struct run *run, uint64_t now_ns)
 
 uint64_t run_next_deadline(const struct run *run)
 {
-    uint64_t deadline = TIME_NEVER;
+    uint64_t deadline = run->held_until_ns ? run->held_until_ns : TIME_NEVER;
+    bool has_slot = run->active < run->options.concurrency && run->held_until_ns == 0;
     for (size_t i = run->first_open; i < run->first_queued; i++) {
         const struct test *test = &run->tests[i];
         bool waits = test->state == TEST_INVOKED || test->state == TEST_JUDGED ||
-                     (test->state == TEST_RETRYING && run->active < run->options.concurrency);
+                     (test->state == TEST_RETRYING && has_slot);
         deadline = waits && test->due_ns < deadline ? test->due_ns : deadline;
     }
     if (run->report.state == REPORT_DUE && run->report.due_ns < deadline) {
@@ -420,9 +426,10 @@ static void resume_test(struct run *run, struct test *test)
     }
 }
 
-void run_resume(struct run *run, uint64_t now_ns, enum run_status status)
+void run_resume(struct run *run, uint64_t now_ns, enum run_status status, uint64_t hold_ns)
 {
     run->now_ns = now_ns;
+    run->held_until_ns = now_ns + hold_ns;
     if (status == RUN_QUEUED) {
         set_status(run, RUN_RUNNING);
     }
@@ -440,6 +447,13 @@ void run_resume(struct run *run, uint64_t now_ns, enum run_status status)
     }
     fill_slots(run);
     finish_if_all_done(run); /* a run without tests */
+}
+
+void run_release(struct run *run, uint64_t now_ns)
+{
+    run->now_ns = now_ns;
+    run->held_until_ns = 0;
+    fill_slots(run);
 }
 
 /* ---- actions ---- */

@@ -108,8 +108,11 @@ struct run_restored {
 /* Between run_create and run_resume, by attempt; the last one of a test counts. */
 void run_restore(struct run *run, size_t test, const struct run_restored *from);
 /* Instead of run_start: goes on from there. `status` is the one stored. The time that an agent has
- * for what it owes begins anew. */
-void run_resume(struct run *run, uint64_t now_ns, enum run_status status);
+ * for what it owes begins anew; new invocations wait for run_release, or until `hold_ns` is over.
+ */
+void run_resume(struct run *run, uint64_t now_ns, enum run_status status, uint64_t hold_ns);
+/* An agent that serves the run is there (again). */
+void run_release(struct run *run, uint64_t now_ns);
 
 /* An answer for an invocation. False: not (or no longer) waited for; nothing happens. */
 bool run_on_answer(struct run *run, uint64_t now_ns, struct slice invocation_id,

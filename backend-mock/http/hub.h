@@ -22,6 +22,7 @@
 #include "store/commit_queue.h"
 #include "store/store.h"
 
+enum { HUB_RESUME_WAIT_MS = 60 * 1000 }; /* agents connect again within; then nobody serves a run */
 enum { HUB_FUNCTION_TIMEOUT_MS = 120 * 1000 }; /* of a call that names none (wire-protocol §1.6) */
 
 struct hub;

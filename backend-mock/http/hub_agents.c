@@ -1,5 +1,4 @@
-/* Agents' connections: frames in and out of agent_session, registrations looked up on a worker,
- * calls sent and answered. */
+/* Agents' connections: frames in and out of agent_session, calls sent and answered. */
 #include <stdio.h>
 
 #include "base/hex.h"
@@ -7,25 +6,13 @@
 #include "core/alloc.h"
 #include "http/auth.h"
 #include "http/hub_parts.h"
-#include "wire/json_reader.h"
-
-struct hub_session {
-    uint64_t number;
-    struct auth_identity identity;
-    struct ws_connection *ws; /* NULL before it is open */
-    struct agent_session *agent;
-    struct text_map functions; /* "project:environment" → owned raw JSON array */
-    /* Registrations are looked up beside each other; the latest counts. */
-    uint64_t registrations_begun;
-    uint64_t registration_applied;
-};
 
 static struct slice number_key(const uint64_t *number)
 {
     return (struct slice){(const char *)number, sizeof(*number)};
 }
 
-static struct hub_session *find_session(const struct hub *hub, uint64_t number)
+struct hub_session *hub_session_find(const struct hub *hub, uint64_t number)
 {
     return text_map_get(&hub->loop.sessions, number_key(&number));
 }
@@ -53,7 +40,7 @@ struct delayed_message {
 static void send_delayed(struct hub *hub, struct hub_job *job)
 {
     struct delayed_message *d = LIST_ENTRY(job, struct delayed_message, job);
-    struct hub_session *s = find_session(hub, d->session);
+    struct hub_session *s = hub_session_find(hub, d->session);
     if (s) {
         ws_connection_send(s->ws, marline__slice_text(d->text));
     }
@@ -94,8 +81,7 @@ static void send_text(struct hub *hub, struct hub_session *s, struct slice text)
     ws_connection_send(s->ws, text);
 }
 
-/* Carries out what a step asks for, but for its event. */
-static void apply_step(struct hub *hub, struct hub_session *s, const struct agent_step *step)
+void hub_session_apply(struct hub *hub, struct hub_session *s, const struct agent_step *step)
 {
     if (step->reply.size) {
         send_text(hub, s, step->reply);
@@ -105,295 +91,15 @@ static void apply_step(struct hub *hub, struct hub_session *s, const struct agen
     }
 }
 
-/* ---- registration ---- */
-
-enum { ROUTE_NAME_SIZE = 64 }; /* a UUID, ':' and the longest environment */
-
-/* The reference's four; anything else fails each function's endpoint (wire-protocol §2.3). */
-static const char *const environments[] = {"production", "staging", "development", "local"};
-
-struct registration {
-    struct worker_job work;
-    struct hub_job job;
-    struct hub *hub;
-    uint64_t session;
-    uint64_t sequence;
-    struct auth_identity identity;
-    char *project_id; /* "" = metrics only */
-    char *environment;
-    char *functions;
-    char *metrics;
-    /* out */
-    struct uuid project;
-    bool found;
-    bool store_failed;
-};
-
-static void free_registration(struct registration *r)
-{
-    marline__memory_free(r->project_id);
-    marline__memory_free(r->environment);
-    marline__memory_free(r->functions);
-    marline__memory_free(r->metrics);
-    marline__memory_free(r);
-}
-
-static void note_project(void *user, const struct store_project *row)
-{
-    struct registration *r = user;
-    r->found = r->found || marline__uuid_equal(&row->project_id, &r->project);
-}
-
-/* On a worker. */
-static void look_up_project(struct worker_job *work, bool canceled)
-{
-    struct registration *r = LIST_ENTRY(work, struct registration, work);
-    if (!canceled && marline__uuid_parse(marline__slice_text(r->project_id), &r->project)) {
-        struct store_scope scope = {.organization_id = r->identity.organization_id,
-                                    .project_id = r->identity.project_id};
-        struct store_error error;
-        if (store_list_projects(r->hub->options.store, &scope, note_project, r, &error) !=
-            STORE_OK) {
-            marline__log(LOG_ERROR, "cannot look up a project: %s", error.text);
-            r->store_failed = true;
-        }
-    }
-    hub_post(r->hub, &r->job);
-}
-
-static bool is_environment(const char *name)
-{
-    for (size_t i = 0; i < sizeof(environments) / sizeof(environments[0]); i++) {
-        if (strcmp(name, environments[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void lower_case(char *text)
-{
-    for (; *text; text++) {
-        if (*text >= 'A' && *text <= 'Z') {
-            *text = (char)(*text - 'A' + 'a');
-        }
-    }
-}
-
-/* False, with the reason, when the list is malformed. */
-static bool check_functions(const char *functions, char reason[DECODE_REASON_SIZE])
-{
-    struct buffer scratch = BUFFER_INIT;
-    struct message_function function;
-    size_t position = 0;
-    reason[0] = '\0';
-    while (marline__message_next_function(marline__slice_text(functions), &position, &function,
-                                          &scratch, reason)) {
-        marline__buffer_clear(&scratch);
-    }
-    marline__buffer_deinit(&scratch);
-    return reason[0] == '\0';
-}
-
-enum { METRIC_NAME_SIZE = 256 + sizeof("metric:") };
-
-/* The name under which a metric is routed, beside the organization. */
-static struct slice metric_route(struct slice name, char out[METRIC_NAME_SIZE])
-{
-    int n = snprintf(out, METRIC_NAME_SIZE, "metric:%.*s", SLICE_ARG(name));
-    return (struct slice){out, n > 0 && n < METRIC_NAME_SIZE ? (size_t)n : 0};
-}
-
-static void set_metric_route(struct hub *hub, const struct hub_session *s, struct slice name)
-{
-    char organization[UUID_TEXT_SIZE];
-    char route[METRIC_NAME_SIZE];
-    marline__uuid_format(&s->identity.organization_id, organization);
-    router_register(hub->loop.router, s->number, marline__slice_text(organization),
-                    metric_route(name, route));
-}
-
-/* Routes every metric with a name; others are left out. Returns how many. */
-static size_t set_metric_routes(struct hub *hub, const struct hub_session *s, const char *metrics)
-{
-    struct json_reader r;
-    struct slice key;
-    struct buffer name = BUFFER_INIT;
-    size_t count = 0;
-    marline__json_reader_init(&r, marline__slice_text(metrics), JSON_ALLOW_NON_FINITE);
-    (void)marline__json_enter_array(&r);
-    while (marline__json_next_element(&r) && marline__json_enter_object(&r)) {
-        marline__buffer_clear(&name);
-        while (marline__json_next_member(&r, &key)) {
-            if (marline__json_key_is(key, "name") && marline__json_peek(&r) == JSON_STRING) {
-                (void)marline__json_read_string(&r, &name);
-            } else {
-                (void)marline__json_skip(&r, NULL);
-            }
-        }
-        if (name.size > 0 && name.size <= 255) {
-            set_metric_route(hub, s, marline__buffer_slice(&name));
-            count++;
-        }
-    }
-    alloc_check_buffer(&name);
-    marline__buffer_deinit(&name);
-    return count;
-}
-
-static void set_route(struct hub *hub, struct hub_session *s, struct registration *r)
-{
-    char project[UUID_TEXT_SIZE];
-    char name[ROUTE_NAME_SIZE];
-    marline__uuid_format(&r->project, project);
-    router_register(hub->loop.router, s->number, marline__slice_text(project),
-                    marline__slice_text(r->environment));
-    (void)snprintf(name, sizeof(name), "%s:%s", project, r->environment);
-    marline__memory_free(text_map_put(&s->functions, marline__slice_text(name), r->functions));
-    r->functions = NULL;
-}
-
-static void write_stats(struct buffer *out, const struct endpoint_sync *sync, size_t metrics)
-{
-    marline__buffer_append_format(
-        out, "{\"created\":%zu,\"updated\":%zu,\"marked_inactive\":%zu,\"errors\":[]",
-        sync->created, sync->updated, sync->marked_inactive);
-    if (metrics) {
-        marline__buffer_append_format(out,
-                                      ",\"metric_sync\":{\"created\":%zu,\"updated\":0,"
-                                      "\"marked_inactive\":0,\"errors\":[]}",
-                                      metrics);
-    }
-    marline__buffer_append_text(out, "}");
-    alloc_check_buffer(out);
-}
-
-/* The text of the refusal, or an empty one after the route is set. */
-static void apply_registration(struct hub *hub, struct hub_session *s, struct registration *r,
-                               char error[256], struct endpoint_sync *out_sync)
-{
-    char reason[DECODE_REASON_SIZE];
-    bool well_formed = check_functions(r->functions, reason);
-    error[0] = '\0';
-    if (r->store_failed) {
-        (void)snprintf(error, 256, "The store is not available, register again later");
-    } else if (!r->found) {
-        (void)snprintf(error, 256, "Project %.64s not found or not accessible", r->project_id);
-    } else if (!well_formed) {
-        (void)snprintf(error, 256, "%s", reason);
-    } else if (!is_environment(r->environment)) {
-        (void)snprintf(error, 256,
-                       "Environment '%.32s' is none of production, staging, development, local",
-                       r->environment);
-    } else if (r->sequence > s->registration_applied) {
-        struct endpoint_owner owner = {s->identity.organization_id, r->project,
-                                       marline__slice_text(r->environment)};
-        s->registration_applied = r->sequence;
-        *out_sync =
-            endpoint_registry_sync(hub->loop.endpoints, &owner, marline__slice_text(r->functions));
-        set_route(hub, s, r);
-    }
-}
-
-static void finish_registration(struct hub *hub, struct hub_job *job)
-{
-    struct registration *r = LIST_ENTRY(job, struct registration, job);
-    struct hub_session *s = find_session(hub, r->session);
-    if (!s) {
-        free_registration(r);
-        return;
-    }
-    char error[256] = "";
-    struct endpoint_sync sync = {0};
-    struct agent_registration outcome = {.metrics_only = r->project_id[0] == '\0'};
-    if (!outcome.metrics_only) {
-        apply_registration(hub, s, r, error, &sync);
-    }
-    struct buffer stats = BUFFER_INIT;
-    if (error[0]) {
-        outcome.error = error;
-    } else {
-        write_stats(&stats, &sync, set_metric_routes(hub, s, r->metrics));
-        outcome.stats = marline__buffer_slice(&stats);
-    }
-    struct agent_step step;
-    agent_session_registered(s->agent, &outcome, &step);
-    apply_step(hub, s, &step);
-    marline__buffer_deinit(&stats);
-    free_registration(r);
-}
-
-static bool is_listed(const void *reported, struct slice id)
-{
-    return text_map_get(reported, id) != NULL;
-}
-
-/* What an agent was sent over a connection that it has lost, and does not have: it will never
- * answer. */
-static void end_lost_calls(struct hub *hub, const struct hub_session *s, struct slice in_flight)
-{
-    const struct hub_answer answer = {.failure =
-                                          "lost: its agent connected again, and does not have it"};
-    struct text_map listed;
-    struct json_reader r;
-    struct buffer id = BUFFER_INIT;
-    text_map_init(&listed);
-    marline__json_reader_init(&r, in_flight, JSON_STRICT);
-    (void)marline__json_enter_array(&r);
-    while (marline__json_next_element(&r)) {
-        marline__buffer_clear(&id);
-        if (marline__json_peek(&r) == JSON_STRING && marline__json_read_string(&r, &id)) {
-            text_map_put(&listed, marline__buffer_slice(&id), hub);
-        } else {
-            (void)marline__json_skip(&r, NULL);
-        }
-    }
-    router_reported(hub->loop.router, s->number, is_listed, &listed);
-    text_map_deinit(&listed);
-    marline__buffer_deinit(&id);
-    for (struct hub_call *call; (call = router_next_lost(hub->loop.router));) {
-        call->done(hub, call, &answer);
-    }
-}
-
-static void begin_registration(struct hub *hub, struct hub_session *s,
-                               const struct message_register *message)
-{
-    struct registration *r = alloc_zeroed(sizeof(*r));
-    r->hub = hub;
-    r->session = s->number;
-    r->sequence = ++s->registrations_begun;
-    r->identity = s->identity;
-    r->project_id = alloc_slice(message->project_id);
-    r->environment =
-        alloc_slice(message->environment.size ? message->environment : SLICE("development"));
-    lower_case(r->environment);
-    r->functions = alloc_slice(message->functions.size ? message->functions : SLICE("[]"));
-    r->metrics = alloc_slice(message->metrics.size ? message->metrics : SLICE("[]"));
-    r->work.run = look_up_project;
-    r->job.run = finish_registration;
-    if (message->agent_id.size) {
-        router_session_identified(hub->loop.router, s->number, message->agent_id);
-        if (message->in_flight.size && message->capabilities & CAPABILITY_IN_FLIGHT) {
-            end_lost_calls(hub, s, message->in_flight);
-        }
-    }
-    if (r->project_id[0] == '\0' ||
-        marline__worker_pool_submit(hub->options.workers, &r->work) != MARLINE_OK) {
-        r->store_failed = true;
-        hub_post(hub, &r->job);
-    }
-}
-
 bool hub_find_functions(struct hub *hub, struct slice project, struct slice environment,
                         struct slice *out_functions)
 {
     const struct hub_session *s =
-        find_session(hub, router_find(hub->loop.router, project, environment));
+        hub_session_find(hub, router_find(hub->loop.router, project, environment));
     if (!s) {
         return false;
     }
-    char name[ROUTE_NAME_SIZE];
+    char name[HUB_ROUTE_NAME_SIZE];
     (void)snprintf(name, sizeof(name), "%.*s:%.*s", SLICE_ARG(project), SLICE_ARG(environment));
     *out_functions = marline__slice_text(text_map_get(&s->functions, marline__slice_text(name)));
     return true;
@@ -414,7 +120,7 @@ static void send_message(struct hub *hub, struct hub_session *s,
 static void acknowledge(struct hub *hub, uint64_t session, struct slice invocation_id,
                         struct slice reason)
 {
-    struct hub_session *s = find_session(hub, session);
+    struct hub_session *s = hub_session_find(hub, session);
     if (s && agent_session_capabilities(s->agent) & CAPABILITY_RESULT_ACK) {
         struct connector_message message = {.type = MESSAGE_RESULT_ACK};
         message.result_ack.invocation_id = invocation_id;
@@ -459,7 +165,7 @@ static void encode_invocation(const struct hub_session *s, const struct hub_invo
 bool hub_call_send(struct hub *hub, const struct hub_invocation *invocation, struct hub_call *call)
 {
     uint64_t number = router_find(hub->loop.router, invocation->project, invocation->environment);
-    struct hub_session *s = find_session(hub, number);
+    struct hub_session *s = hub_session_find(hub, number);
     if (!s || agent_session_is_draining(s->agent)) {
         return false;
     }
@@ -504,10 +210,10 @@ void hub_call_restore(struct hub *hub, const struct hub_restored_call *from, str
 
 bool hub_metric_send(struct hub *hub, const struct hub_metric_call *metric, struct hub_call *call)
 {
-    char route[METRIC_NAME_SIZE];
-    struct slice name = metric_route(metric->metric_name, route);
+    char route[HUB_METRIC_ROUTE_SIZE];
+    struct slice name = hub_metric_route(metric->metric_name, route);
     uint64_t number = router_find(hub->loop.router, metric->organization, name);
-    struct hub_session *s = find_session(hub, number);
+    struct hub_session *s = hub_session_find(hub, number);
     if (!s || agent_session_is_draining(s->agent)) {
         return false;
     }
@@ -529,7 +235,7 @@ bool hub_metric_send(struct hub *hub, const struct hub_metric_call *metric, stru
 void hub_call_withdraw(struct hub *hub, struct hub_call *call)
 {
     struct slice id = marline__slice_text(call->id);
-    struct hub_session *s = find_session(hub, router_call_session(hub->loop.router, id));
+    struct hub_session *s = hub_session_find(hub, router_call_session(hub->loop.router, id));
     if (!router_cancel(hub->loop.router, id) || !s ||
         !(agent_session_capabilities(s->agent) & CAPABILITY_CANCEL)) {
         return;
@@ -601,7 +307,7 @@ static void handle_event(struct hub *hub, struct hub_session *s, const struct ag
 {
     switch (step->event) {
     case AGENT_REGISTER:
-        begin_registration(hub, s, &step->message->registration);
+        hub_registration_begin(hub, s, &step->message->registration);
         break;
     case AGENT_RESULT:
         take_result(hub, s, &step->message->test_result);
@@ -617,7 +323,7 @@ static void handle_event(struct hub *hub, struct hub_session *s, const struct ag
 
 static void handle_step(struct hub *hub, struct hub_session *s, const struct agent_step *step)
 {
-    apply_step(hub, s, step);
+    hub_session_apply(hub, s, step);
     struct fault_rule fault = {.action = FAULT_NONE};
     if (step->event != AGENT_NOTHING) {
         fault = faults_match(hub->options.faults, &s->identity.organization_id, FAULT_RECEIVED,
@@ -792,7 +498,7 @@ void hub_agents_tick(struct hub *hub, uint64_t now_ns)
     for (struct hub_session *s; (s = text_map_next(&hub->loop.sessions, &cursor, NULL));) {
         struct agent_step step;
         agent_session_tick(s->agent, now_ns, &step);
-        apply_step(hub, s, &step);
+        hub_session_apply(hub, s, &step);
         if (!step.close_code) {
             note_idle_deadline(hub, s);
         }

@@ -1,4 +1,5 @@
-/* What the files of the hub (hub.c, hub_agents.c, hub_runs.c) share. Loop thread only. */
+/* What the files of the hub (hub.c, hub_agents.c, hub_registration.c, hub_runs.c, hub_restore.c)
+ * share. Loop thread only. */
 #ifndef HTTP_HUB_PARTS_H
 #define HTTP_HUB_PARTS_H
 
@@ -7,6 +8,7 @@
 #include "base/clock.h"
 #include "core/router.h"
 #include "core/text_map.h"
+#include "http/auth.h"
 #include "http/hub.h"
 #include "http/ws_server.h"
 
@@ -46,13 +48,36 @@ void hub_settle(struct hub *hub);
 void hub_on_woken(void *user);
 void hub_on_timer(void *user);
 
+struct hub_session {
+    uint64_t number;
+    struct auth_identity identity;
+    struct ws_connection *ws; /* NULL before it is open */
+    struct agent_session *agent;
+    struct text_map functions; /* "project:environment" → owned raw JSON array */
+    /* Registrations are looked up beside each other; the latest counts. */
+    uint64_t registrations_begun;
+    uint64_t registration_applied;
+};
+
 /* hub_agents.c */
+/* NULL: it has ended. */
+struct hub_session *hub_session_find(const struct hub *hub, uint64_t number);
+/* Carries out what a step asks for, but for its event. */
+void hub_session_apply(struct hub *hub, struct hub_session *s, const struct agent_step *step);
 extern const struct ws_events hub_agent_events;
 void hub_agents_tick(struct hub *hub, uint64_t now_ns);
 void hub_agents_close_all(struct hub *hub);
 void hub_agents_count(const struct hub *hub, struct agent_session_counters *out);
 /* Every call still in flight ends without an answer. */
 void hub_agents_end_calls(struct hub *hub);
+
+/* hub_registration.c */
+enum { HUB_ROUTE_NAME_SIZE = 64 }; /* a UUID, ':' and the longest environment */
+enum { HUB_METRIC_ROUTE_SIZE = 256 + sizeof("metric:") };
+void hub_registration_begin(struct hub *hub, struct hub_session *s,
+                            const struct message_register *message);
+/* The name under which a metric is routed, beside the organization. */
+struct slice hub_metric_route(struct slice name, char out[HUB_METRIC_ROUTE_SIZE]);
 
 /* hub_runs.c */
 struct hub_run;
@@ -63,6 +88,8 @@ void hub_run_resume(struct hub *hub, struct hub_run *run, enum run_status status
 void hub_runs_tick(struct hub *hub, uint64_t now_ns);
 uint64_t hub_runs_deadline(const struct hub *hub);
 void hub_runs_cancel_all(struct hub *hub);
+/* An agent serves these now. */
+void hub_runs_served(struct hub *hub, struct slice project, struct slice environment);
 void hub_runs_destroy(struct hub *hub);
 /* A result came again before it was stored: the acknowledgement goes to whoever brought it last. */
 bool hub_runs_result_repeated(struct hub *hub, struct slice invocation_id, uint64_t session);

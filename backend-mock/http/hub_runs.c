@@ -369,8 +369,21 @@ void hub_run_restore(struct hub_run *r, const struct store_attempt_row *row)
 
 void hub_run_resume(struct hub *hub, struct hub_run *r, enum run_status status)
 {
-    run_resume(r->run, hub_now_ns(hub), status);
+    run_resume(r->run, hub_now_ns(hub), status, HUB_RESUME_WAIT_MS * NS_PER_MS);
     drive(hub, r);
+}
+
+void hub_runs_served(struct hub *hub, struct slice project, struct slice environment)
+{
+    LIST_EACH(&hub->loop.runs, node)
+    {
+        struct hub_run *r = LIST_ENTRY(node, struct hub_run, node);
+        if (marline__slice_is(project, r->project) &&
+            marline__slice_is(environment, r->environment)) {
+            run_release(r->run, hub_now_ns(hub));
+            drive(hub, r);
+        }
+    }
 }
 
 static struct hub_run *find_run(struct hub *hub, const struct uuid *organization_id,

@@ -367,9 +367,6 @@ static void register_agent(struct backend *b, struct backend_session *s,
     struct agent_step step;
     if (message->agent_id.size) {
         router_session_identified(b->router, s->number, message->agent_id);
-        if (message->in_flight.size) {
-            end_lost_calls(b, s, message->in_flight);
-        }
     }
     router_register(b->router, s->number, message->project_id, message->environment);
     b->registered[b->sim->connections[s->connection].agent] = s->number;
@@ -377,6 +374,10 @@ static void register_agent(struct backend *b, struct backend_session *s,
     agent_session_registered(s->agent, &outcome, &step);
     if (step.reply.size) {
         network_text(b->sim, s->connection, TO_AGENT, step.reply);
+    }
+    backend_served(b, b->sim->connections[s->connection].agent);
+    if (message->agent_id.size && message->in_flight.size) {
+        end_lost_calls(b, s, message->in_flight);
     }
 }
 

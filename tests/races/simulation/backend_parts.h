@@ -27,6 +27,8 @@ void backend_submit(struct backend *b, struct commit *c);
 void backend_settle(struct backend *b);
 void backend_drive_linker(struct backend *b);
 void backend_drive_run(struct backend *b, struct backend_run *r);
+/* This agent serves its project now. */
+void backend_served(struct backend *b, int agent);
 
 /* NULL: unknown, or closed. */
 struct backend_session *backend_session(struct backend *b, uint64_t number);

@@ -11,6 +11,7 @@
 
 enum {
     RUN_TIMEOUT_MS = 25000,
+    RESUME_WAIT_MS = 15000,
     RUN_RETRY_MS = 1000, /* of a run that could not be created */
     SECOND_RESULT_MS_MAX = 8000,
     HTTP_OK = 200,
@@ -278,6 +279,17 @@ static void make_machine(struct backend *b, struct backend_run *r)
     r->run = run_create(&options, r->tests, r->test_count);
 }
 
+void backend_served(struct backend *b, int agent)
+{
+    for (int i = 0; i < b->sim->run_count; i++) {
+        struct backend_run *r = &b->sim->runs[i];
+        if (r->run && r->agent == agent) {
+            run_release(r->run, b->sim->world.now_ns);
+            backend_drive_run(b, r);
+        }
+    }
+}
+
 /* ---- an earlier life ---- */
 
 struct unfinished {
@@ -328,7 +340,7 @@ static void resume(struct backend *b, struct backend_run *r, enum run_status sta
         return;
     }
     world_visit(&b->sim->world, SITUATION_RUN_RESUMED);
-    run_resume(r->run, b->sim->world.now_ns, status);
+    run_resume(r->run, b->sim->world.now_ns, status, RESUME_WAIT_MS * NS_PER_MS);
     backend_drive_run(b, r);
 }
 

@@ -455,7 +455,7 @@ given_restart_when_resumed_then_what_was_sent_is_awaited_and_not_sent_again(void
     struct run *run = create(3, 1, NULL);
     restore(run, 0, 1);
     restore_result(run, 1, 1, RESULT_FAIL);
-    run_resume(run, ms(1000), RUN_RUNNING);
+    run_resume(run, ms(1000), RUN_RUNNING, 0);
     struct run_action awaited = expect(run, RUN_AWAIT);
     assert_string_equal(awaited.invocation_id, sent.invocation_id);
     expect_none(run); /* it holds the only slot */
@@ -478,7 +478,7 @@ static void given_restart_when_nobody_answers_then_timed_out_anew(void **state)
     (void)state;
     struct run *run = create(1, 1, NULL);
     restore(run, 0, 1);
-    run_resume(run, ms(1000), RUN_RUNNING);
+    run_resume(run, ms(1000), RUN_RUNNING, 0);
     (void)expect(run, RUN_AWAIT);
     run_on_tick(run, ms(1500));
     (void)expect(run, RUN_WITHDRAW);
@@ -492,7 +492,7 @@ static void given_restart_when_all_was_stored_but_the_status_then_only_that_is(v
     struct run *run = create(2, 1, NULL);
     restore_result(run, 0, 1, RESULT_PASS);
     restore_result(run, 1, 1, RESULT_ERROR);
-    run_resume(run, 0, RUN_RUNNING);
+    run_resume(run, 0, RUN_RUNNING, 0);
     expect_status(run, RUN_COMPLETED);
     expect_none(run);
     run_destroy(run);
@@ -505,7 +505,7 @@ static void given_restart_between_attempts_when_resumed_then_the_next_attempt(vo
     restore_result(run, 0, 1, RESULT_ERROR);
     restore_result(run, 0, 2, RESULT_ERROR);
     restore_result(run, 1, 1, RESULT_FAIL);
-    run_resume(run, 0, RUN_RUNNING);
+    run_resume(run, 0, RUN_RUNNING, 0);
     expect_none(run);
     assert_true(run_next_deadline(run) == ms(200));
     run_on_tick(run, ms(200));
@@ -518,7 +518,7 @@ static void given_restart_of_a_queued_run_when_resumed_then_it_starts(void **sta
 {
     (void)state;
     struct run *run = create(1, 1, NULL);
-    run_resume(run, 0, RUN_QUEUED);
+    run_resume(run, 0, RUN_QUEUED, 0);
     expect_status(run, RUN_RUNNING);
     assert_int_equal(expect(run, RUN_INVOKE).key.attempt, 1);
     run_destroy(run);
@@ -530,7 +530,7 @@ static void given_restart_when_an_earlier_test_left_no_record_then_it_is_invoked
     (void)state;
     struct run *run = create(3, 2, NULL);
     restore(run, 1, 1);
-    run_resume(run, ms(5), RUN_RUNNING);
+    run_resume(run, ms(5), RUN_RUNNING, 0);
     assert_int_equal(expect(run, RUN_INVOKE).test, 0);
     assert_int_equal(expect(run, RUN_AWAIT).test, 1);
     expect_none(run);
@@ -543,7 +543,7 @@ static void given_restart_of_a_cancelled_run_when_resumed_then_it_ends_cancelled
     struct run *run = create(3, 1, NULL);
     restore_result(run, 0, 1, RESULT_PASS);
     restore(run, 1, 1);
-    run_resume(run, 0, RUN_CANCELLING);
+    run_resume(run, 0, RUN_CANCELLING, 0);
     assert_int_equal(expect(run, RUN_AWAIT).test, 1); /* so that a late answer is known */
     assert_int_equal(expect(run, RUN_WITHDRAW).test, 1);
     struct run_action result = expect(run, RUN_STORE_RESULT);
@@ -551,6 +551,44 @@ static void given_restart_of_a_cancelled_run_when_resumed_then_it_ends_cancelled
     run_on_result_stored(run, ms(1), 1, true);
     expect_status(run, RUN_CANCELLED);
     expect_none(run);
+    run_destroy(run);
+}
+
+static void given_restart_when_no_agent_is_back_then_new_invocations_wait(void **state)
+{
+    (void)state;
+    struct run *run = create(2, 2, NULL);
+    restore(run, 0, 1);
+    run_resume(run, ms(1000), RUN_RUNNING, ms(300));
+    assert_int_equal(expect(run, RUN_AWAIT).test, 0);
+    expect_none(run);
+    assert_true(run_next_deadline(run) == ms(1300));
+    run_release(run, ms(1100));
+    assert_int_equal(expect(run, RUN_INVOKE).test, 1);
+    assert_true(run_next_deadline(run) == ms(1500));
+    run_destroy(run);
+}
+
+static void given_restart_when_no_agent_comes_back_then_invoked_all_the_same(void **state)
+{
+    (void)state;
+    struct run *run = create(1, 1, NULL);
+    run_resume(run, 0, RUN_QUEUED, ms(300));
+    expect_status(run, RUN_RUNNING);
+    expect_none(run);
+    run_on_tick(run, ms(300));
+    (void)expect(run, RUN_INVOKE);
+    run_destroy(run);
+}
+
+static void given_held_run_when_cancelled_then_it_ends_at_once(void **state)
+{
+    (void)state;
+    struct run *run = create(1, 1, NULL);
+    run_resume(run, 0, RUN_RUNNING, ms(300));
+    run_cancel(run, ms(1));
+    expect_status_at(run, ms(1), RUN_CANCELLED);
+    assert_true(run_is_finished(run));
     run_destroy(run);
 }
 
@@ -585,6 +623,9 @@ int main(void)
         cmocka_unit_test(given_restart_of_a_queued_run_when_resumed_then_it_starts),
         cmocka_unit_test(given_restart_when_an_earlier_test_left_no_record_then_it_is_invoked),
         cmocka_unit_test(given_restart_of_a_cancelled_run_when_resumed_then_it_ends_cancelled),
+        cmocka_unit_test(given_restart_when_no_agent_is_back_then_new_invocations_wait),
+        cmocka_unit_test(given_restart_when_no_agent_comes_back_then_invoked_all_the_same),
+        cmocka_unit_test(given_held_run_when_cancelled_then_it_ends_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
