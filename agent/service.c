@@ -70,6 +70,9 @@ static marline_status open_provider(struct service *s, const struct service_opti
     if (status) {
         return status;
     }
+    if (o->wrap) {
+        exporter = o->wrap(o->wrap_user, &exporter);
+    }
     marline_batch_options batch = MARLINE_BATCH_OPTIONS_INIT;
     batch.interval_ms = o->export_interval_ms;
     batch.spool_path = o->spool_path ? o->spool_path : "";

@@ -22,6 +22,9 @@ struct service_options {
     const char *spool_path;           /* NULL = spans that cannot be delivered are dropped */
     marline_client_event_fn on_event; /* may be NULL */
     void *user;
+    /* Optional: takes the exporter, returns the one to use in its place. */
+    marline_exporter (*wrap)(void *wrap_user, const marline_exporter *exporter);
+    void *wrap_user;
 };
 
 struct service {

@@ -1,5 +1,7 @@
-/* What `check` asks of the backend over REST. One thread. Every failure names the URL and the
- * cause, and has the exit code that fits. */
+/* What `check` asks of the backend over REST. Two kinds of it are known: the backend-mock, which
+ * tells all (backend_ops_mock), and any other backend of the platform, asked through the platform's
+ * own API (backend_ops_platform). One thread. Every failure names the URL and the cause, and has
+ * the exit code that fits. */
 #ifndef AGENT_CHECK_BACKEND_API_H
 #define AGENT_CHECK_BACKEND_API_H
 
@@ -16,10 +18,13 @@ struct backend_api;
 struct backend_api *backend_api_create(const struct connection *connection);
 void backend_api_destroy(struct backend_api *api);
 
-/* Reached, the key accepted, and able to run tests. */
+/* Reached, the key accepted, and able to run tests. Finds out which kind it is. */
 bool backend_api_greet(struct backend_api *api, struct failure *f);
-/* Starts all tests of the scenario at once; `inputs` is a JSON object. Sets the run's id. */
-bool backend_api_start_run(struct backend_api *api, struct facts *facts, const char *inputs,
+/* True when it has the control routes of the backend-mock: timelines, points, faults, gates. */
+bool backend_api_is_mock(const struct backend_api *api);
+
+/* Starts all tests of the scenario at once, aligned with tick `base`. Sets the run's id. */
+bool backend_api_start_run(struct backend_api *api, struct facts *facts, size_t base,
                            struct failure *f);
 /* Refreshes the run's status and the tests' ids and results. */
 bool backend_api_read_run(struct backend_api *api, struct facts *facts, struct failure *f);
@@ -27,8 +32,22 @@ bool backend_api_read_run(struct backend_api *api, struct facts *facts, struct f
 bool backend_api_read_spans(struct backend_api *api, struct facts *facts, struct failure *f);
 /* Replaces the events. */
 bool backend_api_read_timeline(struct backend_api *api, struct facts *facts, struct failure *f);
-/* How many spans without a test the backend has stored. */
-bool backend_api_count_stray(struct backend_api *api, int64_t *out, struct failure *f);
+/* Whether the span of no test is stored, and linked to nothing. */
+bool backend_api_read_stray(struct backend_api *api, struct facts *facts, struct failure *f);
+/* Spans whose test has no result: which of them are stored, what they are linked to, and what the
+ * backend says about it. */
+bool backend_api_read_orphans(struct backend_api *api, struct facts *facts, struct failure *f);
+/* Reads the first span's trace whole, and how long that took. */
+bool backend_api_query_trace(struct backend_api *api, struct facts *facts, struct failure *f);
+
+/* ---- the backend-mock only ---- */
+
+/* Spans that it got more than once, since its start. */
+bool backend_api_count_duplicates(struct backend_api *api, uint64_t *out, struct failure *f);
+/* `rule` is the body of POST /mock/faults. */
+bool backend_api_add_fault(struct backend_api *api, const char *rule, struct failure *f);
+/* How often faults have hit, all rules together. */
+bool backend_api_count_hits(struct backend_api *api, uint64_t *out, struct failure *f);
 
 /* A gate of the backend-mock: writes that wait before it, and that it let through since its start.
  */

@@ -6,8 +6,19 @@
 
 #include "programs/must.h"
 
+void facts_init(struct facts *f, const struct scenario *scenario, double interval_ms)
+{
+    *f = (struct facts){.scenario = scenario, .interval_ms = interval_ms};
+    f->tests = must(marline__memory_array(scenario->test_count, sizeof *f->tests));
+    memset(f->tests, 0, scenario->test_count * sizeof *f->tests);
+    for (size_t i = 0; i < scenario->test_count; i++) {
+        f->tests[i].probe = scenario_probe(scenario, i);
+    }
+}
+
 void facts_deinit(struct facts *f)
 {
+    marline__memory_free(f->tests);
     marline__memory_free(f->spans);
     marline__memory_free(f->events);
     *f = (struct facts){0};

@@ -10,14 +10,29 @@
 #include "agent/check/conductor.h"
 #include "agent/service.h"
 #include "base/clock.h"
+#include "base/random.h"
+#include "base/uuid.h"
 #include "programs/must.h"
+#include "programs/wrap.h"
 
-enum { POLL_MIN_MS = 25, POLL_MAX_MS = 250, SENTENCE_SIZE = 700 };
+enum {
+    POLL_MIN_MS = 25,
+    POLL_MAX_MS = 250,
+    SENTENCE_SIZE = 700,
+    CHECK_EXPORT_MS = 500, /* an export takes this long at most, where nothing is wrong */
+};
 
 /* A run may start this much behind its time: its spans keep to their own times anyway. */
 static const double start_slack = 0.1;
+/* The backend gives a test up before the check gives the backend up, so that it can say so. */
+static const double test_share_of_patience = 0.6;
 /* The stray span ends well before the next tick, so that it travels with the others. */
 static const double stray_offset = 0.3;
+
+static uint64_t now_ns(void)
+{
+    return marline__clock_monotonic_ns(marline__clock_system());
+}
 
 static double in_intervals(const struct check *c, double ms)
 {
@@ -50,11 +65,25 @@ void check_deinit(struct check *c)
 bool check_is_pass(const struct check *c)
 {
     for (size_t i = 0; i < c->run_count; i++) {
-        if (c->runs[i].state != CHECK_DONE || !verdict_is_pass(&c->runs[i].verdict)) {
+        if (!check_run_is_pass(&c->runs[i])) {
             return false;
         }
     }
     return true;
+}
+
+size_t check_count_judged(const struct check *c)
+{
+    size_t judged = 0;
+    for (size_t i = 0; i < c->run_count; i++) {
+        judged += c->runs[i].state == CHECK_DONE && !c->runs[i].obstacle;
+    }
+    return judged;
+}
+
+bool check_run_is_pass(const struct check_run *r)
+{
+    return r->state == CHECK_DONE && verdict_is_pass(&r->verdict);
 }
 
 /* ---- the states ---- */
@@ -66,31 +95,53 @@ static void enter_waiting(struct check *c, struct check_run *r)
     r->state = CHECK_WAITING;
     facts_deinit(&r->facts);
     verdict_deinit(&r->verdict);
-    r->facts.scenario = r->scenario;
-    r->facts.interval_ms = (double)c->pace->interval_ns / (double)NS_PER_MS;
-    for (size_t i = 0; i < r->scenario->test_count; i++) {
-        r->facts.tests[i].probe = r->scenario->tests[i];
-    }
+    facts_init(&r->facts, r->scenario, (double)c->pace->interval_ns / (double)NS_PER_MS);
+    r->facts.disturbance.is_prompt = c->is_prompt;
+    r->facts.test_timeout_ms =
+        scenario_end(r->scenario) * r->facts.interval_ms + c->patience_ms * test_share_of_patience;
     r->facts.scheduled_point = c->schedule ? schedule_links_at(c->schedule) : LINK_NONE;
     r->stray_is_made = false;
     r->link_deadline = 0;
 }
 
+static void enter_settling(struct check *c, struct check_run *r)
+{
+    r->state = CHECK_SETTLING;
+    r->deadline = pace_now(c->pace) + 2 + in_intervals(c, c->patience_ms);
+}
+
+static void random_id(char out[FACT_ID_SIZE])
+{
+    struct uuid u = marline__uuid_random(marline__random_system());
+    marline__uuid_format(&u, out);
+}
+
+/* No backend knows these ids. */
+static void start_orphans(struct check *c, struct check_run *r)
+{
+    random_id(r->facts.run_id);
+    random_id(r->facts.tests[0].test_id);
+    random_id(r->facts.tests[0].configuration_id);
+    r->facts.is_blind_to_points = true; /* there is nothing to link, hence no timeline */
+    probes_make_orphans(c->probes, &r->facts);
+    enter_settling(c, r);
+}
+
 static bool start(struct check *c, struct check_run *r, struct failure *f)
 {
-    if (r->scenario->has_stray && !backend_api_count_stray(c->api, &r->stray_before, f)) {
-        return false;
-    }
-    char *inputs = probes_inputs(r->base);
-    bool ok = (!c->schedule || conductor_shut(c->api, f)) &&
-              backend_api_start_run(c->api, &r->facts, inputs, f);
-    marline__memory_free(inputs);
     if (r->attempts++ == 0) {
-        r->started_at = pace_now(c->pace);
+        r->started_ns = now_ns();
     }
+    if (r->scenario->has_no_result) {
+        start_orphans(c, r);
+        return true;
+    }
+    bool ok = disturbance_prepare(&c->tools, r->scenario->disturbance, &r->disturbance, f) &&
+              (!c->schedule || conductor_shut(c->api, f)) &&
+              backend_api_start_run(c->api, &r->facts, r->base, f);
     r->state = CHECK_RUNNING;
     ok = ok && (!c->schedule || conductor_play(c->api, c->pace, c->schedule, f));
-    r->deadline = (double)r->base + scenario_end(r->scenario) + in_intervals(c, CHECK_PATIENCE_MS);
+    r->deadline = (double)r->base + scenario_end(r->scenario) + in_intervals(c, c->patience_ms);
     return ok;
 }
 
@@ -99,6 +150,7 @@ static void make_stray(struct check_run *r)
 {
     MARLINE_OBSERVE(stray, "function.check.stray");
     marline_span_set_text(&stray.span, "marline.check.scenario", r->scenario->name);
+    marline_span_trace_id_text(&stray.span, r->facts.stray_trace_id);
     r->stray_is_made = true;
 }
 
@@ -113,11 +165,12 @@ static bool watch_run(struct check *c, struct check_run *r, struct failure *f)
     }
     bool has_ended = strcmp(r->facts.run_status, "completed") == 0 ||
                      strcmp(r->facts.run_status, "cancelled") == 0;
-    if (has_ended || now > r->deadline) {
-        r->state = CHECK_SETTLING;
-        r->deadline = now + 2 + in_intervals(c, CHECK_PATIENCE_MS);
+    if (!has_ended && now <= r->deadline) {
+        return true;
     }
-    return true;
+    bool ok = !has_ended || disturbance_strike(&c->tools, r->scenario->disturbance, &r->facts, f);
+    enter_settling(c, r);
+    return ok;
 }
 
 static void disturb(struct verdict *v)
@@ -134,7 +187,12 @@ static void disturb(struct verdict *v)
 
 static bool finish(struct check *c, struct check_run *r, struct failure *f)
 {
-    if (!backend_api_read_timeline(c->api, &r->facts, f)) {
+    bool has_timeline = !r->scenario->has_no_result && !r->facts.is_forgotten;
+    if (has_timeline && !backend_api_read_timeline(c->api, &r->facts, f)) {
+        return false;
+    }
+    if (!disturbance_finish(&c->tools, r->scenario->disturbance, &r->disturbance, &r->facts, f) ||
+        !backend_api_query_trace(c->api, &r->facts, f)) {
         return false;
     }
     verdict_judge(&r->facts, &r->verdict);
@@ -146,44 +204,85 @@ static bool finish(struct check *c, struct check_run *r, struct failure *f)
     if (is_disturbed) {
         disturb(&r->verdict);
     }
-    r->ended_at = pace_now(c->pace);
+    r->ended_ns = now_ns();
     r->state = CHECK_DONE;
     return true;
 }
 
-static bool watch_stray(struct check *c, struct check_run *r, struct failure *f)
+static bool look(struct check *c, struct check_run *r, struct failure *f)
 {
-    int64_t count = 0;
-    if (!r->scenario->has_stray) {
-        return true;
+    if (r->scenario->has_no_result) {
+        probes_collect(c->probes, &r->facts);
+        return backend_api_read_orphans(c->api, &r->facts, f);
     }
-    if (!backend_api_count_stray(c->api, &count, f)) {
+    if (!backend_api_read_run(c->api, &r->facts, f)) {
         return false;
     }
-    r->facts.stray_is_stored = count > r->stray_before;
-    return true;
+    if (r->facts.is_forgotten) {
+        return true;
+    }
+    probes_collect(c->probes, &r->facts);
+    return backend_api_read_spans(c->api, &r->facts, f) &&
+           (!r->scenario->has_stray || backend_api_read_stray(c->api, &r->facts, f));
+}
+
+/* How long a link may still come; where none may come, how long is looked for it: past the next
+ * export. */
+static double link_patience(const struct check *c, const struct check_run *r)
+{
+    double patience = in_intervals(c, CHECK_LINK_PATIENCE_MS);
+    double past_export = 1 + start_slack + in_intervals(c, CHECK_EXPORT_MS);
+    return facts_show_absence(&r->facts) && patience < past_export ? past_export : patience;
 }
 
 static bool settle(struct check *c, struct check_run *r, struct failure *f)
 {
-    if (!backend_api_read_run(c->api, &r->facts, f)) {
-        return false;
-    }
-    probes_collect(c->probes, &r->facts);
-    if (!backend_api_read_spans(c->api, &r->facts, f) || !watch_stray(c, r, f)) {
+    if (!look(c, r, f)) {
         return false;
     }
     double now = pace_now(c->pace);
     if (r->link_deadline <= 0 && facts_are_stored(&r->facts)) {
-        r->link_deadline = now + in_intervals(c, CHECK_LINK_PATIENCE_MS);
+        r->link_deadline = now + link_patience(c, r);
     }
-    bool is_time_up = now > r->deadline || (r->link_deadline > 0 && now > r->link_deadline);
-    return facts_are_settled(&r->facts) || is_time_up ? finish(c, r, f) : true;
+    bool is_settled =
+        facts_are_settled(&r->facts) &&
+        disturbance_is_over(&c->tools, r->scenario->disturbance, &r->disturbance, &r->facts);
+    bool is_time_up = now > r->deadline || r->facts.is_forgotten ||
+                      (r->link_deadline > 0 && now > r->link_deadline);
+    return is_settled || is_time_up ? finish(c, r, f) : true;
+}
+
+/* The calm ones at once; one that disturbs when all before it are done. */
+static bool has_turn(const struct check *c, const struct check_run *r)
+{
+    for (size_t i = 0; i < c->run_count; i++) {
+        const struct check_run *other = &c->runs[i];
+        bool is_before = other < r || other->scenario->disturbance == DISTURB_NOTHING;
+        if (r->scenario->disturbance != DISTURB_NOTHING && other != r && is_before &&
+            other->state != CHECK_DONE) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool leave_queue(struct check *c, struct check_run *r)
+{
+    r->obstacle = disturbance_obstacle(&c->tools, r->scenario);
+    if (r->obstacle) {
+        facts_init(&r->facts, r->scenario, 0);
+        r->state = CHECK_DONE;
+    } else if (has_turn(c, r)) {
+        enter_waiting(c, r);
+    }
+    return true;
 }
 
 static bool step(struct check *c, struct check_run *r, struct failure *f)
 {
     switch (r->state) {
+    case CHECK_QUEUED:
+        return leave_queue(c, r);
     case CHECK_WAITING:
         return pace_now(c->pace) < (double)r->base + r->scenario->start || start(c, r, f);
     case CHECK_RUNNING:
@@ -198,21 +297,30 @@ static bool step(struct check *c, struct check_run *r, struct failure *f)
 
 /* ---- all of them ---- */
 
+/* One line, rewritten: what is done, what failed, and who is at it. */
 static void show_progress(const struct check *c)
 {
-    static const char *const states[] = {"waiting", "running", "settling", "done"};
+    size_t done = 0;
+    size_t failed = 0;
+    int room = WRAP_COLUMNS;
     if (!c->shows_progress) {
         return;
     }
-    (void)fprintf(stderr, "\r\033[K%6.1f s ",
-                  pace_now(c->pace) * (double)c->pace->interval_ns / (double)NS_PER_S);
+    for (size_t i = 0; i < c->run_count; i++) {
+        bool is_done = c->runs[i].state == CHECK_DONE;
+        done += is_done;
+        failed += is_done && !check_run_is_pass(&c->runs[i]);
+    }
+    room -= fprintf(stderr, "\r\033[K%6.1f s  %zu of %zu done%s ",
+                    (double)(now_ns() - c->started_ns) / (double)NS_PER_S, done, c->run_count,
+                    failed ? ", some FAILED;" : ";");
     for (size_t i = 0; i < c->run_count; i++) {
         const struct check_run *r = &c->runs[i];
-        const char *state = states[r->state];
-        if (r->state == CHECK_DONE) {
-            state = verdict_is_pass(&r->verdict) ? "passed" : "FAILED";
+        bool is_active = r->state == CHECK_RUNNING || r->state == CHECK_SETTLING;
+        int width = (int)strlen(r->scenario->name) + 1;
+        if (is_active && width < room) {
+            room -= fprintf(stderr, " %s", r->scenario->name);
         }
-        (void)fprintf(stderr, "  %s %s", r->scenario->name, state);
     }
     (void)fflush(stderr);
 }
@@ -226,7 +334,7 @@ static void end_progress(const struct check *c)
 
 static bool check_client(const struct check *c, struct failure *f)
 {
-    if (marline_client_current_state(c->client) != MARLINE_CLIENT_FAILED) {
+    if (marline_client_current_state(*c->client) != MARLINE_CLIENT_FAILED) {
         return true;
     }
     return failure_set(f, EXIT_CODE_REFUSED,
@@ -237,6 +345,10 @@ static bool check_client(const struct check *c, struct failure *f)
 static double next_position(const struct check *c)
 {
     double next = pace_now(c->pace) + poll_period(c);
+    double late = 0;
+    if (probes_next_late(c->probes, &late) && late < next) {
+        next = late;
+    }
     for (size_t i = 0; i < c->run_count; i++) {
         const struct check_run *r = &c->runs[i];
         double start_at = (double)r->base + r->scenario->start;
@@ -259,12 +371,11 @@ static bool all_are_done(const struct check *c)
 
 bool check_run_all(struct check *c, struct failure *f)
 {
-    for (size_t i = 0; i < c->run_count; i++) {
-        enter_waiting(c, &c->runs[i]);
-    }
     bool ok = true;
+    c->started_ns = now_ns();
     while (ok && !all_are_done(c)) {
         ok = pace_wait(c->pace, next_position(c)) && check_client(c, f);
+        probes_end_late(c->probes);
         for (size_t i = 0; ok && i < c->run_count; i++) {
             ok = step(c, &c->runs[i], f);
         }

@@ -31,6 +31,14 @@ void pace_stop(struct pace *p)
     (void)pthread_mutex_unlock(&p->mutex);
 }
 
+void pace_restart(struct pace *p, uint64_t start_ns)
+{
+    (void)pthread_mutex_lock(&p->mutex);
+    p->start_ns = start_ns;
+    p->is_stopped = false;
+    (void)pthread_mutex_unlock(&p->mutex);
+}
+
 uint64_t pace_at(const struct pace *p, double position)
 {
     return p->start_ns + (uint64_t)(position * (double)p->interval_ns);

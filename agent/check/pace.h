@@ -20,6 +20,9 @@ void pace_deinit(struct pace *p);
 /* Ends every wait, now and later. */
 void pace_stop(struct pace *p);
 
+/* Tick 0 is at another time from now on: the exporter was started again. Nobody may be waiting. */
+void pace_restart(struct pace *p, uint64_t start_ns);
+
 /* On the monotonic clock. */
 uint64_t pace_at(const struct pace *p, double position);
 double pace_now(const struct pace *p);

@@ -27,16 +27,22 @@ static void print_escaped(FILE *out, const char *text)
     }
 }
 
-static double seconds_of(const struct check *c, const struct check_run *r)
+static double seconds_of(const struct check_run *r)
 {
-    return (r->ended_at - r->started_at) * (double)c->pace->interval_ns / (double)NS_PER_S;
+    return (double)(r->ended_ns - r->started_ns) / (double)NS_PER_S;
 }
 
-static void print_case(const struct check *c, const struct check_run *r, FILE *out)
+static void print_case(const struct check_run *r, FILE *out)
 {
     (void)fprintf(out, "    <testcase classname=\"marline.check\" name=\"%s\" time=\"%.3f\"",
-                  r->scenario->name, seconds_of(c, r));
+                  r->scenario->name, seconds_of(r));
     const struct words *failures = &r->verdict.failures;
+    if (r->obstacle) {
+        (void)fputs(">\n      <skipped message=\"", out);
+        print_escaped(out, r->obstacle);
+        (void)fputs("\"/>\n    </testcase>\n", out);
+        return;
+    }
     if (failures->count == 0) {
         (void)fputs("/>\n", out);
         return;
@@ -51,23 +57,32 @@ static void print_case(const struct check *c, const struct check_run *r, FILE *o
     (void)fputs("</failure>\n    </testcase>\n", out);
 }
 
-void report_junit(const struct check *c, FILE *out)
+static void print_suite(const struct check *c, FILE *out)
 {
     size_t failed = 0;
+    size_t skipped = 0;
     double longest = 0;
     for (size_t i = 0; i < c->run_count; i++) {
-        double seconds = seconds_of(c, &c->runs[i]);
-        failed += !verdict_is_pass(&c->runs[i].verdict);
+        double seconds = seconds_of(&c->runs[i]);
+        failed += !check_run_is_pass(&c->runs[i]);
+        skipped += c->runs[i].obstacle != NULL;
         longest = seconds > longest ? seconds : longest;
     }
     (void)fprintf(out,
-                  "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-                  "<testsuites>\n"
-                  "  <testsuite name=\"marline-agent check\" tests=\"%zu\" failures=\"%zu\" "
-                  "errors=\"0\" time=\"%.3f\">\n",
-                  c->run_count, failed, longest);
+                  "  <testsuite name=\"marline-agent check%s\" tests=\"%zu\" failures=\"%zu\" "
+                  "errors=\"0\" skipped=\"%zu\" time=\"%.3f\">\n",
+                  c->is_prompt ? " --flush prompt" : "", c->run_count, failed, skipped, longest);
     for (size_t i = 0; i < c->run_count; i++) {
-        print_case(c, &c->runs[i], out);
+        print_case(&c->runs[i], out);
     }
-    (void)fputs("  </testsuite>\n</testsuites>\n", out);
+    (void)fputs("  </testsuite>\n", out);
+}
+
+void report_junit(const struct check *const *checks, size_t count, FILE *out)
+{
+    (void)fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n", out);
+    for (size_t i = 0; i < count; i++) {
+        print_suite(checks[i], out);
+    }
+    (void)fputs("</testsuites>\n", out);
 }

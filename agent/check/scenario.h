@@ -26,6 +26,7 @@ struct probe_span {
     /* The point that has to link it. LINK_RESULT also claims that it is stored before the result of
      * its test, LINK_INGEST that it is stored after. */
     enum link_point expected;
+    bool is_late; /* ends when nobody waits for it any more: after the invocation */
 };
 
 /* A test function made for this: it does nothing but start and end spans on time. */
@@ -36,16 +37,33 @@ struct probe {
     size_t span_count;
     double end; /* of the invocation, and so of its root span and its result */
     enum link_point root_expected;
+    bool fails_first;   /* the first attempt of a test */
+    bool sends_nothing; /* its spans are dropped on their way out */
 };
 
-enum { SCENARIO_TESTS_MAX = 8, PROBE_SPANS_MAX = 4 };
+enum { SCENARIO_PROBES_MAX = 4, SCENARIO_TESTS_MAX = 64 };
+
+/* What is done to the channels or their ends while a scenario runs. */
+enum disturbance {
+    DISTURB_NOTHING,
+    DISTURB_EXPORT_TWICE,
+    DISTURB_RESULT_TWICE,
+    DISTURB_CUT,
+    DISTURB_STORE,
+    DISTURB_BACKEND, /* killed and started again, between result and spans */
+    DISTURB_AGENT,   /* ended and started again, between result and spans */
+};
 
 struct scenario {
     const char *name;
     const char *title; /* one line: what it shows */
+    const char *rule;  /* the invariant that it is there to test: "I4", … */
     double start;      /* when its tests begin */
-    const struct probe *tests[SCENARIO_TESTS_MAX];
+    const struct probe *probes[SCENARIO_PROBES_MAX]; /* of its tests, in turn */
     size_t test_count;
+    unsigned retries;
+    enum disturbance disturbance; /* if there is one, it runs alone */
+    bool has_no_result; /* its spans name a test of which nobody has a result, nor ever will */
     bool has_stray;     /* an observed call outside any test runs beside them */
     bool shares_a_post; /* spans of several of its tests must travel in one POST */
 };
@@ -56,7 +74,8 @@ const struct scenario *scenario_at(size_t index);
 const struct scenario *scenario_find(const char *name);
 /* The one that `--schedule` plays; not among those above. It claims no point: the schedule does. */
 const struct scenario *scenario_scheduled(void);
-/* The latest end of its tests. */
+const struct probe *scenario_probe(const struct scenario *s, size_t test);
+/* The latest end of its tests, late spans included. */
 double scenario_end(const struct scenario *s);
 
 /* Every probe that a scenario uses. */

@@ -13,8 +13,23 @@
 #include "agent/check/facts.h"
 #include "agent/words.h"
 
+/* Where to look after a failure: a section of docs/debugging.md. */
+enum clue_place {
+    PLACE_TRACING, /* traces do not appear */
+    PLACE_LINKING, /* traces are there, but not linked */
+    PLACE_TESTING, /* a result does not arrive */
+};
+
+struct clue {
+    const char *rule; /* the invariant that is broken: "I1", … */
+    enum clue_place place;
+};
+
 struct verdict {
-    struct words failures;     /* one sentence each: scenario, span, point at fault */
+    struct words failures; /* one sentence each: scenario, span, point at fault */
+    struct clue *clues;    /* one per failure */
+    size_t clue_count;
+    size_t clue_capacity;
     struct words disturbances; /* one sentence each: what came out of time */
     size_t spans;              /* made by the probes */
     size_t linked;             /* of those, with the right result */
@@ -32,10 +47,17 @@ static inline bool verdict_is_pass(const struct verdict *v)
  * are linked. */
 bool facts_are_settled(const struct facts *f);
 bool facts_are_stored(const struct facts *f);
+/* True when what the scenario shows is that something does not happen: it takes time to see that.
+ */
+bool facts_show_absence(const struct facts *f);
 
-/* Linked to the canonical result of its own test. */
+/* The result that the span has to carry: its test's, or its attempt's; "" = none. */
+const char *span_expected_result(const struct facts *f, const struct span_fact *s);
+/* Linked to that. */
 bool span_is_linked_right(const struct facts *f, const struct span_fact *s);
-/* When the result of the test was stored, by the backend's clock; 0 = not yet. */
-double facts_result_stored_at(const struct facts *f, size_t test);
+/* When the result that the span belongs to was stored, by the backend's clock; 0 = not yet. */
+double facts_result_stored_at(const struct facts *f, const struct span_fact *s);
+/* "Traces do not appear" and so on, as docs/debugging.md calls it. */
+const char *clue_place_title(enum clue_place place);
 
 #endif

@@ -80,7 +80,7 @@ static void given_working_backend_when_checked_then_every_point_does_its_work(vo
     const char *arguments[] = {"check", "--json", INTERVAL, NULL};
     cJSON *json = check_json(*state, arguments, EXIT_CODE_OK);
     assert_true(cJSON_IsTrue(cJSON_GetObjectItem(json, "ok")));
-    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(json, "scenarios")), 4);
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(json, "scenarios")), 8);
     assert_int_equal(linked_by(json, "fast", "result"), 0);
     assert_int_equal(linked_by(json, "fast", "ingest"), 3);
     assert_int_equal(linked_by(json, "slow", "result"), 2);

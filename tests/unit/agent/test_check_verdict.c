@@ -53,7 +53,6 @@ static void add_span(struct facts *f, size_t test, const char *name, enum link_p
 
 static void add_fast(struct facts *f, size_t test)
 {
-    f->tests[test].probe = scenario_find("fast")->tests[0];
     add_result(f, test, 2500);
     add_span(f, test, "function.check.lookup", LINK_INGEST, 5000);
     add_span(f, test, "function.marline_check_fast", LINK_INGEST, 5000);
@@ -61,17 +60,42 @@ static void add_fast(struct facts *f, size_t test)
 
 static void add_slow(struct facts *f, size_t test)
 {
-    f->tests[test].probe = scenario_find("slow")->tests[0];
     add_result(f, test, 12500);
     add_span(f, test, "function.check.plan", LINK_RESULT, 5000);
     add_span(f, test, "function.check.search", LINK_RESULT, 10000);
     add_span(f, test, "function.marline_check_slow", LINK_INGEST, 15000);
 }
 
+/* Two attempts, each with a result and a span of its own. */
+static void add_retried(struct facts *f)
+{
+    struct test_fact *t = &f->tests[0];
+    add_result(f, 0, 2500);
+    add_result(f, 0, 3500);
+    t->attempt_count = 2;
+    for (unsigned i = 0; i < 2; i++) {
+        set_id(t->attempts[i].result_id, "result-attempt-", i);
+        (void)snprintf(t->attempts[i].status, FACT_ID_SIZE, "%s", i ? "Pass" : "Error");
+        add_span(f, 0, "function.check.try", LINK_NONE, 5000);
+        struct span_fact *s = &f->spans[f->span_count - 1];
+        s->attempt = i + 1;
+        s->is_root = true;
+        memcpy(s->result_id, t->attempts[i].result_id, sizeof s->result_id);
+    }
+    memcpy(t->result_id, t->attempts[1].result_id, sizeof t->result_id);
+}
+
+static void add_brief(struct facts *f, size_t test)
+{
+    add_result(f, test, 2500);
+    add_span(f, test, "function.marline_check_brief", LINK_NONE, 5000);
+    f->spans[f->span_count - 1].is_root = true;
+}
+
 static int set_up(void **state)
 {
     static struct fixture f;
-    f = (struct fixture){.facts.interval_ms = 5000};
+    f = (struct fixture){0};
     *state = &f;
     return 0;
 }
@@ -86,17 +110,23 @@ static int tear_down(void **state)
 
 static void make(struct fixture *f, const char *scenario)
 {
-    f->facts.scenario = scenario_find(scenario);
+    facts_init(&f->facts, scenario_find(scenario), 5000);
     if (strcmp(scenario, "fast") == 0) {
         add_fast(&f->facts, 0);
     } else if (strcmp(scenario, "slow") == 0) {
         add_slow(&f->facts, 0);
-    } else {
+    } else if (strcmp(scenario, "mixed") == 0) {
         add_fast(&f->facts, 0);
         add_slow(&f->facts, 1);
         add_fast(&f->facts, 2);
         add_slow(&f->facts, 3);
         f->facts.stray_is_stored = true;
+    } else if (strcmp(scenario, "retried") == 0) {
+        add_retried(&f->facts);
+    } else {
+        for (size_t i = 0; i < f->facts.scenario->test_count; i++) {
+            add_brief(&f->facts, i);
+        }
     }
 }
 
@@ -283,8 +313,173 @@ static void given_no_shared_post_when_judged_then_disturbed(void **state)
 static void given_no_spans_when_asked_then_not_settled(void **state)
 {
     struct fixture *f = *state;
-    f->facts.scenario = scenario_find("fast");
+    facts_init(&f->facts, scenario_find("fast"), 5000);
     assert_false(facts_are_settled(&f->facts));
+}
+
+/* ---- what was broken on purpose ---- */
+
+static void assert_rule(const struct fixture *f, const char *rule, enum clue_place place)
+{
+    assert_int_equal(f->verdict.clue_count, 1);
+    assert_string_equal(f->verdict.clues[0].rule, rule);
+    assert_int_equal(f->verdict.clues[0].place, place);
+}
+
+static void given_two_attempts_when_judged_then_each_span_needs_its_own_result(void **state)
+{
+    struct fixture *f = *state;
+    make(f, "retried");
+    verdict_judge(&f->facts, &f->verdict);
+    assert_true(verdict_is_pass(&f->verdict));
+    verdict_deinit(&f->verdict);
+    memcpy(f->facts.spans[0].result_id, f->facts.tests[0].result_id, FACT_ID_SIZE);
+    assert_only_failure(f, "retried: span function.check.try (span-1) of test 1 carries result "
+                           "result-attempt-1, but its attempt has result result-attempt-0; point 2 "
+                           "(spans stored) is at fault");
+    assert_rule(f, "I2", PLACE_LINKING);
+}
+
+static void given_one_attempt_when_two_are_due_then_failure(void **state)
+{
+    struct fixture *f = *state;
+    make(f, "retried");
+    f->facts.tests[0].attempt_count = 1;
+    f->facts.span_count = 1;
+    f->facts.event_count = 1;
+    assert_only_failure(f, "retried: test 1 has 1 attempts instead of 2");
+}
+
+static void given_second_result_when_judged_then_the_repeat_has_changed_something(void **state)
+{
+    struct fixture *f = *state;
+    make(f, "result-twice");
+    f->facts.disturbance.strikes = 1;
+    add_result(&f->facts, 0, 2600);
+    f->facts.events[1].is_duplicate = true;
+    verdict_judge(&f->facts, &f->verdict);
+    assert_true(verdict_is_pass(&f->verdict));
+    verdict_deinit(&f->verdict);
+    f->facts.events[1].is_duplicate = false;
+    assert_only_failure(f, "result-twice: test 1 has 2 results for 1 attempt; a result that comes "
+                           "again must change nothing");
+    assert_rule(f, "I4", PLACE_LINKING);
+}
+
+static void given_two_root_spans_when_judged_then_executed_twice(void **state)
+{
+    struct fixture *f = *state;
+    make(f, "cut");
+    f->facts.disturbance.strikes = 2;
+    add_span(&f->facts, 0, "function.marline_check_brief", LINK_NONE, 5000);
+    f->facts.spans[f->facts.span_count - 1].is_root = true;
+    assert_only_failure(f, "cut: test 1 was executed 2 times in 1 attempt; an invocation must run "
+                           "once");
+    assert_rule(f, "I7", PLACE_TESTING);
+}
+
+static void given_nothing_struck_when_judged_then_disturbed_not_passed(void **state)
+{
+    struct fixture *f = *state;
+    make(f, "store-fails");
+    verdict_judge(&f->facts, &f->verdict);
+    assert_int_equal(f->verdict.failures.count, 0);
+    assert_int_equal(f->verdict.disturbances.count, 1);
+}
+
+static void given_refused_repeat_when_judged_then_failure(void **state)
+{
+    struct fixture *f = *state;
+    make(f, "export-twice");
+    f->facts.disturbance.repeats = 2;
+    f->facts.disturbance.duplicates = 2;
+    verdict_judge(&f->facts, &f->verdict);
+    assert_true(verdict_is_pass(&f->verdict));
+    verdict_deinit(&f->verdict);
+    (void)snprintf(f->facts.disturbance.refusal, FACT_TEXT_SIZE, "HTTP 409");
+    assert_only_failure(f, "export-twice: a POST that repeats stored spans was refused (HTTP 409); "
+                           "a client repeats what it got no answer for, so a repeat must be "
+                           "acknowledged");
+    assert_rule(f, "I4", PLACE_LINKING);
+}
+
+static void given_repeats_stored_twice_when_judged_then_failure(void **state)
+{
+    struct fixture *f = *state;
+    make(f, "export-twice");
+    f->facts.disturbance.repeats = 2;
+    f->facts.disturbance.duplicates = 1;
+    assert_only_failure(f, "export-twice: 2 spans were posted again, but the backend counts 1 "
+                           "duplicates: it has stored some twice");
+}
+
+static void given_orphan_with_a_result_when_judged_then_wrong_link(void **state)
+{
+    struct fixture *f = *state;
+    make(f, "no-result");
+    unlink_span(&f->facts.spans[0]);
+    (void)snprintf(f->facts.verdict, FACT_ID_SIZE, "no_result");
+    verdict_judge(&f->facts, &f->verdict);
+    assert_true(verdict_is_pass(&f->verdict));
+    verdict_deinit(&f->verdict);
+    set_id(f->facts.spans[0].result_id, "result-", 9);
+    assert_only_failure(f, "no-result: span function.marline_check_brief (span-1) carries result "
+                           "result-9, but its test has none: it was linked by ids that are not its "
+                           "own");
+    assert_rule(f, "I2", PLACE_LINKING);
+}
+
+static void given_dropped_spans_when_judged_then_not_missed(void **state)
+{
+    struct fixture *f = *state;
+    make(f, "no-spans");
+    unlink_span(&f->facts.spans[0]);
+    f->facts.spans[0].is_stored = false;
+    f->facts.spans[0].is_dropped = true;
+    assert_true(facts_show_absence(&f->facts));
+    verdict_judge(&f->facts, &f->verdict);
+    assert_true(verdict_is_pass(&f->verdict));
+}
+
+static void given_backend_that_forgot_when_judged_then_only_that_is_told(void **state)
+{
+    struct fixture *f = *state;
+    make(f, "backend-restart");
+    f->facts.is_forgotten = true;
+    unlink_span(&f->facts.spans[0]);
+    assert_only_failure(f, "backend-restart: the backend does not know the run any more; what it "
+                           "had acknowledged before it was killed was not on disk");
+    assert_rule(f, "I6", PLACE_TRACING);
+}
+
+static void given_restart_between_when_linked_by_point_1_then_disturbed(void **state)
+{
+    struct fixture *f = *state;
+    make(f, "backend-restart");
+    f->facts.disturbance.strikes = 1;
+    f->facts.spans[0].stored_at_ms = 2000;
+    f->facts.spans[0].linked_by = LINK_RESULT;
+    verdict_judge(&f->facts, &f->verdict);
+    assert_int_equal(f->verdict.failures.count, 0);
+    assert_int_equal(f->verdict.disturbances.count, 1);
+}
+
+/* The platform's API tells of no point: no claim is made then, but a missing link is one. */
+static void given_backend_blind_to_points_when_judged_then_only_links_count(void **state)
+{
+    struct fixture *f = *state;
+    make(f, "mixed");
+    f->facts.is_blind_to_points = true;
+    for (size_t i = 0; i < f->facts.span_count; i++) {
+        f->facts.spans[i].linked_by = LINK_NONE;
+        f->facts.spans[i].post_id[0] = '\0';
+    }
+    verdict_judge(&f->facts, &f->verdict);
+    assert_true(verdict_is_pass(&f->verdict));
+    verdict_deinit(&f->verdict);
+    unlink_span(&f->facts.spans[0]);
+    assert_only_failure(f, "mixed: a span of test 1 (trace trace-0) is stored, and linked to none; "
+                           "which point is at fault the platform's API does not show");
 }
 
 /* The table itself: what a scenario claims must be possible. */
@@ -293,10 +488,10 @@ static void given_scenarios_when_read_then_spans_fit_their_tests(void **state)
     (void)state;
     for (size_t i = 0; i < probe_count(); i++) {
         const struct probe *p = probe_at(i);
-        assert_true(p->span_count <= PROBE_SPANS_MAX);
         for (size_t j = 0; j < p->span_count; j++) {
             const struct probe_span *s = &p->spans[j];
-            assert_true(s->start < s->end && s->end <= p->end);
+            assert_true(s->start < s->end && s->start <= p->end);
+            assert_true(s->is_late == (s->end > p->end));
             assert_true(strncmp(s->name, "function.", 9) == 0);
             double exported_at = (double)((int)s->end + 1);
             if (s->expected != LINK_NONE) {
@@ -327,6 +522,18 @@ int main(void)
         TEST(given_span_out_of_time_when_judged_then_disturbed_not_failed),
         TEST(given_no_shared_post_when_judged_then_disturbed),
         TEST(given_no_spans_when_asked_then_not_settled),
+        TEST(given_two_attempts_when_judged_then_each_span_needs_its_own_result),
+        TEST(given_one_attempt_when_two_are_due_then_failure),
+        TEST(given_second_result_when_judged_then_the_repeat_has_changed_something),
+        TEST(given_two_root_spans_when_judged_then_executed_twice),
+        TEST(given_nothing_struck_when_judged_then_disturbed_not_passed),
+        TEST(given_refused_repeat_when_judged_then_failure),
+        TEST(given_repeats_stored_twice_when_judged_then_failure),
+        TEST(given_orphan_with_a_result_when_judged_then_wrong_link),
+        TEST(given_dropped_spans_when_judged_then_not_missed),
+        TEST(given_backend_that_forgot_when_judged_then_only_that_is_told),
+        TEST(given_restart_between_when_linked_by_point_1_then_disturbed),
+        TEST(given_backend_blind_to_points_when_judged_then_only_links_count),
         TEST(given_scenarios_when_read_then_spans_fit_their_tests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
