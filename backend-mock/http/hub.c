@@ -252,11 +252,6 @@ void hub_spans_committed(struct hub *hub, const struct link_key *keys, size_t co
     linker_on_spans_committed(hub->loop.linker, keys, count);
 }
 
-struct endpoint_registry *hub_endpoints(struct hub *hub)
-{
-    return hub->loop.endpoints;
-}
-
 struct linker *hub_linker(struct hub *hub)
 {
     return hub->loop.linker;
@@ -361,7 +356,6 @@ static void init_hub(struct hub *hub, const struct hub_options *options)
     text_map_init(&hub->loop.uncommitted);
     hub->loop.next_idle_ns = TIME_NEVER;
     hub->loop.router = router_create();
-    hub->loop.endpoints = endpoint_registry_create();
     hub->loop.linker = linker_create(&options->linker);
 }
 
@@ -425,7 +419,6 @@ void hub_destroy(struct hub *hub)
     run_jobs(hub);
     hub_runs_destroy(hub);
     router_destroy(hub->loop.router);
-    endpoint_registry_destroy(hub->loop.endpoints);
     linker_destroy(hub->loop.linker);
     text_map_deinit(&hub->loop.sessions);
     text_map_deinit(&hub->loop.uncommitted);

@@ -13,7 +13,6 @@
 
 #include "base/list.h"
 #include "core/agent_session.h"
-#include "core/endpoint_registry.h"
 #include "core/linker.h"
 #include "core/run.h"
 #include "http/faults.h"
@@ -79,8 +78,6 @@ struct linker *hub_linker(struct hub *hub);
 /* False when nobody serves it. out_functions: raw JSON array, borrowed during the job. */
 bool hub_find_functions(struct hub *hub, struct slice project, struct slice environment,
                         struct slice *out_functions);
-
-struct endpoint_registry *hub_endpoints(struct hub *hub);
 
 /* How a call ended. */
 struct hub_answer {

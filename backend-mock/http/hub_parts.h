@@ -19,7 +19,6 @@ struct hub {
         struct ws_server *ws;
         struct router *router;
         struct linker *linker;
-        struct endpoint_registry *endpoints;
         bool sweeping;
         struct list delayed;      /* jobs whose deadline is to come */
         struct list runs;         /* struct hub_run */

@@ -1,9 +1,10 @@
-/* An agent's registration: its project is looked up on a worker, then routes, endpoints and metrics
- * are set, and what it does not have any more is given up. */
+/* An agent's registration: its project is looked up on a worker, its endpoints are stored, then the
+ * routes are set, the agent is told, and what it does not have any more is given up. */
 #include <stdio.h>
 
 #include "base/log.h"
 #include "core/alloc.h"
+#include "http/endpoint_sync.h"
 #include "http/hub_parts.h"
 #include "wire/json_reader.h"
 
@@ -26,6 +27,8 @@ struct registration {
     struct uuid project;
     bool found;
     bool store_failed;
+    struct endpoint_sync *sync; /* made where the project is found */
+    struct hub_commit commit;   /* of the endpoints */
 };
 
 static void free_registration(struct registration *r)
@@ -35,13 +38,19 @@ static void free_registration(struct registration *r)
     marline__memory_free(r->functions);
     marline__memory_free(r->metrics);
     marline__memory_free(r->in_flight);
+    endpoint_sync_destroy(r->sync);
     marline__memory_free(r);
 }
 
 static void note_project(void *user, const struct store_project *row)
 {
     struct registration *r = user;
-    r->found = r->found || marline__uuid_equal(&row->project_id, &r->project);
+    if (!r->found && marline__uuid_equal(&row->project_id, &r->project)) {
+        const struct endpoint_owner owner = {r->identity.organization_id, r->project, row->name,
+                                             marline__slice_text(r->environment)};
+        r->found = true;
+        r->sync = endpoint_sync_create(&owner, marline__slice_text(r->functions));
+    }
 }
 
 /* On a worker. */
@@ -150,7 +159,7 @@ static void set_route(struct hub *hub, struct hub_session *s, struct registratio
     r->functions = NULL;
 }
 
-static void write_stats(struct buffer *out, const struct endpoint_sync *sync, size_t metrics)
+static void write_stats(struct buffer *out, const struct store_sync_endpoints *sync, size_t metrics)
 {
     marline__buffer_append_format(
         out, "{\"created\":%zu,\"updated\":%zu,\"marked_inactive\":%zu,\"errors\":[]",
@@ -165,33 +174,26 @@ static void write_stats(struct buffer *out, const struct endpoint_sync *sync, si
     alloc_check_buffer(out);
 }
 
-/* The text of the refusal, or an empty one after the route is set. */
-static void apply_registration(struct hub *hub, struct hub_session *s, struct registration *r,
-                               char error[256], struct endpoint_sync *out_sync)
+enum { REGISTRATION_ERROR_SIZE = 256 };
+
+/* The text of the refusal, or an empty one. */
+static void check_registration(const struct registration *r, char error[REGISTRATION_ERROR_SIZE])
 {
     char reason[DECODE_REASON_SIZE];
     bool well_formed = check_functions(r->functions, reason);
     error[0] = '\0';
     if (r->store_failed) {
-        (void)snprintf(error, 256, "The store is not available, register again later");
+        (void)snprintf(error, REGISTRATION_ERROR_SIZE,
+                       "The store is not available, register again later");
     } else if (!r->found) {
-        (void)snprintf(error, 256, "Project %.64s not found or not accessible", r->project_id);
+        (void)snprintf(error, REGISTRATION_ERROR_SIZE, "Project %.64s not found or not accessible",
+                       r->project_id);
     } else if (!well_formed) {
-        (void)snprintf(error, 256, "%s", reason);
+        (void)snprintf(error, REGISTRATION_ERROR_SIZE, "%s", reason);
     } else if (!is_environment(r->environment)) {
-        (void)snprintf(error, 256,
+        (void)snprintf(error, REGISTRATION_ERROR_SIZE,
                        "Environment '%.32s' is none of production, staging, development, local",
                        r->environment);
-    } else if (r->sequence > s->registration_applied) {
-        struct endpoint_owner owner = {s->identity.organization_id, r->project,
-                                       marline__slice_text(r->environment)};
-        s->registration_applied = r->sequence;
-        *out_sync =
-            endpoint_registry_sync(hub->loop.endpoints, &owner, marline__slice_text(r->functions));
-        set_route(hub, s, r);
-        char project[UUID_TEXT_SIZE];
-        marline__uuid_format(&r->project, project);
-        hub_runs_served(hub, marline__slice_text(project), marline__slice_text(r->environment));
     }
 }
 
@@ -228,35 +230,76 @@ static void end_lost_calls(struct hub *hub, const struct hub_session *s, struct 
     }
 }
 
+/* Answers, unless the agent has gone meanwhile, and frees the registration. */
+static void answer_registration(struct hub *hub, struct registration *r, const char *error)
+{
+    struct hub_session *s = hub_session_find(hub, r->session);
+    if (s) {
+        struct agent_registration outcome = {.metrics_only = r->project_id[0] == '\0'};
+        struct buffer stats = BUFFER_INIT;
+        if (error[0]) {
+            outcome.error = error;
+        } else {
+            write_stats(&stats, &r->commit.commit.write.sync_endpoints,
+                        set_metric_routes(hub, s, r->metrics));
+            outcome.stats = marline__buffer_slice(&stats);
+        }
+        struct agent_step step;
+        agent_session_registered(s->agent, &outcome, &step);
+        hub_session_apply(hub, s, &step);
+        marline__buffer_deinit(&stats);
+        if (r->in_flight) { /* now that what comes of it can be dispatched again */
+            end_lost_calls(hub, s, marline__slice_text(r->in_flight));
+        }
+    }
+    free_registration(r);
+}
+
+/* The endpoints are stored, or not: the route is set in any case (wire-protocol §2.5), and not
+ * before, so that the agent hears that it is registered before it is called. */
+static void endpoints_stored(struct hub *hub, struct hub_commit *commit)
+{
+    struct registration *r = LIST_ENTRY(commit, struct registration, commit);
+    struct hub_session *s = hub_session_find(hub, r->session);
+    const struct store_error *outcome = &commit->commit.write.outcome;
+    if (s) {
+        char project[UUID_TEXT_SIZE];
+        set_route(hub, s, r);
+        marline__uuid_format(&r->project, project);
+        hub_runs_served(hub, marline__slice_text(project), marline__slice_text(r->environment));
+    }
+    if (outcome->status != STORE_OK) {
+        marline__log(LOG_ERROR, "endpoints of an agent could not be stored: %s", outcome->text);
+    }
+    answer_registration(
+        hub, r,
+        outcome->status == STORE_OK ? "" : "The store is not available, register again later");
+}
+
+static void store_endpoints(struct hub *hub, struct registration *r)
+{
+    struct store_write *write = &r->commit.commit.write;
+    write->type = STORE_SYNC_ENDPOINTS;
+    endpoint_sync_fill(r->sync, &write->sync_endpoints);
+    r->commit.done = endpoints_stored;
+    hub_submit(hub, &r->commit);
+}
+
 static void finish_registration(struct hub *hub, struct hub_job *job)
 {
     struct registration *r = LIST_ENTRY(job, struct registration, job);
     struct hub_session *s = hub_session_find(hub, r->session);
-    if (!s) {
-        free_registration(r);
-        return;
+    char error[REGISTRATION_ERROR_SIZE] = "";
+    bool metrics_only = r->project_id[0] == '\0';
+    if (s && !metrics_only) {
+        check_registration(r, error);
     }
-    char error[256] = "";
-    struct endpoint_sync sync = {0};
-    struct agent_registration outcome = {.metrics_only = r->project_id[0] == '\0'};
-    if (!outcome.metrics_only) {
-        apply_registration(hub, s, r, error, &sync);
-    }
-    struct buffer stats = BUFFER_INIT;
-    if (error[0]) {
-        outcome.error = error;
+    if (s && !metrics_only && !error[0] && r->sequence > s->registration_applied) {
+        s->registration_applied = r->sequence;
+        store_endpoints(hub, r);
     } else {
-        write_stats(&stats, &sync, set_metric_routes(hub, s, r->metrics));
-        outcome.stats = marline__buffer_slice(&stats);
+        answer_registration(hub, r, error);
     }
-    struct agent_step step;
-    agent_session_registered(s->agent, &outcome, &step);
-    hub_session_apply(hub, s, &step);
-    marline__buffer_deinit(&stats);
-    if (r->in_flight) { /* now that what comes of it can be dispatched again */
-        end_lost_calls(hub, s, marline__slice_text(r->in_flight));
-    }
-    free_registration(r);
 }
 
 void hub_registration_begin(struct hub *hub, struct hub_session *s,

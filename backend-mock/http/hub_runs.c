@@ -285,6 +285,7 @@ static void store_result(struct hub *hub, struct hub_run *r, const struct run_ac
     write->duration_ms = action->result.duration_ms;
     write->trace_id = action->result.trace_id;
     write->span_count = action->result.span_count;
+    write->spare_id = marline__uuid_random(marline__random_system());
     hub_submit(hub, &c->base);
 }
 

@@ -1,6 +1,7 @@
 /* The table of tables, matching and authentication. */
 #include "http/routes.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -10,9 +11,10 @@
 #include "http/self_trace.h"
 
 static const struct route *const groups[] = {
-    routes_ingest,  routes_otlp,    routes_connector, routes_traces, routes_mock,
-    routes_results, routes_openapi, routes_endpoints, routes_faults, routes_metric_call,
-    routes_gates,   routes_health,  routes_basic};
+    routes_ingest,      routes_otlp,      routes_connector, routes_traces,
+    routes_mock,        routes_results,   routes_openapi,   routes_endpoints,
+    routes_entities,    routes_test_sets, routes_execute,   routes_faults,
+    routes_metric_call, routes_gates,     routes_health,    routes_basic};
 
 enum { GROUP_COUNT = sizeof(groups) / sizeof(groups[0]) };
 
@@ -241,6 +243,66 @@ struct store_scope routes_scope(const struct http_request *r)
     const struct auth_identity *identity = http_request_identity(r);
     return (struct store_scope){.organization_id = identity->organization_id,
                                 .project_id = identity->project_id};
+}
+
+static void note_any(void *user, const struct store_project *row)
+{
+    (void)row;
+    *(bool *)user = true;
+}
+
+/* The scope of a query that may name a project: the query's, else the header's, else the key's,
+ * else only rows without one. `use_query`: false for those routes whose project_id is not looked
+ * at. */
+static bool read_scope(struct http_request *r, bool use_query, struct store_scope *out)
+{
+    const struct auth_identity *identity = http_request_identity(r);
+    struct slice named = use_query ? http_request_query(r, "project_id") : SLICE_EMPTY;
+    *out = routes_scope(r);
+    if (named.size) {
+        if (!marline__uuid_parse(named, &out->project_id)) {
+            http_answer_detail(r, 400, "Invalid project_id format");
+            return false;
+        }
+    } else if (!marline__uuid_parse(http_request_header(r, "X-Project-Id"), &out->project_id)) {
+        out->project_id = identity->project_id;
+    }
+    if (marline__uuid_is_nil(&out->project_id)) {
+        out->only_without_project = true;
+        return true;
+    }
+    bool found = false;
+    struct store_error error;
+    bool foreign = !marline__uuid_is_nil(&identity->project_id) &&
+                   !marline__uuid_equal(&identity->project_id, &out->project_id);
+    if (!foreign && store_list_projects(http_request_server(r)->store, out, note_any, &found,
+                                        &error) != STORE_OK) {
+        http_answer_failure(r, 500, error.text);
+        return false;
+    }
+    if (!found) {
+        char project[UUID_TEXT_SIZE];
+        marline__uuid_format(&out->project_id, project);
+        http_answer_detail(r, 403, "User is not a member of project %s", project);
+    }
+    return found;
+}
+
+bool routes_read_scope(struct http_request *r, struct store_scope *out)
+{
+    return read_scope(r, false, out);
+}
+
+bool routes_read_scope_of_query(struct http_request *r, struct store_scope *out)
+{
+    return read_scope(r, true, out);
+}
+
+void routes_answer_total(struct http_request *r, uint64_t total)
+{
+    char text[24];
+    (void)snprintf(text, sizeof(text), "%" PRIu64, total);
+    http_answer_header(r, "X-Total-Count", text);
 }
 
 void routes_answer_store_error(struct http_request *r, const struct store_error *error,

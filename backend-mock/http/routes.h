@@ -36,6 +36,8 @@ extern const struct route routes_basic[];
 extern const struct route routes_connector[];
 extern const struct route routes_ingest[];
 extern const struct route routes_endpoints[];
+extern const struct route routes_entities[];
+extern const struct route routes_execute[];
 extern const struct route routes_faults[];
 extern const struct route routes_gates[];
 extern const struct route routes_health[];
@@ -44,6 +46,7 @@ extern const struct route routes_mock[];
 extern const struct route routes_openapi[];
 extern const struct route routes_otlp[];
 extern const struct route routes_results[];
+extern const struct route routes_test_sets[];
 extern const struct route routes_traces[];
 
 /* ---- for handlers ---- */
@@ -52,6 +55,13 @@ extern const struct route routes_traces[];
 void routes_answer_unauthenticated(struct http_request *request, enum auth_result auth);
 /* What the caller's key may see. */
 struct store_scope routes_scope(const struct http_request *request);
+/* The scope of a request by §8.1: the project of the header X-Project-Id, else the key's, else only
+ * rows without one; routes_read_scope_of_query lets the parameter project_id come first. False when
+ * it has answered 400 or 403. */
+bool routes_read_scope(struct http_request *r, struct store_scope *out);
+bool routes_read_scope_of_query(struct http_request *r, struct store_scope *out);
+/* X-Total-Count */
+void routes_answer_total(struct http_request *r, uint64_t total);
 /* Answers for a store that failed: 404 with `not_found` for STORE_NOT_FOUND, else a masked 5xx. */
 void routes_answer_store_error(struct http_request *request, const struct store_error *error,
                                const char *not_found);

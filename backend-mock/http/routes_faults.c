@@ -200,6 +200,8 @@ struct session_request {
     struct commit commit;
     struct uuid organization_id;
     struct uuid project_id;
+    bool shares_organization; /* with whoever asks */
+    bool is_unbound;          /* the key is for all projects of the organization */
     char key[64];
 };
 
@@ -250,11 +252,31 @@ static void project_created(struct commit *commit, void *user)
     q->commit.write = (struct store_write){.type = STORE_CREATE_TOKEN};
     struct store_create_token *token = &q->commit.write.create_token;
     token->organization_id = q->organization_id;
-    token->project_id = q->project_id;
+    token->project_id = q->is_unbound ? (struct uuid){{0}} : q->project_id;
     token->user_id = marline__uuid_random(marline__random_system());
     token->name = SLICE("session");
     auth_hash_key(marline__slice_text(q->key), token->key_sha256);
     submit(q, token_created);
+}
+
+/* An empty body asks for nothing special. */
+static void read_session(struct session_request *q, struct json_body *b)
+{
+    struct slice key;
+    b->error[0] = '\0';
+    if (http_request_body(q->request).size == 0 ||
+        !json_body_begin(b, http_request_body(q->request))) {
+        return;
+    }
+    while (json_body_next(b, &key)) {
+        if (marline__json_key_is(key, "same_organization")) {
+            json_body_bool(b, "same_organization", &q->shares_organization);
+        } else if (marline__json_key_is(key, "unbound_key")) {
+            json_body_bool(b, "unbound_key", &q->is_unbound);
+        } else {
+            json_body_fail(b, "The body", "may hold same_organization and unbound_key only");
+        }
+    }
 }
 
 /* An organization, a project and a key of one's own, in which nothing is yet. */
@@ -262,9 +284,17 @@ static void post_session(struct http_request *r)
 {
     struct session_request *q = alloc_zeroed(sizeof(*q));
     struct uuid a = marline__uuid_random(marline__random_system());
+    struct json_body b;
     q->request = r;
     q->server = http_request_server(r);
-    q->organization_id = marline__uuid_random(marline__random_system());
+    read_session(q, &b);
+    if (b.error[0]) {
+        http_answer_detail(r, 400, "%s", b.error);
+        marline__memory_free(q);
+        return;
+    }
+    q->organization_id = q->shares_organization ? http_request_identity(r)->organization_id
+                                                : marline__uuid_random(marline__random_system());
     q->project_id = marline__uuid_random(marline__random_system());
     char text[UUID_TEXT_SIZE];
     marline__uuid_format(&a, text);

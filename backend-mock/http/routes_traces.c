@@ -43,51 +43,6 @@ static void free_pool(struct text_pool *pool)
     }
 }
 
-/* ---- scope (§8.1) ---- */
-
-static void note_any(void *user, const struct store_project *row)
-{
-    (void)row;
-    *(bool *)user = true;
-}
-
-/* The scope of a query that may name a project: the query's, else the header's, else the key's,
- * else only rows without one. `use_query`: false for those routes whose project_id is not looked
- * at. */
-static bool read_scope(struct http_request *r, bool use_query, struct store_scope *out)
-{
-    const struct auth_identity *identity = http_request_identity(r);
-    struct slice named = use_query ? http_request_query(r, "project_id") : SLICE_EMPTY;
-    *out = routes_scope(r);
-    if (named.size) {
-        if (!marline__uuid_parse(named, &out->project_id)) {
-            http_answer_detail(r, 400, "Invalid project_id format");
-            return false;
-        }
-    } else if (!marline__uuid_parse(http_request_header(r, "X-Project-Id"), &out->project_id)) {
-        out->project_id = identity->project_id;
-    }
-    if (marline__uuid_is_nil(&out->project_id)) {
-        out->only_without_project = true;
-        return true;
-    }
-    bool found = false;
-    struct store_error error;
-    bool foreign = !marline__uuid_is_nil(&identity->project_id) &&
-                   !marline__uuid_equal(&identity->project_id, &out->project_id);
-    if (!foreign && store_list_projects(http_request_server(r)->store, out, note_any, &found,
-                                        &error) != STORE_OK) {
-        http_answer_failure(r, 500, error.text);
-        return false;
-    }
-    if (!found) {
-        char project[UUID_TEXT_SIZE];
-        marline__uuid_format(&out->project_id, project);
-        http_answer_detail(r, 403, "User is not a member of project %s", project);
-    }
-    return found;
-}
-
 /* ---- query parameters ---- */
 
 /* Each reads one parameter, if it is there; false when it has answered. */
@@ -277,7 +232,7 @@ static void get_traces(struct http_request *r)
 {
     struct store_scope scope;
     struct store_trace_filter filter;
-    if (read_scope(r, true, &scope) && read_filter(r, &filter)) {
+    if (routes_read_scope_of_query(r, &scope) && read_filter(r, &filter)) {
         answer_list(r, &scope, &filter);
     }
 }
@@ -287,7 +242,7 @@ static void get_run_traces(struct http_request *r)
 {
     struct store_scope scope;
     struct store_trace_filter filter;
-    if (!read_scope(r, false, &scope) || !read_filter(r, &filter)) {
+    if (!routes_read_scope(r, &scope) || !read_filter(r, &filter)) {
         return;
     }
     if (!marline__uuid_parse(http_request_parameter(r, 0), &filter.run_id)) {
@@ -523,7 +478,7 @@ static void get_trace(struct http_request *r)
         http_answer_failure(r, 500, "project_id is no UUID"); /* as the platform (§8.3) */
         return;
     }
-    if (!read_scope(r, true, &scope) || !query_time(r, "start_time_after", &t.after_ns) ||
+    if (!routes_read_scope_of_query(r, &scope) || !query_time(r, "start_time_after", &t.after_ns) ||
         !query_time(r, "start_time_before", &t.before_ns)) {
         return;
     }
@@ -572,7 +527,7 @@ static void get_trace_metrics(struct http_request *r)
     struct store_metrics totals;
     struct store_error error;
     struct metric_read m = {0};
-    if (!read_scope(r, true, &scope) || !read_filter(r, &filter)) {
+    if (!routes_read_scope_of_query(r, &scope) || !read_filter(r, &filter)) {
         return;
     }
     if (store_read_metrics(http_request_server(r)->store, &scope, &filter, &totals, read_metric, &m,

@@ -69,7 +69,8 @@ struct store_delete_entity {
     struct uuid id;
 };
 
-/* Adds tests to a set, or removes them. Unknown ones are left out. */
+/* Adds tests to a set, or removes them. Unknown ones, and those of another project, are left out.
+ */
 struct store_set_members {
     struct uuid organization_id;
     struct uuid set_id;
@@ -99,8 +100,9 @@ struct store_entity_row {
     uint64_t created_unix_ns;
     uint64_t updated_unix_ns;
     bool is_deleted;
-    struct slice body;       /* documents: JSON object */
-    struct uuid endpoint_id; /* of documents */
+    struct slice environment; /* of endpoints; NULL data = none */
+    struct slice body;        /* documents: JSON object; runs: attributes, NULL data = none */
+    struct uuid endpoint_id;  /* of documents */
     struct uuid test_set_id;
     size_t test_count; /* of sets and runs */
     struct uuid configuration_id;

@@ -694,8 +694,8 @@ store_read_attempts(struct store *store, const struct store_scope *scope, const 
     return store->ops->read_attempts(store, scope, run_id, visit, user, error);
 }
 
-/* What a backend that starts takes up again: runs, of all organizations, that are neither completed
- * nor cancelled, oldest first. */
+/* What a backend that starts takes up again: runs, of all organizations, that have tests and are
+ * neither completed nor cancelled, oldest first. */
 static inline enum store_status store_unfinished_runs(struct store *store, store_run_fn visit,
                                                       void *user, struct store_error *error)
 {

@@ -66,7 +66,7 @@ static const struct filter_field configuration_fields[] = {
 /* The platform's words; a run that came over REST and has no tests has none. */
 #define RUN_STATUS                                                                                 \
     "(CASE WHEN u.status = 0 AND " RUN_TESTS " = 0 THEN NULL WHEN u.status = 0 THEN 'Queued'"      \
-    " WHEN u.status = 1 THEN 'Progress' WHEN u.status = 3 THEN 'Cancelled'"                        \
+    " WHEN u.status IN (1, 4) THEN 'Progress' WHEN u.status = 3 THEN 'Cancelled'"                        \
     " WHEN " RUN_ERRORS " = 0 THEN 'Completed'"                                                    \
     " WHEN " RUN_ERRORS " < " RUN_TESTS " THEN 'Partial' ELSE 'Failed' END)"
 #define RUN_UPDATED "coalesce(u.finished_at, u.started_at, u.created_at)"
@@ -120,6 +120,7 @@ static void fill_document(struct sql_statement *s, struct store_entity_row *row)
         .endpoint_id = column_uuid(s, 8),
         .test_set_id = column_uuid(s, 9),
         .test_count = (size_t)column_int(s, 10),
+        .environment = column_text(s, 11),
     };
 }
 
@@ -135,6 +136,7 @@ static void fill_run(struct sql_statement *s, struct store_entity_row *row)
         .configuration_id = column_uuid(s, 6),
         .test_count = (size_t)column_int(s, 7),
         .body = column_text(s, 8),
+        .environment = column_text(s, 9),
     };
 }
 
@@ -166,8 +168,9 @@ static void fill_result(struct sql_statement *s, struct store_entity_row *row)
 #define DOCUMENT_SOURCE(kind_fields, number)                                                       \
     {                                                                                              \
         .fields = (kind_fields), .field_count = sizeof(kind_fields) / sizeof((kind_fields)[0]),    \
-        .columns = "e.id, e.project_id, e.name, e.status, e.created_at, e.updated_at,"             \
-                   " e.deleted_at, e.body, e.endpoint_id, e.test_set_id, " SET_TESTS,              \
+        .columns =                                                                                 \
+            "e.id, e.project_id, e.name, e.status, e.created_at, e.updated_at,"                    \
+            " e.deleted_at, e.body, e.endpoint_id, e.test_set_id, " SET_TESTS ", e.environment",   \
         .from = "entities e WHERE e.kind = " number, .organization = "e.organization_id",          \
         .project = "e.project_id", .id = "e.id", .creation = "e.ref", .fill = fill_document        \
     }
@@ -179,9 +182,9 @@ static const struct source sources[] = {
     [ENTITY_TEST_CONFIGURATION] = DOCUMENT_SOURCE(configuration_fields, "3"),
     [ENTITY_TEST_RUN] = {.fields = run_fields,
                          .field_count = sizeof(run_fields) / sizeof(run_fields[0]),
-                         .columns =
-                             "u.id, u.project_id, u.name, " RUN_STATUS ", u.created_at,"
-                             " " RUN_UPDATED ", u.configuration_id, " RUN_TESTS ", u.attributes",
+                         .columns = "u.id, u.project_id, u.name, " RUN_STATUS ", u.created_at,"
+                                    " " RUN_UPDATED ", u.configuration_id, " RUN_TESTS
+                                    ", u.attributes, u.environment",
                          .from = "runs u WHERE 1 = 1",
                          .organization = "u.organization_id",
                          .project = "u.project_id",

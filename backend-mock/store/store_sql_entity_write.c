@@ -64,8 +64,8 @@ static enum store_status update_entity(struct sql_connection *c, const struct uu
 
 /* ---- members ---- */
 
-static enum store_status find_ref(struct sql_connection *c, const struct uuid *organization,
-                                  enum entity_kind kind, const struct uuid *id, int64_t *out_ref,
+static enum store_status find_set(struct sql_connection *c, const struct uuid *organization,
+                                  const struct uuid *id, int64_t *out_ref,
                                   struct store_error *error)
 {
     static const char sql[] = "SELECT ref FROM entities WHERE organization_id = ? AND kind = ?"
@@ -75,19 +75,32 @@ static enum store_status find_ref(struct sql_connection *c, const struct uuid *o
         return error->status;
     }
     bind_uuid(s, 1, organization);
-    bind_int(s, 2, kind);
+    bind_int(s, 2, ENTITY_TEST_SET);
     bind_uuid(s, 3, id);
-    return sql_run_returning(c, s, out_ref, error);
-}
-
-static enum store_status find_set(struct sql_connection *c, const struct uuid *organization,
-                                  const struct uuid *id, int64_t *out_ref,
-                                  struct store_error *error)
-{
-    enum store_status status = find_ref(c, organization, ENTITY_TEST_SET, id, out_ref, error);
+    enum store_status status = sql_run_returning(c, s, out_ref, error);
     return status == STORE_OK && *out_ref == 0
                ? error_set(error, STORE_NOT_FOUND, "no such test set")
                : status;
+}
+
+/* A test of the set's own project; 0 for any other. */
+static enum store_status find_test(struct sql_connection *c, const struct store_set_members *m,
+                                   int64_t set, const struct uuid *id, int64_t *out_ref,
+                                   struct store_error *error)
+{
+    static const char sql[] =
+        "SELECT t.ref FROM entities t JOIN entities s ON s.ref = ?"
+        " AND s.project_id IS NOT DISTINCT FROM t.project_id"
+        " WHERE t.organization_id = ? AND t.kind = ? AND t.id = ? AND t.deleted_at IS NULL";
+    struct sql_statement *s = sql_prepare(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    bind_ref(s, 1, set);
+    bind_uuid(s, 2, &m->organization_id);
+    bind_int(s, 3, ENTITY_TEST);
+    bind_uuid(s, 4, id);
+    return sql_run_returning(c, s, out_ref, error);
 }
 
 static enum store_status change_member(struct sql_connection *c, int64_t set, int64_t test,
@@ -115,7 +128,7 @@ enum store_status sql_set_members(struct sql_store *store, struct store_write *w
     m->changed = 0;
     for (size_t i = 0; status == STORE_OK && i < m->count; i++) {
         int64_t test = 0;
-        status = find_ref(c, &m->organization_id, ENTITY_TEST, &m->test_ids[i], &test, error);
+        status = find_test(c, m, set, &m->test_ids[i], &test, error);
         if (status == STORE_OK && test) {
             status = change_member(c, set, test, m->remove, error);
             m->changed += status == STORE_OK ? sql_changes(c) : 0;

@@ -8,7 +8,8 @@ static enum store_status visit_unfinished(struct sql_connection *c, store_run_fn
     static const char sql[] =
         "SELECT organization_id, project_id, id, environment, status, concurrency, created_at,"
         " (SELECT count(*) FROM run_tests WHERE run_id = id) FROM runs"
-        " WHERE status NOT IN (2, 3) ORDER BY created_at, id"; /* completed, cancelled */
+        " WHERE status NOT IN (2, 3)" /* completed, cancelled */
+        " AND EXISTS(SELECT 1 FROM run_tests WHERE run_id = id) ORDER BY created_at, id";
     struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;

@@ -516,6 +516,8 @@ static void given_run_when_it_goes_on_then_the_platforms_words(void **state)
     expect_run_status(f, "Queued");
     set_run_status(f, RUN_RUNNING);
     expect_run_status(f, "Progress");
+    set_run_status(f, RUN_CANCELLING);
+    expect_run_status(f, "Progress");
     insert_status(f, 1, 1, RESULT_ERROR);
     insert_status(f, 1, 2, RESULT_PASS);
     insert_status(f, 2, 1, RESULT_FAIL);

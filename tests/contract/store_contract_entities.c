@@ -367,6 +367,14 @@ static void given_runs_when_unfinished_are_read_then_until_completed_or_cancelle
     assert_int_equal(count_unfinished(f), 0);
 }
 
+/* It came over REST, and so do its results: nothing is to be executed here. */
+static void given_run_without_tests_when_unfinished_are_read_then_left_out(void **state)
+{
+    struct fixture *f = *state;
+    create_run(f, 0);
+    assert_int_equal(count_unfinished(f), 0);
+}
+
 static void count_invocation(void *user, struct slice invocation_id)
 {
     size_t *count = user;
@@ -617,6 +625,7 @@ int run_entity_contract(const struct store_kind *kind)
         CONTRACT_TEST(given_spans_of_an_attempt_never_made_when_attempts_read_then_not_there),
         CONTRACT_TEST(given_foreign_scope_when_attempts_read_then_not_found),
         CONTRACT_TEST(given_runs_when_unfinished_are_read_then_until_completed_or_cancelled),
+        CONTRACT_TEST(given_run_without_tests_when_unfinished_are_read_then_left_out),
         CONTRACT_TEST(given_invocations_when_answered_are_read_then_those_with_results),
         CONTRACT_TEST(given_first_result_when_stored_then_id_is_derived_from_key),
         CONTRACT_TEST(given_result_when_repeated_then_duplicate_of_the_first),

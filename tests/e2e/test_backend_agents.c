@@ -527,13 +527,13 @@ static void given_result_over_rest_when_spans_were_there_then_linked(void **stat
                    "{%s,\"test_output\":{\"a\":1.50},\"test_metrics\":{\"execution_time\":1,"
                    "\"metrics\":{\"m\":{\"is_successful\":true},\"n\":{\"is_successful\":false}}}}",
                    result_ids);
-    backend_expect(b, "POST", "/test_results/", body, 200, "\"status\":\"Fail\"");
+    backend_expect(b, "POST", "/test_results/", body, 200, "\"name\":\"Fail\"");
     backend_wait_for(b, "/mock/ledger", "\"linked\":1", &answer);
     assert_non_null(strstr(answer.body.data, "\"result\":1,\"ingest\":0,\"sweep\":0"));
     backend_answer_deinit(&answer);
     (void)snprintf(body, sizeof(body), "{%s}", result_ids);
-    backend_expect(b, "POST", "/test_results", body, 200, "\"status\":\"Error\"");
-    backend_expect(b, "POST", "/test_results", "{}", 422, "must be UUIDs");
+    backend_expect(b, "POST", "/test_results", body, 200, "\"name\":\"Error\"");
+    backend_expect(b, "POST", "/test_results", "{}", 422, "[\"body\",\"test_id\"]");
 }
 
 int main(void)

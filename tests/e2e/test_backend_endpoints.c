@@ -99,7 +99,7 @@ static void given_bad_invocations_when_posted_then_the_documented_answers(void *
     struct backend_process *b = *state;
     static const char unknown[] = "/endpoints/" BACKEND_UNKNOWN "/invoke";
     backend_expect(b, "GET", "/endpoints", NULL, 200, "[]");
-    backend_expect(b, "GET", "/endpoints/x", NULL, 404, "Endpoint not found");
+    backend_expect(b, "GET", "/endpoints/x", NULL, 422, "[\"path\",\"endpoint_id\"]");
     backend_expect(b, "POST", unknown, "{\"input\":1}", 404, "Endpoint not found");
     backend_expect(b, "POST", unknown, "{}", 400, "{\"detail\":{\"error\":\"missing_input\"");
     backend_expect(b, "POST", unknown, "{", 400, "missing_input");

@@ -154,16 +154,30 @@ int backend_process_run(const char *const *arguments, struct buffer *error_text)
 void backend_request(const struct backend_process *b, const char *method, const char *path,
                      const char *key, const char *body, struct backend_answer *out)
 {
-    char url[512];
+    backend_request_with(b, method, path, key, NULL, body, out);
+}
+
+void backend_request_with(const struct backend_process *b, const char *method, const char *path,
+                          const char *key, const char *header, const char *body,
+                          struct backend_answer *out)
+{
+    char url[1024];
     char authorization[256];
     (void)snprintf(url, sizeof(url), "%s%s", b->base_url, path);
     (void)snprintf(authorization, sizeof(authorization), "Authorization: Bearer %s",
                    key ? key : b->api_key);
-    const char *headers[] = {"Content-Type: application/json", authorization};
+    const char *headers[3] = {"Content-Type: application/json"};
+    size_t count = 1;
+    if (!key || key[0]) {
+        headers[count++] = authorization;
+    }
+    if (header) {
+        headers[count++] = header;
+    }
     struct http_request request = {.method = method,
                                    .url = url,
                                    .headers = headers,
-                                   .header_count = key && !key[0] ? 1 : 2,
+                                   .header_count = count,
                                    .body = marline__slice_text(body),
                                    .timeout_ms = BACKEND_WAIT_MS};
     struct http_client *client = marline__http_client_create(NULL);

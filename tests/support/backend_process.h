@@ -40,6 +40,10 @@ struct backend_answer {
 /* One request; `body` NULL = none. With the key unless `key` says otherwise ("" = no header). */
 void backend_request(const struct backend_process *b, const char *method, const char *path,
                      const char *key, const char *body, struct backend_answer *out);
+/* The same with one more header, "Name: value" (NULL = none). */
+void backend_request_with(const struct backend_process *b, const char *method, const char *path,
+                          const char *key, const char *header, const char *body,
+                          struct backend_answer *out);
 void backend_answer_deinit(struct backend_answer *a);
 
 /* Waits until GET path answers a body that holds `text`, polling; fails the test after the
