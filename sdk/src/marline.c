@@ -1,6 +1,9 @@
 /* What the library says about itself: status texts, version, and the public face of the log. */
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <strings.h>
 
 #include <marline/status.h>
 
@@ -10,7 +13,8 @@ static struct {
     pthread_mutex_t mutex; /* serialises marline_log_set */
     marline_log_fn function;
     void *user;
-} sink = {PTHREAD_MUTEX_INITIALIZER, NULL, NULL};
+    int level; /* the least important one that is passed on */
+} sink = {PTHREAD_MUTEX_INITIALIZER, NULL, NULL, LOG_DEBUG};
 
 const char *marline_status_text(marline_status status)
 {
@@ -48,11 +52,36 @@ const char *marline_version(void)
     return MARLINE_VERSION_TEXT;
 }
 
+/* ---- OTEL_LOG_LEVEL: what the function is given; everything when it is not set ---- */
+
+enum { LEVEL_NONE = -1, LEVEL_UNKNOWN = LOG_DEBUG + 1 /* counts as unset */ };
+
+static int level_from_environment(void)
+{
+    static const struct {
+        const char *name;
+        int level;
+    } levels[] = {{"none", LEVEL_NONE},
+                  {"error", LOG_ERROR},
+                  {"warn", LOG_WARN},
+                  {"info", LOG_INFO},
+                  {"debug", LOG_DEBUG}};
+    const char *text = getenv("OTEL_LOG_LEVEL");
+    for (size_t i = 0; text && i < sizeof levels / sizeof *levels; i++) {
+        if (strcasecmp(text, levels[i].name) == 0) {
+            return levels[i].level;
+        }
+    }
+    return text && text[0] != '\0' ? LEVEL_UNKNOWN : LOG_DEBUG;
+}
+
 /* Runs under the log's read lock, which keeps `sink` still: see marline_log_set. */
 static void forward(void *user, enum log_level level, const char *text)
 {
     (void)user;
-    sink.function(sink.user, (marline_log_level)level, text);
+    if ((int)level <= sink.level) {
+        sink.function(sink.user, (marline_log_level)level, text);
+    }
 }
 
 void marline_log_set(marline_log_fn function, void *user)
@@ -62,8 +91,14 @@ void marline_log_set(marline_log_fn function, void *user)
     marline__log_install(NULL, NULL);
     sink.function = function;
     sink.user = user;
+    sink.level = level_from_environment();
     if (function) {
         marline__log_install(forward, NULL);
     }
+    bool unknown = sink.level == LEVEL_UNKNOWN;
     pthread_mutex_unlock(&sink.mutex);
+    if (unknown) {
+        marline__log(LOG_WARN, "OTEL_LOG_LEVEL=%.40s is not known; every line is passed on",
+                     getenv("OTEL_LOG_LEVEL"));
+    }
 }

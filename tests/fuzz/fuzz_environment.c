@@ -2,6 +2,7 @@
 #include "fuzz/fuzz.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "base/memory.h"
 #include "trace/batch_processor.h"
@@ -28,7 +29,7 @@ static void check_settings(void)
 {
     struct otlp_settings settings;
     if (marline__otlp_settings_init(&settings, NULL, NULL) == MARLINE_OK) {
-        FUZZ_CHECK(strncmp(settings.url, "http", 4) == 0);
+        FUZZ_CHECK(strncasecmp(settings.url, "http", 4) == 0);
         FUZZ_CHECK(settings.header_count <= OTLP_HEADERS_MAX);
         for (size_t i = 0; i < settings.header_count; i++) {
             FUZZ_CHECK(!strpbrk(settings.headers[i], "\r\n"));

@@ -45,7 +45,9 @@ typedef enum marline_log_level {
 /* `text` is one line without a newline, valid during the call; called from any thread. */
 typedef void (*marline_log_fn)(void *user, marline_log_level level, const char *text);
 
-/* Sets where diagnostics go; NULL (the default) silences them. The library itself never prints. */
+/* Sets where diagnostics go; NULL (the default) silences them. The library itself never prints.
+ * OTEL_LOG_LEVEL, read here (none, error, warn, info, debug), keeps less important ones back;
+ * without it the function gets them all. */
 MARLINE_API void marline_log_set(marline_log_fn function, void *user);
 
 /* "MAJOR.MINOR.PATCH" of the library at run time. */

@@ -38,6 +38,7 @@ typedef struct marline_span_context {
 typedef struct marline_span {
     marline_span_context context;
     /* private */
+    bool has_own_state; /* the sampler gave it a trace state */
     void *record;
     uint64_t generation;
 } marline_span;
@@ -253,6 +254,17 @@ typedef struct marline_delivery {
 } marline_delivery;
 
 /* How a provider works. Start from MARLINE_PROVIDER_OPTIONS_INIT. */
+/* Where ids come from instead of the library's own generator (CTX-03). Called from any thread,
+ * several at once. Both functions are required; ids of zeros are drawn again a few times, then the
+ * library's are taken. */
+typedef struct marline_id_generator {
+    void (*trace_id)(void *user, uint8_t out[16]);
+    void (*span_id)(void *user, uint8_t out[8]);
+    void (*destroy)(void *user); /* optional */
+    void *user;
+    bool is_random; /* the low 56 bits of trace ids are: roots say so in their flags (CTX-09) */
+} marline_id_generator;
+
 typedef struct marline_provider_options {
     size_t size;              /* sizeof(marline_provider_options) */
     const char *service_name; /* optional: OTEL_SERVICE_NAME, else unknown_service:<program> */
@@ -262,12 +274,14 @@ typedef struct marline_provider_options {
     const marline_sampler *sampler;
     const marline_span_limits
         *limits; /* optional, copied: NULL = OTEL_*_LIMIT, else the defaults */
+    /* optional, taken once the provider is made: NULL = random, from the kernel's seed */
+    const marline_id_generator *ids;
 } marline_provider_options;
 
 /* Everything left out. */
 #define MARLINE_PROVIDER_OPTIONS_INIT                                                              \
     {                                                                                              \
-        sizeof(marline_provider_options), NULL, NULL, 0, NULL, NULL                                \
+        sizeof(marline_provider_options), NULL, NULL, 0, NULL, NULL, NULL                          \
     }
 
 /* options may be NULL. With OTEL_SDK_DISABLED=true the provider records nothing and starts no
@@ -286,6 +300,25 @@ MARLINE_API marline_provider *marline_provider_global(void);
  */
 MARLINE_API marline_tracer *marline_tracer_get(marline_provider *provider, const char *name,
                                                const char *version);
+
+typedef struct marline_tracer_options {
+    size_t size;                         /* sizeof(marline_tracer_options) */
+    const char *name;                    /* of the instrumentation; without one the log says so */
+    const char *version;                 /* optional */
+    const char *schema_url;              /* optional: of the attributes' names */
+    const marline_attribute *attributes; /* optional, of the scope */
+    size_t attribute_count;
+} marline_tracer_options;
+
+#define MARLINE_TRACER_OPTIONS_INIT                                                                \
+    {                                                                                              \
+        sizeof(marline_tracer_options), NULL, NULL, NULL, NULL, 0                                  \
+    }
+
+/* As marline_tracer_get, with all of a scope (API-02). Copies. The same options give the same
+ * tracer; one stays until the provider is destroyed, so attributes that vary belong on spans. */
+MARLINE_API marline_tracer *marline_tracer_get_with(marline_provider *provider,
+                                                    const marline_tracer_options *options);
 
 /* False while nothing that the tracer starts would be recorded: no processor, shut down, or
  * disabled. The answer may change, so ask each time (API-05). */
@@ -347,6 +380,9 @@ MARLINE_API marline_status marline_provider_add_simple_processor(marline_provide
  * several at once, and must not block (PRC-01). destroy is the last call. */
 typedef struct marline_span_processor {
     void (*on_start)(void *user, marline_span *span, marline_context *parent);
+    /* Between the two, in the thread that ends the span: the end time is fixed, the span may still
+     * be changed. All on_ending come before any on_end (PRC-02). */
+    void (*on_ending)(void *user, marline_span *span);
     void (*on_end)(void *user, const marline_span_data *span);
     marline_status (*force_flush)(void *user, uint64_t timeout_ms);
     marline_status (*shutdown)(void *user, uint64_t timeout_ms);

@@ -3,6 +3,7 @@
 #include "connector/invocation.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/hex.h"
@@ -10,6 +11,8 @@
 #include "base/memory.h"
 #include "connector/span_text.h"
 #include "wire/trace_context.h"
+#include "wire/tracestate.h"
+#include <marline/propagation.h>
 
 enum { ATTRIBUTES_MAX = 8, STATUS_TEXT_SIZE = 512 };
 
@@ -85,6 +88,7 @@ void marline__invocation_destroy(struct invocation *i)
     for (size_t n = 0; n < sizeof i->test_texts / sizeof i->test_texts[0]; n++) {
         marline__memory_free(i->test_texts[n]);
     }
+    marline__buffer_deinit(&i->link_state);
     marline__memory_free(i->id);
     marline__session_job_free(i->request);
     marline__endpoint_unref(i->endpoint);
@@ -96,6 +100,7 @@ void marline__invocation_destroy(struct invocation *i)
 struct placement {
     marline_span_context parent;
     bool has_parent;
+    bool continues_trigger; /* the parent is the sender's span, whose trace state goes on */
     marline_link_data link;
     bool has_link;
     marline_span_kind kind;
@@ -144,7 +149,16 @@ static void continue_from(struct placement *p, const struct trace_ids *ids)
     p->has_parent = true;
 }
 
-static struct placement place(const struct invocation *i)
+/* The sender's trace state, where it is one (EM-05). */
+static void link_state(struct invocation *i, struct placement *p)
+{
+    const struct slice field = i->request->test.headers.tracestate;
+    if (field.size > 0 && marline__tracestate_parse(&field, 1, &i->link_state)) {
+        p->link.trace_state = (marline_string){i->link_state.data, i->link_state.size};
+    }
+}
+
+static struct placement place(struct invocation *i)
 {
     struct placement p = {.kind = MARLINE_SPAN_KIND_INTERNAL, .parent.is_remote = true};
     if (marline__trace_id_is_valid(
@@ -162,9 +176,11 @@ static struct placement place(const struct invocation *i)
         p.has_parent = true;
     } else if (triggered && !wants_link(i)) {
         continue_from(&p, &trigger);
+        p.continues_trigger = true;
     }
     if (triggered && (talks || wants_link(i))) {
         link_to(&p, &trigger);
+        link_state(i, &p);
     }
     if (triggered) {
         p.kind = MARLINE_SPAN_KIND_CONSUMER;
@@ -179,11 +195,29 @@ static marline_context *advance(marline_context *old, marline_context *derived)
     return derived;
 }
 
-/* The context that the span starts under: remote parent, test, group. Owned. */
+/* The headers of the message as a carrier. */
+static size_t get_header(void *carrier, const char *name, marline_string *out, size_t max)
+{
+    const struct message_headers *headers = carrier;
+    struct slice value = strcmp(name, "traceparent") == 0  ? headers->traceparent
+                         : strcmp(name, "tracestate") == 0 ? headers->tracestate
+                                                           : headers->baggage;
+    if (max == 0 || value.size == 0) {
+        return 0;
+    }
+    out[0] = (marline_string){value.data, value.size};
+    return 1;
+}
+
+/* The context that the span starts under: the sender's baggage, remote parent, test, group. Owned.
+ */
 static marline_context *surroundings(struct invocation *i, const struct placement *p)
 {
-    marline_context *context = marline_context_ref(marline_context_root());
-    if (p->has_parent) {
+    marline_propagators wanted =
+        p->continues_trigger ? MARLINE_PROPAGATE_ALL : MARLINE_PROPAGATE_BAGGAGE;
+    marline_context *context =
+        marline_extract(wanted, marline_context_root(), get_header, &i->request->test.headers);
+    if (p->has_parent && !p->continues_trigger) {
         marline_span parent = marline_span_remote(&p->parent);
         context = advance(context, marline_context_with_span(context, &parent));
     }

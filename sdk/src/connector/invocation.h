@@ -32,6 +32,7 @@ struct invocation {
     uint64_t start_unix_ns;          /* of the span; set before `traced` */
     marline_span span;
     marline_span_group *group;
+    struct buffer link_state; /* the trace state of the span that is linked to */
 
     /* the worker's, then, once done, the loop thread's */
     struct marline_call call;

@@ -1,6 +1,7 @@
 /* Copying, overwriting and limiting attributes; see attribute_list.h. */
 #include "trace/attribute_list.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { FIRST_CAPACITY = 8 };
@@ -310,4 +311,61 @@ void marline__attributes_set_all(struct attribute_list *list, struct span_memory
     for (size_t i = 0; attributes && i < count; i++) {
         (void)marline__attributes_set(list, arena, count_max, limits, &attributes[i]);
     }
+}
+
+/* ---- comparing ---- */
+
+static bool strings_equal(marline_string one, marline_string other)
+{
+    return one.size == other.size && (one.size == 0 || memcmp(one.data, other.data, one.size) == 0);
+}
+
+static bool values_equal(const marline_value *one, const marline_value *other);
+
+static bool arrays_equal(const marline_value *one, const marline_value *other)
+{
+    bool equal = one->as.array.count == other->as.array.count;
+    for (size_t i = 0; equal && i < one->as.array.count; i++) {
+        equal = values_equal(&one->as.array.items[i], &other->as.array.items[i]);
+    }
+    return equal;
+}
+
+/* Recursion ends with the shallower one; what a tracer keeps is at most 64 deep. */
+static bool values_equal(const marline_value *one, const marline_value *other)
+{
+    if (one->type != other->type) {
+        return false;
+    }
+    switch (one->type) {
+    case MARLINE_VALUE_STRING:
+    case MARLINE_VALUE_BYTES:
+        return strings_equal(one->as.string, other->as.string);
+    case MARLINE_VALUE_BOOL:
+        return one->as.boolean == other->as.boolean;
+    case MARLINE_VALUE_INT:
+        return one->as.integer == other->as.integer;
+    case MARLINE_VALUE_DOUBLE:
+        return one->as.real == other->as.real || (isnan(one->as.real) && isnan(other->as.real));
+    case MARLINE_VALUE_ARRAY:
+        return arrays_equal(one, other);
+    case MARLINE_VALUE_MAP:
+        return marline__attributes_equal(one->as.map.items, one->as.map.count, other->as.map.items,
+                                         other->as.map.count);
+    case MARLINE_VALUE_EMPTY:
+        break;
+    }
+    return true;
+}
+
+bool marline__attributes_equal(const marline_attribute *one, size_t one_count,
+                               const marline_attribute *other, size_t other_count)
+{
+    size_t count = other ? other_count : 0;
+    bool equal = one_count == count;
+    for (size_t i = 0; equal && i < count; i++) {
+        equal =
+            strings_equal(one[i].key, other[i].key) && values_equal(&one[i].value, &other[i].value);
+    }
+    return equal;
 }

@@ -39,6 +39,9 @@ bool marline__attributes_set_text(struct attribute_list *list, struct span_memor
 void marline__attributes_set_all(struct attribute_list *list, struct span_memory *arena,
                                  uint32_t count_max, const marline_span_limits *limits,
                                  const marline_attribute *attributes, size_t count);
+/* The same keys and values in the same order. */
+bool marline__attributes_equal(const marline_attribute *one, size_t one_count,
+                               const marline_attribute *other, size_t other_count);
 /* NULL when absent. */
 const marline_attribute *marline__attributes_find(const struct attribute_list *list,
                                                   marline_string key);

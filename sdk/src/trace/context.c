@@ -230,10 +230,12 @@ enum {
 };
 
 /* The trace state of a running span, copied out from under its lock. */
-static marline_string state_of(const marline_span *span, char buffer[TRACE_STATE_MAX])
+static marline_string state_of(const marline_span *span, char buffer[TRACE_STATE_MAX],
+                               bool *out_runs)
 {
     marline_string state = {NULL, 0};
     struct span_record *r = marline__record_of(span);
+    *out_runs = r != NULL;
     if (r) {
         if (r->data.trace_state.size > 0 && r->data.trace_state.size <= TRACE_STATE_MAX) {
             state = (marline_string){buffer, r->data.trace_state.size};
@@ -244,13 +246,22 @@ static marline_string state_of(const marline_span *span, char buffer[TRACE_STATE
     return state;
 }
 
-/* The facts to go with a span: the parent's, and the span's trace state where they lack it. False
- * when out of memory. */
+static bool is_same_text(marline_string one, marline_string other)
+{
+    return one.size == other.size && (one.size == 0 || memcmp(one.data, other.data, one.size) == 0);
+}
+
+/* The facts to go with a span: the parent's, and the span's trace state where they lack it or the
+ * sampler gave it one of its own. False when out of memory. */
 static bool facts_for_span(struct facts *facts, const marline_span *span, struct facts **out)
 {
     char buffer[TRACE_STATE_MAX];
-    marline_string state = state_of(span, buffer);
-    if (state.size == 0 || marline__facts_state(facts, span->context.trace_id).size > 0) {
+    bool runs;
+    marline_string state = state_of(span, buffer, &runs);
+    marline_string known = marline__facts_state(facts, span->context.trace_id);
+    bool is_known = span->has_own_state && runs ? is_same_text(state, known)
+                                                : state.size == 0 || known.size > 0;
+    if (is_known) {
         *out = marline__facts_ref(facts);
         return true;
     }
@@ -413,7 +424,12 @@ void marline__scope_enter_span(marline_scope *scope, const marline_span *span)
 {
     scope->context = NULL;
     scope->span = span;
-    scope->facts = marline__facts_ref(marline__context_view(NULL).facts);
+    struct facts *around = marline__context_view(NULL).facts;
+    struct facts *facts = NULL;
+    if (!span->has_own_state || !facts_for_span(around, span, &facts)) {
+        facts = marline__facts_ref(around);
+    }
+    scope->facts = facts;
     push(scope);
 }
 

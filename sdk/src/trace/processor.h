@@ -19,6 +19,9 @@ struct processor_functions {
     bool (*start)(struct processor *p);
     /* From the starter's thread, before it has the handle (PRC-01). Optional. */
     void (*on_start)(struct processor *p, const marline_span *span, marline_context *parent);
+    /* From the thread that ends the span, before any on_end: the end time is fixed, the span may
+     * still be changed (PRC-02). Optional. */
+    void (*on_ending)(struct processor *p, const marline_span *span);
     /* From the thread that ends the span, under the record's lock: a few pointer moves. The
      * processor holds the record until it calls marline__provider_release. `lane` is the ending
      * thread's. True: call after_end as soon as the lock is released. */

@@ -122,8 +122,26 @@ static void free_tracer(struct marline_tracer *tracer)
     marline__memory_free(tracer);
 }
 
-static struct marline_tracer *make_tracer(marline_provider *provider, const char *name,
-                                          const char *version)
+static bool copy_scope(struct marline_tracer *tracer, const marline_tracer_options *o)
+{
+    static const marline_span_limits no_limits = {UINT32_MAX, UINT32_MAX, 64, 0, 0, 0, 0};
+    struct attribute_list list;
+    struct span_memory *arena = &tracer->arena;
+    marline__attributes_init(&list, NULL, 0);
+    marline__attributes_set_all(&list, arena, UINT32_MAX, &no_limits, o->attributes,
+                                o->attribute_count);
+    tracer->scope =
+        (marline_scope_data){.name = marline__string_copy(arena, marline_text(o->name)),
+                             .version = marline__string_copy(arena, marline_text(o->version)),
+                             .schema_url = marline__string_copy(arena, marline_text(o->schema_url)),
+                             .attributes = list.items,
+                             .attribute_count = list.count};
+    return tracer->scope.name.data && tracer->scope.version.data && tracer->scope.schema_url.data &&
+           list.dropped == 0;
+}
+
+static struct marline_tracer *make_tracer(marline_provider *provider,
+                                          const marline_tracer_options *o)
 {
     struct marline_tracer *tracer = marline__memory_zeroed(sizeof *tracer);
     if (!tracer) {
@@ -131,9 +149,7 @@ static struct marline_tracer *make_tracer(marline_provider *provider, const char
     }
     tracer->provider = provider;
     marline__span_memory_init(&tracer->arena, NULL, 0);
-    tracer->scope.name = marline__string_copy(&tracer->arena, marline_text(name));
-    tracer->scope.version = marline__string_copy(&tracer->arena, marline_text(version));
-    if (!tracer->scope.name.data || !tracer->scope.version.data) {
+    if (!copy_scope(tracer, o)) {
         free_tracer(tracer);
         return NULL;
     }
@@ -142,36 +158,45 @@ static struct marline_tracer *make_tracer(marline_provider *provider, const char
 
 static bool is_text(marline_string s, const char *text)
 {
-    return s.size == strlen(text) && memcmp(s.data, text, s.size) == 0;
+    size_t size = text ? strlen(text) : 0;
+    return s.size == size && (size == 0 || memcmp(s.data, text, size) == 0);
+}
+
+static bool is_scope(const marline_scope_data *scope, const marline_tracer_options *o)
+{
+    return is_text(scope->name, o->name) && is_text(scope->version, o->version) &&
+           is_text(scope->schema_url, o->schema_url) &&
+           marline__attributes_equal(scope->attributes, scope->attribute_count, o->attributes,
+                                     o->attribute_count);
 }
 
 /* Under the mutex. */
-static struct marline_tracer *find_tracer(marline_provider *provider, const char *name,
-                                          const char *version)
+static struct marline_tracer *find_tracer(marline_provider *provider,
+                                          const marline_tracer_options *o)
 {
     struct marline_tracer *tracer = atomic_load(&provider->tracers);
-    while (tracer &&
-           !(is_text(tracer->scope.name, name) && is_text(tracer->scope.version, version))) {
+    while (tracer && !is_scope(&tracer->scope, o)) {
         tracer = tracer->next;
     }
     return tracer;
 }
 
-marline_tracer *marline_tracer_get(marline_provider *provider, const char *name,
-                                   const char *version)
+marline_tracer *marline_tracer_get_with(marline_provider *provider,
+                                        const marline_tracer_options *options)
 {
+    static const marline_tracer_options nothing = MARLINE_TRACER_OPTIONS_INIT;
+    const marline_tracer_options *o =
+        options && options->size == sizeof *options ? options : &nothing;
     if (!provider) {
         return NULL;
     }
-    if (!name || name[0] == '\0') {
+    if (!o->name || o->name[0] == '\0') {
         marline__log(LOG_WARN, "a tracer without a name was asked for"); /* API-02 */
     }
-    name = name ? name : "";
-    version = version ? version : "";
     pthread_mutex_lock(&provider->mutex);
-    struct marline_tracer *tracer = find_tracer(provider, name, version);
+    struct marline_tracer *tracer = find_tracer(provider, o);
     if (!tracer) {
-        tracer = make_tracer(provider, name, version);
+        tracer = make_tracer(provider, o);
         if (tracer) {
             tracer->next = atomic_load(&provider->tracers);
             atomic_store(&provider->tracers, tracer);
@@ -179,6 +204,15 @@ marline_tracer *marline_tracer_get(marline_provider *provider, const char *name,
     }
     pthread_mutex_unlock(&provider->mutex);
     return tracer ? tracer : provider->default_tracer;
+}
+
+marline_tracer *marline_tracer_get(marline_provider *provider, const char *name,
+                                   const char *version)
+{
+    marline_tracer_options options = MARLINE_TRACER_OPTIONS_INIT;
+    options.name = name;
+    options.version = version;
+    return marline_tracer_get_with(provider, &options);
 }
 
 bool marline_tracer_is_enabled(const marline_tracer *tracer)
@@ -204,6 +238,9 @@ static void free_provider(marline_provider *provider)
     if (provider->sampler.destroy) {
         provider->sampler.destroy(provider->sampler.user);
     }
+    if (provider->ids.destroy) {
+        provider->ids.destroy(provider->ids.user);
+    }
     marline__span_memory_deinit(&provider->arena);
     pthread_mutex_destroy(&provider->mutex);
     marline__memory_free(provider);
@@ -217,14 +254,15 @@ static bool set_sampler(marline_provider *provider, const marline_provider_optio
     } else if (marline_sampler_from_environment(&provider->sampler) != MARLINE_OK) {
         return false;
     }
-    const marline_sampler *s = &provider->sampler;
-    provider->keeps_all = s->decide == marline__sample_by_parent &&
-                          ((const marline_sampler *)s->user)->decide == marline__sample_always;
-    return s->decide != NULL;
+    provider->keeps_all = marline__sampler_keeps_all(&provider->sampler);
+    return provider->sampler.decide != NULL;
 }
 
 static bool init_provider(marline_provider *provider, const marline_provider_options *options)
 {
+    if (options && options->ids) {
+        provider->ids = *options->ids;
+    }
     provider->id = atomic_fetch_add(&last_id, 1) + 1;
     provider->disabled = marline__environment_flag("OTEL_SDK_DISABLED");
     provider->limits =
@@ -245,6 +283,9 @@ marline_status marline__provider_create(const marline_provider_options *options,
     if (!out || (options && options->size != sizeof *options)) {
         return fail(error, MARLINE_EINVAL,
                     "provider options must be initialised with MARLINE_PROVIDER_OPTIONS_INIT");
+    }
+    if (options && options->ids && (!options->ids->trace_id || !options->ids->span_id)) {
+        return fail(error, MARLINE_EINVAL, "an id generator needs trace_id and span_id");
     }
     marline_provider *provider = marline__memory_zeroed(sizeof *provider);
     if (!provider || pthread_mutex_init(&provider->mutex, NULL) != 0) {
@@ -298,6 +339,9 @@ marline_status marline__provider_add(marline_provider *provider, struct processo
         } else {
             used = true;
             provider->processors[count] = processor;
+            if (processor->functions->on_ending) {
+                atomic_store_explicit(&provider->wants_endings, true, memory_order_relaxed);
+            }
             atomic_store_explicit(&provider->processor_count, count + 1, memory_order_release);
         }
     }

@@ -27,14 +27,16 @@ struct marline_provider {
     const struct clock *clock;
     marline_span_limits limits;
     marline_sampler sampler;
-    bool keeps_all; /* the sampler is parent-based, always on: decided without a call */
-    bool disabled;  /* OTEL_SDK_DISABLED: nothing is recorded, ids pass through */
+    marline_id_generator ids; /* without functions: the library's own */
+    bool keeps_all;           /* the sampler is parent-based, always on: decided without a call */
+    bool disabled;            /* OTEL_SDK_DISABLED: nothing is recorded, ids pass through */
     marline_resource_data resource;
     struct span_memory arena; /* of the resource */
     struct marline_tracer *default_tracer;
     /* processors are added, never removed: readers take the count first */
     atomic_uint processor_count;
     struct processor *processors[PROCESSORS_MAX];
+    atomic_bool wants_endings; /* a processor has on_ending */
     atomic_bool stopped;
     pthread_mutex_t mutex; /* adding tracers, processors, lanes */
     _Atomic(struct marline_tracer *) tracers;

@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "trace/environment.h"
 #include "trace/sampler.h"
+#include "wire/tracestate.h"
 #include <marline/trace.h>
 
 enum { FLAG_SAMPLED = 1, TRACE_ID_RANDOM_BITS = 56 };
@@ -21,22 +22,20 @@ enum { FLAG_SAMPLED = 1, TRACE_ID_RANDOM_BITS = 56 };
 /* ---- constant ---- */
 
 marline_sampling marline__sample_always(void *user, const marline_sampling_input *input,
-                                        const marline_attribute **out_attributes, size_t *out_count)
+                                        marline_sampling_output *out)
 {
     (void)user;
     (void)input;
-    (void)out_attributes;
-    (void)out_count;
+    (void)out;
     return MARLINE_SAMPLING_RECORD_AND_SAMPLE;
 }
 
 static marline_sampling sample_never(void *user, const marline_sampling_input *input,
-                                     const marline_attribute **out_attributes, size_t *out_count)
+                                     marline_sampling_output *out)
 {
     (void)user;
     (void)input;
-    (void)out_attributes;
-    (void)out_count;
+    (void)out;
     return MARLINE_SAMPLING_DROP;
 }
 
@@ -63,10 +62,9 @@ static uint64_t low_bits(const uint8_t trace_id[16])
 
 /* The threshold travels in the pointer, so that this sampler needs no memory. */
 static marline_sampling sample_ratio(void *user, const marline_sampling_input *input,
-                                     const marline_attribute **out_attributes, size_t *out_count)
+                                     marline_sampling_output *out)
 {
-    (void)out_attributes;
-    (void)out_count;
+    (void)out;
     return low_bits(input->trace_id) >= (uint64_t)(uintptr_t)user
                ? MARLINE_SAMPLING_RECORD_AND_SAMPLE
                : MARLINE_SAMPLING_DROP;
@@ -86,6 +84,38 @@ marline_sampler marline_sampler_ratio(double ratio)
     return sampler;
 }
 
+/* ---- probability: as ratio, by the randomness and the threshold of the trace state ---- */
+
+static marline_sampling sample_probability(void *user, const marline_sampling_input *input,
+                                           marline_sampling_output *out)
+{
+    uint64_t threshold = (uint64_t)(uintptr_t)user;
+    struct tracestate_ot ot =
+        marline__tracestate_ot((struct slice){input->trace_state.data, input->trace_state.size});
+    uint64_t randomness = ot.has_randomness ? ot.randomness : low_bits(input->trace_id);
+    if (randomness < threshold) {
+        return MARLINE_SAMPLING_DROP;
+    }
+    out->has_threshold = true;
+    out->threshold = threshold;
+    return MARLINE_SAMPLING_RECORD_AND_SAMPLE;
+}
+
+marline_sampler marline_sampler_probability(double ratio)
+{
+    const uint64_t threshold_max = (1ull << TRACE_ID_RANDOM_BITS) - 1;
+    marline_sampler sampler = marline_sampler_ratio(ratio);
+    uint64_t threshold = (uint64_t)(uintptr_t)sampler.user;
+    threshold = threshold < threshold_max ? threshold : threshold_max;
+    sampler.decide = sample_probability;
+    memcpy(&sampler.user, &threshold, sizeof sampler.user);
+    (void)snprintf(sampler.description, sizeof sampler.description, "ProbabilitySampler{%f}",
+                   ratio >= 0 && ratio < 1 ? ratio
+                   : ratio < 0             ? 0.0
+                                           : 1.0);
+    return sampler;
+}
+
 _Static_assert(sizeof(void *) == sizeof(uint64_t), "the ratio sampler keeps 64 bits in a pointer");
 
 /* ---- rate-limited: a bucket of tokens, kept as the time at which it was last empty ---- */
@@ -97,10 +127,9 @@ struct rate {
 };
 
 static marline_sampling sample_rate(void *user, const marline_sampling_input *input,
-                                    const marline_attribute **out_attributes, size_t *out_count)
+                                    marline_sampling_output *out)
 {
-    (void)out_attributes;
-    (void)out_count;
+    (void)out;
     struct rate *rate = user;
     uint64_t now_ns = marline__clock_monotonic_ns(input->clock);
     uint64_t empty_at = atomic_load_explicit(&rate->empty_at_ns, memory_order_relaxed);
@@ -136,44 +165,90 @@ marline_status marline_sampler_rate_limited(uint32_t per_second, uint32_t burst,
 
 /* ---- parent-based ---- */
 
-marline_sampling marline__sample_by_parent(void *user, const marline_sampling_input *input,
-                                           const marline_attribute **out_attributes,
-                                           size_t *out_count)
+enum { PARENTS = 4 };
+
+struct by_parent {
+    marline_sampler root;
+    marline_sampler parents[PARENTS]; /* without decide: the parent's bit */
+};
+
+bool marline__sampler_keeps_all(const marline_sampler *sampler)
 {
-    const marline_sampler *root = user;
-    if (!input->parent) {
-        return root->decide(root->user, input, out_attributes, out_count);
+    if (sampler->decide != marline__sample_by_parent) {
+        return false;
     }
-    return input->parent->flags & FLAG_SAMPLED ? MARLINE_SAMPLING_RECORD_AND_SAMPLE
-                                               : MARLINE_SAMPLING_DROP;
+    const struct by_parent *b = sampler->user;
+    bool all = b->root.decide == marline__sample_always;
+    for (size_t i = 0; i < PARENTS; i++) {
+        all &= b->parents[i].decide == NULL;
+    }
+    return all;
+}
+
+marline_sampling marline__sample_by_parent(void *user, const marline_sampling_input *input,
+                                           marline_sampling_output *out)
+{
+    const struct by_parent *b = user;
+    if (!input->parent) {
+        return b->root.decide(b->root.user, input, out);
+    }
+    bool sampled = input->parent->flags & FLAG_SAMPLED;
+    const marline_sampler *own =
+        &b->parents[(input->parent->is_remote ? 0 : 2) + (sampled ? 0 : 1)];
+    if (own->decide) {
+        return own->decide(own->user, input, out);
+    }
+    return sampled ? MARLINE_SAMPLING_RECORD_AND_SAMPLE : MARLINE_SAMPLING_DROP;
+}
+
+static void destroy_sampler(const marline_sampler *sampler)
+{
+    if (sampler && sampler->destroy) {
+        sampler->destroy(sampler->user);
+    }
 }
 
 static void destroy_parent_based(void *user)
 {
-    marline_sampler *root = user;
-    if (root->destroy) {
-        root->destroy(root->user);
+    struct by_parent *b = user;
+    destroy_sampler(&b->root);
+    for (size_t i = 0; i < PARENTS; i++) {
+        destroy_sampler(&b->parents[i]);
     }
-    marline__memory_free(root);
+    marline__memory_free(b);
+}
+
+marline_status marline_sampler_parent_based_with(const marline_parent_based_options *options,
+                                                 marline_sampler *out)
+{
+    if (!options || options->size != sizeof *options || !options->root || !options->root->decide ||
+        !out) {
+        return MARLINE_EINVAL;
+    }
+    const marline_sampler *parents[PARENTS] = {options->remote_sampled, options->remote_unsampled,
+                                               options->local_sampled, options->local_unsampled};
+    struct by_parent *b = marline__memory_zeroed(sizeof *b);
+    if (!b) {
+        destroy_sampler(options->root);
+        for (size_t i = 0; i < PARENTS; i++) {
+            destroy_sampler(parents[i]);
+        }
+        return MARLINE_ENOMEM;
+    }
+    b->root = *options->root;
+    for (size_t i = 0; i < PARENTS; i++) {
+        b->parents[i] = parents[i] ? *parents[i] : (marline_sampler){0};
+    }
+    *out = (marline_sampler){marline__sample_by_parent, destroy_parent_based, b, ""};
+    (void)snprintf(out->description, sizeof out->description, "ParentBased{root=%.*s}", 40,
+                   b->root.description);
+    return MARLINE_OK;
 }
 
 marline_status marline_sampler_parent_based(const marline_sampler *root, marline_sampler *out)
 {
-    if (!root || !root->decide || !out) {
-        return MARLINE_EINVAL;
-    }
-    marline_sampler *copy = marline__memory_zeroed(sizeof *copy);
-    if (!copy) {
-        if (root->destroy) {
-            root->destroy(root->user);
-        }
-        return MARLINE_ENOMEM;
-    }
-    *copy = *root;
-    *out = (marline_sampler){marline__sample_by_parent, destroy_parent_based, copy, ""};
-    (void)snprintf(out->description, sizeof out->description, "ParentBased{root=%.*s}", 40,
-                   root->description);
-    return MARLINE_OK;
+    const marline_parent_based_options options = {.size = sizeof options, .root = root};
+    return marline_sampler_parent_based_with(&options, out);
 }
 
 /* ---- environment ---- */

@@ -10,6 +10,8 @@
 #include "trace/provider.h"
 #include "trace/shard.h"
 #include "trace/span_record.h"
+#include "wire/trace_context.h"
+#include "wire/tracestate.h"
 
 enum {
     FLAG_SAMPLED = 1,
@@ -57,9 +59,39 @@ static const marline_span_options *options_or_default(const marline_span_options
     return options ? options : &defaults;
 }
 
+enum { DRAWS_MAX = 4 }; /* of a program's generator that gives zeros */
+
+static void draw_trace_id(const marline_provider *provider, struct shard *shard,
+                          marline_span_context *out)
+{
+    const marline_id_generator *own = &provider->ids;
+    for (int i = 0; own->trace_id && i < DRAWS_MAX; i++) {
+        own->trace_id(own->user, out->trace_id);
+        if (marline__trace_id_is_valid(out->trace_id)) {
+            out->flags = own->is_random ? FLAG_RANDOM : 0;
+            return;
+        }
+    }
+    marline__ids_trace(&shard->ids, out->trace_id);
+    out->flags = FLAG_RANDOM;
+}
+
+static void draw_span_id(const marline_provider *provider, struct shard *shard, uint8_t out[8])
+{
+    const marline_id_generator *own = &provider->ids;
+    for (int i = 0; own->span_id && i < DRAWS_MAX; i++) {
+        own->span_id(own->user, out);
+        if (marline__span_id_is_valid(out)) {
+            return;
+        }
+    }
+    marline__ids_span(&shard->ids, out);
+}
+
 /* CTX-08 to CTX-10: the parent's trace id and random bit, or a new trace. */
-static void begin_identity(struct shard *shard, const marline_span_context *parent,
-                           const marline_span_context *again, marline_span_context *out)
+static void begin_identity(const marline_provider *provider, struct shard *shard,
+                           const marline_span_context *parent, const marline_span_context *again,
+                           marline_span_context *out)
 {
     out->is_remote = false;
     if (again && is_valid(again)) {
@@ -71,26 +103,26 @@ static void begin_identity(struct shard *shard, const marline_span_context *pare
         memcpy(out->trace_id, parent->trace_id, sizeof out->trace_id);
         out->flags = parent->flags & FLAG_RANDOM;
     } else {
-        marline__ids_trace(&shard->ids, out->trace_id);
-        out->flags = FLAG_RANDOM;
+        draw_trace_id(provider, shard, out);
     }
-    marline__ids_span(&shard->ids, out->span_id);
+    draw_span_id(provider, shard, out->span_id);
 }
 
-/* What the sampler decided, and what it wants added. */
+/* What the sampler decided, and what it wants besides. */
 struct decision {
     marline_sampling sampling;
-    const marline_attribute *attributes;
-    size_t attribute_count;
+    marline_sampling_output wanted;
 };
 
 static marline_sampling ask_sampler(const marline_provider *provider,
                                     const marline_span_context *own,
-                                    const marline_span_context *parent, const char *name,
-                                    const marline_span_options *o, struct decision *out)
+                                    const marline_span_context *parent, const struct facts *facts,
+                                    const char *name, const marline_span_options *o,
+                                    marline_sampling_output *out)
 {
     marline_sampling_input input = {
         .parent = parent,
+        .trace_state = marline__facts_state(facts, own->trace_id),
         .trace_id = own->trace_id,
         .name = marline_text(name),
         .kind = o->kind ? o->kind : MARLINE_SPAN_KIND_INTERNAL,
@@ -100,8 +132,7 @@ static marline_sampling ask_sampler(const marline_provider *provider,
         .link_count = o->links ? o->link_count : 0,
         .clock = provider->clock,
     };
-    return provider->sampler.decide(provider->sampler.user, &input, &out->attributes,
-                                    &out->attribute_count);
+    return provider->sampler.decide(provider->sampler.user, &input, out);
 }
 
 /* A test's spans are sampled whatever anybody says. */
@@ -109,7 +140,7 @@ static struct decision decide(const marline_provider *provider, const marline_sp
                               const marline_span_context *parent, const struct facts *facts,
                               const char *name, const marline_span_options *o)
 {
-    struct decision d = {MARLINE_SAMPLING_RECORD_AND_SAMPLE, NULL, 0};
+    struct decision d = {.sampling = MARLINE_SAMPLING_RECORD_AND_SAMPLE};
     if (atomic_load_explicit(&provider->processor_count, memory_order_acquire) == 0) {
         d.sampling = MARLINE_SAMPLING_DROP;
     } else if (provider->keeps_all) {
@@ -117,7 +148,7 @@ static struct decision decide(const marline_provider *provider, const marline_sp
                     (own->flags & FLAG_SAMPLED); /* so it was, the first time */
         d.sampling = keep ? MARLINE_SAMPLING_RECORD_AND_SAMPLE : MARLINE_SAMPLING_DROP;
     } else if ((!facts || !facts->is_test) && !(own->flags & FLAG_SAMPLED)) {
-        d.sampling = ask_sampler(provider, own, parent, name, o, &d);
+        d.sampling = ask_sampler(provider, own, parent, facts, name, o, &d.wanted);
     }
     return d;
 }
@@ -145,6 +176,7 @@ static void fill(struct span_record *r, struct lane *lane, marline_tracer *trace
     r->facts = NULL;
     r->start_monotonic_ns = marline__clock_monotonic_ns(provider->clock);
     r->start_was_given = o->start_unix_ns != 0;
+    r->ending = false;
     marline_span_data *data = &r->data;
     memset(data, 0, sizeof *data);
     memcpy(data->trace_id, own->trace_id, sizeof data->trace_id);
@@ -191,6 +223,35 @@ static struct span_record *open_record(struct shard *shard, struct lane *lane,
     return r;
 }
 
+/* The threshold that the span was sampled with, in its trace state (TST-05). */
+static void write_threshold(struct span_record *r, uint64_t threshold)
+{
+    const struct tracestate_ot ot = {.has_threshold = true, .threshold = threshold};
+    struct buffer text = BUFFER_INIT;
+    marline_string old = r->data.trace_state;
+    if (marline__tracestate_set_ot((struct slice){old.data, old.size}, &ot, &text)) {
+        marline_string state =
+            marline__string_copy(&r->arena, (marline_string){text.data, text.size});
+        r->data.trace_state = state.data ? state : old;
+    }
+    marline__buffer_deinit(&text);
+}
+
+/* What the sampler wants. True: the span has a trace state of its own. */
+static bool grant(struct span_record *r, const marline_sampling_output *wanted)
+{
+    for (size_t i = 0; i < wanted->attribute_count; i++) {
+        marline__record_set(r, &wanted->attributes[i]);
+    }
+    if (wanted->trace_state) {
+        r->data.trace_state = marline__string_copy(&r->arena, *wanted->trace_state);
+    }
+    if (wanted->has_threshold) {
+        write_threshold(r, wanted->threshold);
+    }
+    return wanted->trace_state || wanted->has_threshold;
+}
+
 static marline_span pass_on(const marline_span *parent)
 {
     return (marline_span){.context = parent->context};
@@ -222,7 +283,7 @@ marline_span marline_span_start(marline_tracer *tracer, const char *name,
     const marline_span_context *parent =
         !o->force_root && is_valid(&view.span->context) ? &view.span->context : NULL;
     marline_span span = no_span;
-    begin_identity(shard, parent, o->again, &span.context);
+    begin_identity(provider, shard, parent, o->again, &span.context);
     count_one(&lane->started);
     struct decision decision = decide(provider, &span.context, parent, view.facts, name, o);
     if (decision.sampling == MARLINE_SAMPLING_DROP) {
@@ -240,9 +301,7 @@ marline_span marline_span_start(marline_tracer *tracer, const char *name,
         span.context.flags = random_only; /* sampled, not recorded: never (SMP-01) */
         return span;
     }
-    for (size_t i = 0; i < decision.attribute_count; i++) {
-        marline__record_set(r, &decision.attributes[i]);
-    }
+    span.has_own_state = grant(r, &decision.wanted);
     span.record = r;
     span.generation = atomic_load_explicit(&r->generation, memory_order_relaxed) + 1;
     atomic_store_explicit(&r->generation, span.generation, memory_order_release);
@@ -352,14 +411,46 @@ static void give_up(struct span_record *r)
     marline__provider_release(r, FATE_DROPPED + MARLINE_DROP_LIMITS);
 }
 
-static void end_at(marline_span *span, uint64_t end_unix_ns)
+/* Locked in and out, unlocked between: the processors' last chance to change the span. NULL when
+ * the provider was destroyed meanwhile. */
+static struct span_record *announce_end(struct span_record *r, const marline_span *span)
+{
+    const marline_provider *provider = r->provider;
+    r->ending = true;
+    marline__record_unlock(r);
+    unsigned count = atomic_load_explicit(&provider->processor_count, memory_order_acquire);
+    for (unsigned i = 0; i < count; i++) {
+        struct processor *p = provider->processors[i];
+        if (p->functions->on_ending) {
+            p->functions->on_ending(p, span);
+        }
+    }
+    return marline__record_of(span);
+}
+
+/* Locks the record, with its end time fixed; NULL when the span has ended, or is about to. */
+static struct span_record *begin_end(const marline_span *span, uint64_t end_unix_ns)
 {
     struct span_record *r = marline__record_of(span);
+    if (!r) {
+        return NULL;
+    }
+    if (r->ending) {
+        marline__record_unlock(r);
+        return NULL;
+    }
+    r->data.end_unix_ns = end_unix_ns ? end_unix_ns : end_time(r);
+    bool announced = atomic_load_explicit(&r->provider->wants_endings, memory_order_relaxed);
+    return announced ? announce_end(r, span) : r;
+}
+
+static void end_at(marline_span *span, uint64_t end_unix_ns)
+{
+    struct span_record *r = begin_end(span, end_unix_ns);
     if (!r) {
         return;
     }
     marline_provider *provider = r->provider;
-    r->data.end_unix_ns = end_unix_ns ? end_unix_ns : end_time(r);
     marline__record_finish(r);
     uint32_t attributes = r->attributes.dropped;
     uint32_t events = r->events.dropped;

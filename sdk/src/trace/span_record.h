@@ -51,6 +51,7 @@ struct span_record {
     struct facts *facts; /* counted; NULL unless it has groups */
     uint64_t start_monotonic_ns;
     bool start_was_given;
+    bool ending;            /* its end is under way: only on_ending may still change it */
     marline_span_data data; /* lists are put in at the end */
     struct attribute_list attributes;
     struct event_list events;

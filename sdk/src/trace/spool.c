@@ -142,12 +142,13 @@ static int insert(struct spool *s, const struct row *row)
 
 /* What a failure says about the file. Only a list of what may pass by itself keeps it: a flipped
  * bit shows as anything from a syntax error to a file without its tables. */
-static enum opening judge(int code)
+static enum opening judge(const struct spool *s, int code)
 {
     switch (code & 0xff) {
+    case SQLITE_READONLY: /* a flipped version number makes a file read-only, too */
+        return access(s->path, W_OK) == 0 ? OPENING_DAMAGED : OPENING_UNUSABLE;
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
-    case SQLITE_READONLY:
     case SQLITE_FULL:
     case SQLITE_NOMEM:
     case SQLITE_IOERR:
@@ -189,7 +190,7 @@ static enum opening check_contents(struct spool *s)
                        marline__database_execute(s->db, schema) &&
                        marline__database_execute(s->db, "COMMIT")
                    ? OPENING_GOOD
-                   : judge(sqlite3_errcode(s->db));
+                   : judge(s, sqlite3_errcode(s->db));
     }
     if (marline__database_number(s->db, read_id) != APPLICATION_ID) {
         return s->is_ours ? OPENING_DAMAGED : OPENING_FOREIGN;
@@ -210,14 +211,14 @@ static enum opening open_file(struct spool *s)
         code = sqlite3_exec(s->db, settings[i], NULL, NULL, NULL);
     }
     if (code != SQLITE_OK) {
-        enum opening judged = judge(code);
+        enum opening judged = judge(s, code);
         return judged == OPENING_DAMAGED && !s->is_ours ? OPENING_FOREIGN : judged;
     }
     enum opening contents = check_contents(s);
     for (int i = 0; contents == OPENING_GOOD && i < STATEMENTS; i++) {
         code = sqlite3_prepare_v3(s->db, texts[i], -1, SQLITE_PREPARE_PERSISTENT, &s->statements[i],
                                   NULL);
-        contents = code == SQLITE_OK ? OPENING_GOOD : judge(code);
+        contents = code == SQLITE_OK ? OPENING_GOOD : judge(s, code);
     }
     return contents;
 }
@@ -239,7 +240,7 @@ static enum opening count_file(struct spool *s)
         }
     }
     sqlite3_finalize(all);
-    return code == SQLITE_DONE ? OPENING_GOOD : judge(code);
+    return code == SQLITE_DONE ? OPENING_GOOD : judge(s, code);
 }
 
 /* ---- damage ---- */
@@ -362,7 +363,7 @@ static void note_failure(struct spool *s, int code)
                      s->path, sqlite3_errmsg(s->db));
     }
     s->write_failed = true;
-    if (judge(code) == OPENING_DAMAGED) {
+    if (judge(s, code) == OPENING_DAMAGED) {
         replace_file(s);
     }
 }
@@ -463,7 +464,7 @@ static bool put(struct spool *s, const struct row *row)
     if (code != SQLITE_DONE) {
         note_failure(s, code);
         /* Into the new file, when the old one was damaged. */
-        code = s->db && judge(code) == OPENING_DAMAGED ? insert(s, row) : code;
+        code = s->db && judge(s, code) == OPENING_DAMAGED ? insert(s, row) : code;
     }
     if (code != SQLITE_DONE) {
         return false;
@@ -504,7 +505,7 @@ static bool read_oldest(struct spool *s, struct spool_batch *out, bool *out_agai
         code = SQLITE_DONE;
     }
     sqlite3_reset(oldest);
-    *out_again = code == SQLITE_ROW || (code != SQLITE_DONE && judge(code) == OPENING_DAMAGED);
+    *out_again = code == SQLITE_ROW || (code != SQLITE_DONE && judge(s, code) == OPENING_DAMAGED);
     if (*out_again) {
         replace_file(s);
     }

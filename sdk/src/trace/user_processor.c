@@ -19,6 +19,13 @@ static void on_start(struct processor *p, const marline_span *span, marline_cont
     }
 }
 
+static void on_ending(struct processor *p, const marline_span *span)
+{
+    struct user_processor *u = (struct user_processor *)p;
+    marline_span copy = *span;
+    u->user.on_ending(u->user.user, &copy);
+}
+
 static bool on_end(struct processor *p, struct lane *lane, struct span_record *r)
 {
     (void)p;
@@ -73,6 +80,16 @@ static const struct processor_functions functions = {
     .destroy = destroy,
 };
 
+static const struct processor_functions functions_with_ending = {
+    .on_start = on_start,
+    .on_ending = on_ending,
+    .on_end = on_end,
+    .after_end = after_end,
+    .force_flush = force_flush,
+    .shutdown = shutdown_processor,
+    .destroy = destroy,
+};
+
 struct processor *marline__user_processor_create(const marline_span_processor *user)
 {
     struct user_processor *u = marline__memory_zeroed(sizeof *u);
@@ -82,7 +99,7 @@ struct processor *marline__user_processor_create(const marline_span_processor *u
         }
         return NULL;
     }
-    u->base.functions = &functions;
+    u->base.functions = user->on_ending ? &functions_with_ending : &functions;
     u->user = *user;
     return &u->base;
 }

@@ -429,10 +429,14 @@ static void given_trace_context_and_test_when_invoked_then_own_trace_with_link(v
 {
     struct rig *rig = *state;
     connect_client(rig);
-    invoke(rig, "i", "greet", TEST_CONTEXT, ",\"headers\":{\"traceparent\":\"" TRACEPARENT "\"}");
+    invoke(rig, "i", "greet", TEST_CONTEXT,
+           ",\"headers\":{\"traceparent\":\"" TRACEPARENT "\",\"tracestate\":\"a=1, b=2\"}");
     (void)read_text(rig);
     const marline_span_data *root = find_span(rig, "function.greet");
     assert_false(root->has_parent);
+    assert_int_equal(root->trace_state.size, 0); /* a trace of its own: EM-05 */
+    assert_int_equal(root->links[0].trace_state.size, sizeof "a=1,b=2" - 1);
+    assert_memory_equal(root->links[0].trace_state.data, "a=1,b=2", sizeof "a=1,b=2" - 1);
     assert_int_equal(root->kind, MARLINE_SPAN_KIND_CONSUMER);
     assert_int_equal(root->link_count, 1);
     assert_memory_equal(root->links[0].span_id, "\xb7\xad\x6b\x71\x69\x20\x33\x31", 8);
@@ -451,6 +455,33 @@ static void given_trigger_asks_to_continue_when_invoked_then_child_of_the_trigge
     assert_memory_equal(root->parent_span_id, "\xb7\xad\x6b\x71\x69\x20\x33\x31", 8);
     assert_int_equal(root->link_count, 0);
     assert_test_attributes(root);
+}
+
+static marline_status tell_baggage(marline_call *call, void *user)
+{
+    (void)user;
+    marline_string tenant = {"", 0};
+    bool known = marline_context_baggage(NULL, "tenant", &tenant);
+    return marline_output_format(call, "tenant %s%.*s", known ? "" : "unknown", (int)tenant.size,
+                                 tenant.data);
+}
+
+static void given_trace_state_and_baggage_when_invoked_then_they_go_on(void **state)
+{
+    struct rig *rig = *state;
+    const marline_endpoint endpoint = {
+        .size = sizeof endpoint, .name = "tell", .handler = tell_baggage};
+    assert_int_equal(marline_client_add_endpoint(rig->client, &endpoint, NULL), MARLINE_OK);
+    connect_client(rig);
+    invoke(rig, "i", "tell", TEST_CONTEXT,
+           ",\"headers\":{\"traceparent\":\"" TRACEPARENT "\",\"trace_mode\":\"continue\","
+           "\"tracestate\":\"a=1,b=2\",\"baggage\":\"tenant=t%20one;p=1\"}");
+    assert_has(read_text(rig), "tenant t one");
+    const marline_span_data *root = find_span(rig, "function.tell");
+    assert_int_equal(root->trace_state.size, sizeof "a=1,b=2" - 1);
+    assert_memory_equal(root->trace_state.data, "a=1,b=2", sizeof "a=1,b=2" - 1);
+    invoke(rig, "j", "tell", TEST_CONTEXT, ""); /* nothing of it stays */
+    assert_has(read_text(rig), "tenant unknown");
 }
 
 static void given_prompt_endpoint_when_result_arrives_then_its_spans_were_exported(void **state)
@@ -689,6 +720,7 @@ int main(void)
         RIGGED(given_tracing_disabled_when_invoked_then_no_spans_and_no_trace_id),
         RIGGED(given_conversation_when_invoked_then_trace_goes_on_and_root_is_marked),
         RIGGED(given_trace_context_and_test_when_invoked_then_own_trace_with_link),
+        RIGGED(given_trace_state_and_baggage_when_invoked_then_they_go_on),
         RIGGED(given_trigger_asks_to_continue_when_invoked_then_child_of_the_trigger),
         RIGGED(given_prompt_endpoint_when_result_arrives_then_its_spans_were_exported),
         RIGGED(given_metric_when_executed_then_score_and_details),

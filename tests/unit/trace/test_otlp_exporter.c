@@ -335,6 +335,78 @@ static void given_partial_success_when_answered_then_counted_and_not_resent_CLI_
     end(&f);
 }
 
+static void given_request_over_the_limit_when_exported_then_not_sent_CLI_03(void **state)
+{
+    (void)state;
+    enum { SPANS = 65, VALUE_SIZE = 1024 * 1024 };
+    static char value[VALUE_SIZE];
+    static marline_span_data spans[SPANS];
+    struct http_peer_step script[] = {{HTTP_PEER_ANSWER, 200, NULL, NULL}};
+    marline_otlp_exporter_options options = MARLINE_OTLP_EXPORTER_OPTIONS_INIT;
+    options.compression = MARLINE_OTLP_COMPRESSION_GZIP; /* the limit is before compression */
+    memset(value, 'v', sizeof value);
+    const marline_attribute attribute = {
+        {"k", 1}, {.type = MARLINE_VALUE_STRING, .as.string = {value, sizeof value}}};
+    for (int i = 0; i < SPANS; i++) {
+        spans[i] = (marline_span_data){.trace_id = {1},
+                                       .span_id = {(uint8_t)(i + 1)},
+                                       .name = {"n", 1},
+                                       .kind = MARLINE_SPAN_KIND_CLIENT,
+                                       .attributes = &attribute,
+                                       .attribute_count = 1,
+                                       .scope = &scope,
+                                       .resource = &resource};
+    }
+    struct fixture f;
+    begin(&f, script, 1, options);
+    f.result = (marline_export_result){0};
+    f.exporter.export_spans(f.exporter.user, spans, SPANS, 30000, &f.result);
+    assert_int_equal(f.result.rejected, SPANS);
+    assert_non_null(strstr(f.result.reason, "more than OTLP allows"));
+    assert_int_equal(http_peer_request_count(f.peer), 0);
+    export_two(&f, 30000); /* it goes on */
+    assert_int_equal(f.result.exported, 2);
+    end(&f);
+}
+
+static void given_answers_that_are_none_when_exported_then_counted_with_reason_CLI_14(void **state)
+{
+    (void)state;
+    static const struct http_peer_step cases[] = {
+        {HTTP_PEER_ANSWER, 302, "Location: http://127.0.0.1:1/\r\n", NULL},
+        {HTTP_PEER_ANSWER, 307, "Location: /v1/other\r\n", NULL},
+        {HTTP_PEER_ANSWER, 500, NULL, "\x08\x03\xff\xff garbage"},
+        {HTTP_PEER_ANSWER, 404, "Content-Type: text/html\r\n", "<html>"},
+        {HTTP_PEER_RAW, 0, NULL, "SSH-2.0-OpenSSH_9.2\r\n"},
+        {HTTP_PEER_RAW, 0, NULL,
+         "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n"
+         "Content-Length: 4\r\n\r\nabcd"},
+        {HTTP_PEER_RAW, 0, NULL, "HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\nshort"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        marline_otlp_exporter_options options = MARLINE_OTLP_EXPORTER_OPTIONS_INIT;
+        struct fixture f;
+        begin(&f, &cases[i], 1, options);
+        export_two(&f, 400);
+        assert_int_equal(f.result.exported, 0);
+        assert_true(f.result.reason[0] != '\0');
+        end(&f);
+    }
+}
+
+static void given_collector_that_never_answers_when_exported_then_bounded_CLI_10(void **state)
+{
+    (void)state;
+    struct http_peer_step script[] = {{HTTP_PEER_HANG, 0, NULL, NULL}};
+    marline_otlp_exporter_options options = MARLINE_OTLP_EXPORTER_OPTIONS_INIT;
+    struct fixture f;
+    begin(&f, script, 1, options);
+    export_two(&f, 50);
+    assert_int_equal(f.result.failed, 2);
+    assert_true(f.result.reason[0] != '\0');
+    end(&f);
+}
+
 static void given_refusal_when_answered_then_not_resent_and_explained_CLI_15(void **state)
 {
     (void)state;
@@ -389,6 +461,9 @@ int main(void)
         cmocka_unit_test(given_protobuf_when_exported_then_request_decodes_CLI_01),
         cmocka_unit_test(given_json_and_gzip_when_exported_then_unpacks_and_decodes_CLI_02),
         cmocka_unit_test(given_partial_success_when_answered_then_counted_and_not_resent_CLI_06),
+        cmocka_unit_test(given_request_over_the_limit_when_exported_then_not_sent_CLI_03),
+        cmocka_unit_test(given_answers_that_are_none_when_exported_then_counted_with_reason_CLI_14),
+        cmocka_unit_test(given_collector_that_never_answers_when_exported_then_bounded_CLI_10),
         cmocka_unit_test(given_refusal_when_answered_then_not_resent_and_explained_CLI_15),
         cmocka_unit_test(given_overload_when_told_to_wait_0_s_then_sent_again_CLI_08),
         cmocka_unit_test(given_wait_beyond_the_deadline_when_told_then_fails_now_CLI_08),

@@ -21,9 +21,8 @@ static marline_sampling decide(const marline_sampler *s, const uint8_t *trace_id
     fake_clock_init(&clock);
     clock.monotonic_ns = now_ns;
     marline_sampling_input input = {.parent = parent, .trace_id = trace_id, .clock = &clock.clock};
-    const marline_attribute *attributes = NULL;
-    size_t count = 0;
-    return s->decide(s->user, &input, &attributes, &count);
+    marline_sampling_output output = {0};
+    return s->decide(s->user, &input, &output);
 }
 
 static void random_id(struct random_seeded *seed, uint8_t out[16])
@@ -184,7 +183,7 @@ struct own_sampler {
 };
 
 static marline_sampling own_decide(void *user, const marline_sampling_input *input,
-                                   const marline_attribute **out_attributes, size_t *out_count)
+                                   marline_sampling_output *out)
 {
     static const marline_attribute added = {{"sampler", 7},
                                             {.type = MARLINE_VALUE_INT, .as.integer = 1}};
@@ -192,8 +191,8 @@ static marline_sampling own_decide(void *user, const marline_sampling_input *inp
     own->seen_name = input->name;
     own->seen_attributes = input->attribute_count;
     own->seen_links = input->link_count;
-    *out_attributes = &added;
-    *out_count = 1;
+    out->attributes = &added;
+    out->attribute_count = 1;
     return own->answer;
 }
 
