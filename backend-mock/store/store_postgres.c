@@ -29,6 +29,11 @@ enum {
     TYPE_TEXT = 25,
     TYPE_FLOAT8 = 701,
     TYPE_UUID = 2950,
+    TYPE_BYTES_ARRAY = 1001,
+    TYPE_TEXT_ARRAY = 1009,
+    TYPE_INT8_ARRAY = 1016,
+    TYPE_FLOAT8_ARRAY = 1022,
+    TYPE_UUID_ARRAY = 2951,
 };
 
 struct postgres_connection {
@@ -54,6 +59,8 @@ struct postgres_statement {
     int lengths[SQL_PARAMETERS_MAX];
     uint64_t numbers[SQL_PARAMETERS_MAX]; /* in network order, pointed to by values */
     char *cleaned[SQL_PARAMETERS_MAX];    /* owned: texts that had NULs */
+    size_t rows;                          /* kept in `columns`; 0 = the values are single ones */
+    struct buffer columns[SQL_PARAMETERS_MAX]; /* arrays as the server reads them */
     PGresult *result;
     int row;
 };
@@ -154,6 +161,7 @@ static void driver_reset(struct sql_statement *base)
     PQclear(s->result);
     s->result = NULL;
     s->row = -1;
+    s->rows = 0;
     for (int i = 0; i < s->count; i++) {
         marline__memory_free(s->cleaned[i]);
         s->cleaned[i] = NULL;
@@ -164,6 +172,9 @@ static void driver_free_statement(struct sql_statement *base)
 {
     struct postgres_statement *s = statement_of(base);
     driver_reset(base);
+    for (int i = 0; i < SQL_PARAMETERS_MAX; i++) {
+        marline__buffer_deinit(&s->columns[i]);
+    }
     marline__memory_free(s->text);
     marline__memory_free(s);
 }
@@ -234,6 +245,78 @@ static void driver_bind_bytes(struct sql_statement *base, int at, enum sql_type 
     set(s, at, oid_of(type), value.data ? value.data : "", value.size);
 }
 
+/* ---- many rows at once ---- */
+
+/* Head of a one-dimensional array with its fields: dimensions, whether NULLs occur, the elements'
+ * type, their number, the index of the first. */
+enum { ARRAY_HEAD = 20, ARRAY_NULLS_AT = 4, ARRAY_TYPE_AT = 8, ARRAY_COUNT_AT = 12 };
+
+static void put_int32(char *at, uint32_t value)
+{
+    value = __builtin_bswap32(value);
+    memcpy(at, &value, sizeof value);
+}
+
+static Oid array_of(Oid type)
+{
+    switch (type) {
+    case TYPE_FLOAT8:
+        return TYPE_FLOAT8_ARRAY;
+    case TYPE_TEXT:
+        return TYPE_TEXT_ARRAY;
+    case TYPE_BYTES:
+        return TYPE_BYTES_ARRAY;
+    case TYPE_UUID:
+        return TYPE_UUID_ARRAY;
+    default:
+        return TYPE_INT8_ARRAY;
+    }
+}
+
+static void begin_array(struct buffer *column, Oid type)
+{
+    static const char head[ARRAY_HEAD] = {0, 0, 0, 1, [ARRAY_HEAD - 1] = 1};
+    marline__buffer_clear(column);
+    marline__buffer_append(column, head, sizeof head);
+    alloc_check_buffer(column);
+    put_int32(column->data + ARRAY_TYPE_AT, type);
+}
+
+static void add_element(struct buffer *column, const char *value, int size)
+{
+    char length[sizeof(uint32_t)];
+    put_int32(length, value ? (uint32_t)size : UINT32_MAX);
+    marline__buffer_append(column, length, sizeof length);
+    marline__buffer_append(column, value, value ? (size_t)size : 0);
+    alloc_check_buffer(column);
+    if (!value) {
+        put_int32(column->data + ARRAY_NULLS_AT, 1);
+    }
+}
+
+static void driver_add_row(struct sql_statement *base)
+{
+    struct postgres_statement *s = statement_of(base);
+    for (int i = 0; i < s->count; i++) {
+        if (s->rows == 0) {
+            begin_array(&s->columns[i], s->types[i]);
+        }
+        add_element(&s->columns[i], s->values[i], s->lengths[i]);
+    }
+    s->rows++;
+}
+
+/* The arrays take the place of the single values. */
+static void bind_arrays(struct postgres_statement *s)
+{
+    for (int i = 0; i < s->count; i++) {
+        put_int32(s->columns[i].data + ARRAY_COUNT_AT, (uint32_t)s->rows);
+        set(s, i + 1, array_of(s->types[i]), s->columns[i].data, s->columns[i].size);
+    }
+}
+
+/* ---- carrying out ---- */
+
 /* True: the command was carried out. Notes the failure and frees the result otherwise. */
 static bool take_result(struct postgres_connection *c, PGresult *result)
 {
@@ -277,6 +360,9 @@ static enum sql_step driver_step(struct sql_statement *base)
                                                    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
     struct postgres_statement *s = statement_of(base);
     if (!s->result) {
+        if (s->rows > 0) {
+            bind_arrays(s);
+        }
         if (!make_ready(s)) {
             return SQL_FAILED;
         }
@@ -400,6 +486,7 @@ static const struct sql_driver postgres_driver = {
     .bind_int = driver_bind_int,
     .bind_real = driver_bind_real,
     .bind_bytes = driver_bind_bytes,
+    .add_row = driver_add_row,
     .step = driver_step,
     .reset = driver_reset,
     .is_null = driver_is_null,

@@ -57,6 +57,9 @@ struct sql_driver {
     void (*bind_int)(struct sql_statement *s, int at, int64_t value);
     void (*bind_real)(struct sql_statement *s, int at, double value);
     void (*bind_bytes)(struct sql_statement *s, int at, enum sql_type type, struct slice value);
+    /* Keeps what is bound as one more row: the statement then takes an array for each parameter
+     * (unnest). NULL where a row is as quick alone, in a library. */
+    void (*add_row)(struct sql_statement *s);
     enum sql_step (*step)(struct sql_statement *s);
     void (*reset)(struct sql_statement *s);
     bool (*is_null)(struct sql_statement *s, int at);
@@ -98,6 +101,14 @@ enum store_status sql_run_returning(struct sql_connection *c, struct sql_stateme
 bool sql_row(struct sql_connection *c, struct sql_statement *s, enum store_status *out_status,
              struct store_error *error);
 void sql_reset(struct sql_statement *s);
+static inline bool sql_takes_rows(const struct sql_connection *c)
+{
+    return c->driver->add_row != NULL;
+}
+static inline void sql_add_row(struct sql_statement *s)
+{
+    s->driver->add_row(s);
+}
 size_t sql_changes(struct sql_connection *c);
 
 /* Parameters and columns: from 1 and from 0. */
@@ -130,6 +141,8 @@ enum {
 struct context_slot {
     int64_t ref; /* 0 = empty */
     struct link_key key;
+    bool is_wanted; /* empty, to be filled by the next answer */
+    bool is_asked;
 };
 
 /* The context of a trace's spans as far as known; CONTEXT_SEVERAL: they differ. */
@@ -142,6 +155,7 @@ struct trace_slot {
     bool has_root;
     bool is_dirty;       /* has_root or context_ref is to be written */
     bool is_listed;      /* its index is in intern.dirty */
+    bool is_wanted;      /* empty, to be filled by the next answer */
     bool has_bare;       /* spans without context may be stored */
     int64_t context_ref; /* 0 = none yet */
     struct link_key key; /* when context_ref > 0 */
@@ -169,6 +183,8 @@ struct intern {
 
 /* To be called whenever anything was rolled back: a remembered row may never have existed. */
 void intern_clear(struct intern *intern);
+/* Forgets what another backend may change. */
+void intern_forget_traces(struct intern *intern);
 
 struct sql_store {
     struct store base;
@@ -209,6 +225,19 @@ enum store_status sql_record_attempt(struct sql_store *store, struct store_write
 /* The row of a key, created when needed. */
 enum store_status sql_context(struct sql_store *store, const struct link_key *key, int64_t *out_ref,
                               struct store_error *error);
+
+/* Finds or creates the rows of a POST's keys in as few statements as the database allows; what is
+ * left is found one by one. So for its traces, once the contexts are there. */
+enum store_status sql_contexts_warm(struct sql_store *store, const struct store_insert_spans *in,
+                                    struct store_error *error);
+enum store_status sql_traces_warm(struct sql_store *store, int64_t organization_ref,
+                                  const struct store_insert_spans *in, struct store_error *error);
+enum store_status sql_organization(struct sql_store *store, const struct uuid *id, int64_t *out_ref,
+                                   struct store_error *error);
+/* Project, environment and resource of a span. */
+enum store_status sql_source(struct sql_store *store, const struct store_insert_spans *in,
+                             const struct store_span *span, int64_t *out_ref,
+                             struct store_error *error);
 
 /* The same, without creating it: 0 = not there. */
 enum store_status sql_context_find(struct sql_connection *c, const struct link_key *key,
@@ -266,9 +295,8 @@ enum store_status sql_set_members(struct sql_store *store, struct store_write *w
 enum store_status sql_sync_endpoints(struct sql_store *store, struct store_write *write,
                                      struct store_error *error);
 
-/* A span of the trace was stored: what was computed from it is to be computed again. Once for each
- * POST and trace is enough. */
-enum store_status sql_note_stale(struct sql_connection *c, int64_t trace,
+/* Spans of these traces were stored: what was computed from them is to be computed again. */
+enum store_status sql_note_stale(struct sql_connection *c, const int64_t *traces, size_t count,
                                  struct store_error *error);
 enum store_status sql_enrich(struct sql_store *store, struct store_write *write,
                              struct store_error *error);

@@ -6,17 +6,30 @@
 
 /* ---- enrichments ---- */
 
-enum store_status sql_note_stale(struct sql_connection *c, int64_t trace, struct store_error *error)
+enum store_status sql_note_stale(struct sql_connection *c, const int64_t *traces, size_t count,
+                                 struct store_error *error)
 {
-    static const char sql[] = "INSERT INTO stale_traces(trace_ref, revision) VALUES(?, 1)"
+    static const char one[] = "INSERT INTO stale_traces(trace_ref, revision) VALUES(?, 1)"
                               " ON CONFLICT(trace_ref) DO UPDATE SET revision ="
                               " stale_traces.revision + 1";
-    struct sql_statement *s = sql_prepare(c, sql, error);
+    static const char many[] = /* sorted: two backends at the same traces wait in turn */
+        "INSERT INTO stale_traces(trace_ref, revision)"
+        " SELECT DISTINCT t, 1 FROM unnest(?::bigint[]) t ORDER BY t ON CONFLICT(trace_ref)"
+        " DO UPDATE SET revision = stale_traces.revision + 1";
+    struct sql_statement *s = sql_prepare(c, sql_takes_rows(c) ? many : one, error);
     if (!s) {
         return error->status;
     }
-    bind_ref(s, 1, trace);
-    return sql_run(c, s, error);
+    enum store_status status = STORE_OK;
+    for (size_t i = 0; status == STORE_OK && i < count; i++) {
+        bind_ref(s, 1, traces[i]);
+        if (sql_takes_rows(c)) {
+            sql_add_row(s);
+        } else {
+            status = sql_run(c, s, error);
+        }
+    }
+    return sql_takes_rows(c) && count > 0 ? sql_run(c, s, error) : status;
 }
 
 /* A POST that came meanwhile has raised the revision: the trace stays stale. */

@@ -1,285 +1,15 @@
-/* Spans into SQLite, and the rows that many spans share, with the writer's memory of them. */
+/* Spans, and what storing them changes around them.
+ *
+ * A POST is stored in three steps: what its spans point to is found or made; the rows are inserted,
+ * where the database can take many at once in one statement; then each span that is new is counted
+ * in its trace (store_sql_traces.c), whose context may still change for the whole POST. */
 #include "store/store_sql.h"
 
 #include <string.h>
 
 #include "core/alloc.h"
 
-/* ---- contexts ---- */
-
-static enum store_status find_context(struct sql_connection *c, const struct link_key *key,
-                                      int64_t *out_ref, struct store_error *error)
-{
-    static const char sql[] = "SELECT ref FROM contexts WHERE run_id = ? AND test_id = ?"
-                              " AND configuration_id = ? AND organization_id = ? AND attempt = ?";
-    struct sql_statement *s = sql_prepare(c, sql, error);
-    if (!s) {
-        return error->status;
-    }
-    bind_uuid(s, 1, &key->run);
-    bind_uuid(s, 2, &key->test);
-    bind_uuid(s, 3, &key->configuration);
-    bind_uuid(s, 4, &key->organization);
-    bind_int(s, 5, key->attempt);
-    enum store_status status = STORE_OK;
-    *out_ref = 0;
-    if (sql_row(c, s, &status, error)) {
-        *out_ref = (int64_t)column_int(s, 0);
-        sql_reset(s);
-    }
-    return status;
-}
-
-static enum store_status create_context(struct sql_connection *c, const struct link_key *key,
-                                        int64_t *out_ref, struct store_error *error)
-{
-    static const char sql[] = "INSERT INTO contexts(run_id, test_id, configuration_id,"
-                              " organization_id, attempt) VALUES(?, ?, ?, ?, ?) RETURNING ref";
-    struct sql_statement *s = sql_prepare(c, sql, error);
-    if (!s) {
-        return error->status;
-    }
-    bind_uuid(s, 1, &key->run);
-    bind_uuid(s, 2, &key->test);
-    bind_uuid(s, 3, &key->configuration);
-    bind_uuid(s, 4, &key->organization);
-    bind_int(s, 5, key->attempt);
-    return sql_run_returning(c, s, out_ref, error);
-}
-
-enum store_status sql_context(struct sql_store *store, const struct link_key *key, int64_t *out_ref,
-                              struct store_error *error)
-{
-    struct sql_connection *c = store->writer.connection;
-    struct context_slot *slot =
-        &store->writer.intern.contexts[link_key_hash(key) % CONTEXT_CACHE_SIZE];
-    if (slot->ref && link_key_equal(&slot->key, key)) {
-        *out_ref = slot->ref;
-        return STORE_OK;
-    }
-    enum store_status status = find_context(c, key, out_ref, error);
-    if (status == STORE_OK && *out_ref == 0) {
-        status = create_context(c, key, out_ref, error);
-    }
-    if (status == STORE_OK) {
-        *slot = (struct context_slot){*out_ref, *key};
-    }
-    return status;
-}
-
-enum store_status sql_context_find(struct sql_connection *c, const struct link_key *key,
-                                   int64_t *out_ref, struct store_error *error)
-{
-    return find_context(c, key, out_ref, error);
-}
-
-/* ---- organizations and sources ---- */
-
-static enum store_status organization_ref(struct sql_store *store, const struct uuid *id,
-                                          int64_t *out_ref, struct store_error *error)
-{
-    static const char sql[] = "INSERT INTO organizations(id) VALUES(?)"
-                              " ON CONFLICT(id) DO UPDATE SET id = excluded.id RETURNING ref";
-    struct sql_connection *c = store->writer.connection;
-    struct intern *intern = &store->writer.intern;
-    if (intern->organization_ref && marline__uuid_equal(&intern->organization_id, id)) {
-        *out_ref = intern->organization_ref;
-        return STORE_OK;
-    }
-    struct sql_statement *s = sql_prepare(c, sql, error);
-    if (!s) {
-        return error->status;
-    }
-    bind_uuid(s, 1, id);
-    enum store_status status = STORE_OK;
-    if (sql_row(c, s, &status, error)) {
-        *out_ref = (int64_t)column_int(s, 0);
-        status = sql_run(c, s, error);
-    }
-    if (status == STORE_OK) {
-        intern->organization_ref = *out_ref;
-        intern->organization_id = *id;
-    }
-    return status;
-}
-
-/* What a source is made of. */
-struct source {
-    struct uuid organization_id;
-    struct uuid project_id;
-    struct slice environment;
-    struct slice resource;
-    uint64_t hash;
-};
-
-/* A word at a time: resources of some hundred bytes come with every span. */
-static uint64_t hash_text(uint64_t hash, struct slice text)
-{
-    size_t i = 0;
-    for (; i + sizeof(uint64_t) <= text.size; i += sizeof(uint64_t)) {
-        uint64_t word = 0;
-        memcpy(&word, text.data + i, sizeof word);
-        hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
-        hash ^= hash >> 29;
-    }
-    for (; i < text.size; i++) {
-        hash = (hash ^ (uint8_t)text.data[i]) * 0x100000001b3u;
-    }
-    return hash ^ text.size;
-}
-
-static uint64_t hash_source(const struct source *source)
-{
-    uint64_t hash = hash_text(0xcbf29ce484222325u, source->resource);
-    hash = hash_text(hash, source->environment);
-    hash = hash_text(hash, (struct slice){(const char *)source->project_id.bytes, 16});
-    return hash_text(hash, (struct slice){(const char *)source->organization_id.bytes, 16});
-}
-
-static bool slot_holds(const struct source_slot *slot, const struct source *source)
-{
-    return slot->ref && slot->hash == source->hash &&
-           slot->environment_size == source->environment.size &&
-           slot->size == source->environment.size + source->resource.size &&
-           memcmp(slot->text, source->environment.data, source->environment.size) == 0 &&
-           memcmp(slot->text + slot->environment_size, source->resource.data,
-                  source->resource.size) == 0 &&
-           marline__uuid_equal(&slot->project_id, &source->project_id) &&
-           marline__uuid_equal(&slot->organization_id, &source->organization_id);
-}
-
-static void slot_fill(struct source_slot *slot, const struct source *source, int64_t ref)
-{
-    size_t size = source->environment.size + source->resource.size;
-    marline__memory_free(slot->text);
-    *slot = (struct source_slot){.ref = 0};
-    if (size > SOURCE_CACHED_MAX) {
-        return;
-    }
-    slot->text = alloc_array(size + 1, 1);
-    memcpy(slot->text, source->environment.data, source->environment.size);
-    memcpy(slot->text + source->environment.size, source->resource.data, source->resource.size);
-    slot->ref = ref;
-    slot->hash = source->hash;
-    slot->organization_id = source->organization_id;
-    slot->project_id = source->project_id;
-    slot->environment_size = source->environment.size;
-    slot->size = size;
-}
-
-static void bind_source(struct sql_statement *s, const struct source *source)
-{
-    bind_int(s, 1, source->hash);
-    bind_uuid(s, 2, &source->organization_id);
-    bind_uuid_or_null(s, 3, &source->project_id);
-    bind_text(s, 4, source->environment);
-    bind_text(s, 5, source->resource);
-}
-
-static enum store_status find_or_create_source(struct sql_connection *c,
-                                               const struct source *source, int64_t *out_ref,
-                                               struct store_error *error)
-{
-    static const char find[] =
-        "SELECT ref FROM sources WHERE hash = ? AND organization_id = ?"
-        " AND project_id IS NOT DISTINCT FROM ? AND environment = ? AND resource = ?";
-    static const char create[] = "INSERT INTO sources(hash, organization_id, project_id,"
-                                 " environment, resource) VALUES(?, ?, ?, ?, ?) RETURNING ref";
-    struct sql_statement *s = sql_prepare(c, find, error);
-    if (!s) {
-        return error->status;
-    }
-    bind_source(s, source);
-    enum store_status status = STORE_OK;
-    if (sql_row(c, s, &status, error)) {
-        *out_ref = (int64_t)column_int(s, 0);
-        sql_reset(s);
-        return STORE_OK;
-    }
-    s = status == STORE_OK ? sql_prepare(c, create, error) : NULL;
-    if (!s) {
-        return error->status;
-    }
-    bind_source(s, source);
-    return sql_run_returning(c, s, out_ref, error);
-}
-
-static struct slice or_default(struct slice text, struct slice fallback)
-{
-    return text.data ? text : fallback;
-}
-
-static enum store_status source_ref(struct sql_store *store, const struct store_insert_spans *in,
-                                    const struct store_span *span, int64_t *out_ref,
-                                    struct store_error *error)
-{
-    struct source source = {
-        .organization_id = in->organization_id,
-        .project_id = in->project_id,
-        .environment = or_default(span->environment, SLICE("development")),
-        .resource = or_default(span->resource, SLICE("{}")),
-    };
-    source.hash = hash_source(&source);
-    struct source_slot *slot = &store->writer.intern.sources[source.hash % SOURCE_CACHE_SIZE];
-    if (slot_holds(slot, &source)) {
-        *out_ref = slot->ref;
-        return STORE_OK;
-    }
-    enum store_status status =
-        find_or_create_source(store->writer.connection, &source, out_ref, error);
-    if (status == STORE_OK) {
-        slot_fill(slot, &source, *out_ref);
-    }
-    return status;
-}
-
-void intern_clear(struct intern *intern)
-{
-    for (size_t i = 0; i < SOURCE_CACHE_SIZE; i++) {
-        marline__memory_free(intern->sources[i].text);
-    }
-    memset(intern, 0, sizeof *intern);
-}
-
-/* ---- spans ---- */
-
-static enum store_status create_post(struct sql_connection *c, const struct store_write *write,
-                                     int64_t *out_ref, struct store_error *error)
-{
-    static const char sql[] = "INSERT INTO posts(organization_id, id, at, received, stored,"
-                              " duplicate, rejected) VALUES(?, ?, ?, ?, 0, 0, 0)"
-                              " RETURNING ref";
-    const struct store_insert_spans *in = &write->insert_spans;
-    struct sql_statement *s = sql_prepare(c, sql, error);
-    if (!s) {
-        return error->status;
-    }
-    bind_uuid(s, 1, &in->organization_id);
-    bind_text(s, 2, or_default(in->post_id, SLICE("")));
-    bind_int(s, 3, write->at_unix_ns);
-    bind_int(s, 4, in->count);
-    return sql_run_returning(c, s, out_ref, error);
-}
-
-static enum store_status finish_post(struct sql_connection *c, const struct store_insert_spans *in,
-                                     int64_t post, struct store_error *error)
-{
-    static const char sql[] = "UPDATE posts SET stored = ?, duplicate = ? WHERE ref = ?";
-    struct sql_statement *s = sql_prepare(c, sql, error);
-    if (!s) {
-        return error->status;
-    }
-    bind_int(s, 1, in->stored);
-    bind_int(s, 2, in->duplicates);
-    bind_ref(s, 3, post);
-    return sql_run(c, s, error);
-}
-
-/* Empty containers are stored as NULL: most spans have neither events nor links. */
-static struct slice unless_empty(struct slice json, const char *empty)
-{
-    return marline__slice_is(json, empty) || json.size == 0 ? SLICE_EMPTY : json;
-}
+enum { ROWS_PER_STATEMENT = 1000 }; /* bounds the copy that a statement of many rows needs */
 
 /* The references of one span's row. */
 struct span_refs {
@@ -287,7 +17,118 @@ struct span_refs {
     int64_t post;
     int64_t source;
     int64_t context; /* 0 = none */
+    int64_t ref;     /* of the row itself; 0 = a duplicate */
 };
+
+/* A POST under way. */
+struct post {
+    struct sql_store *store;
+    struct store_insert_spans *in;
+    struct span_refs *refs; /* one per span */
+    int64_t *stale;         /* traces that got a new span; at most one per span */
+    size_t stale_count;
+    int64_t organization;
+    int64_t ref;
+};
+
+/* ---- the post ---- */
+
+static enum store_status create_post(struct post *post, const struct store_write *write,
+                                     struct store_error *error)
+{
+    static const char sql[] = "INSERT INTO posts(organization_id, id, at, received, stored,"
+                              " duplicate, rejected) VALUES(?, ?, ?, ?, ?, 0, 0)"
+                              " RETURNING ref";
+    struct sql_connection *c = post->store->writer.connection;
+    struct sql_statement *s = sql_prepare(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    bind_uuid(s, 1, &post->in->organization_id);
+    bind_text(s, 2, post->in->post_id.data ? post->in->post_id : SLICE(""));
+    bind_int(s, 3, write->at_unix_ns);
+    bind_int(s, 4, post->in->count);
+    bind_int(s, 5, post->in->count);
+    return sql_run_returning(c, s, &post->ref, error);
+}
+
+/* Few posts bring duplicates: the others are written once. */
+static enum store_status finish_post(struct post *post, struct store_error *error)
+{
+    static const char sql[] = "UPDATE posts SET stored = ?, duplicate = ? WHERE ref = ?";
+    if (post->in->duplicates == 0) {
+        return STORE_OK;
+    }
+    struct sql_connection *c = post->store->writer.connection;
+    struct sql_statement *s = sql_prepare(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    bind_int(s, 1, post->in->stored);
+    bind_int(s, 2, post->in->duplicates);
+    bind_ref(s, 3, post->ref);
+    return sql_run(c, s, error);
+}
+
+/* ---- what the spans point to ---- */
+
+/* A trace that has a context already gives it to a span that has none. */
+static void inherit(struct trace_slot *trace, struct store_span *span, int64_t *context)
+{
+    span->inherited = !span->has_key && trace->context_ref > 0;
+    if (span->inherited) {
+        span->has_key = true;
+        span->key = trace->key;
+        *context = trace->context_ref;
+    }
+    trace->has_bare = trace->has_bare || !span->has_key;
+}
+
+static enum store_status find_refs(struct post *post, size_t index, struct store_error *error)
+{
+    struct store_span *span = &post->in->spans[index];
+    struct span_refs *refs = &post->refs[index];
+    struct trace_slot *trace = NULL;
+    refs->post = post->ref;
+    enum store_status status = sql_source(post->store, post->in, span, &refs->source, error);
+    if (status == STORE_OK && span->has_key) {
+        status = sql_context(post->store, &span->key, &refs->context, error);
+    }
+    if (status == STORE_OK) {
+        const struct trace_start start = {post->in, index, refs->context};
+        status = sql_trace(post->store, post->organization, &start, &trace, error);
+    }
+    if (status == STORE_OK) {
+        refs->trace = trace->ref;
+        inherit(trace, span, &refs->context);
+    }
+    return status;
+}
+
+static enum store_status find_all_refs(struct post *post, struct store_error *error)
+{
+    struct store_insert_spans *in = post->in;
+    for (size_t i = 0; i < in->count; i++) { /* left by a first try that failed */
+        in->spans[i].has_key = in->spans[i].has_key && !in->spans[i].inherited;
+        in->spans[i].inherited = false;
+    }
+    enum store_status status = sql_contexts_warm(post->store, in, error);
+    if (status == STORE_OK) {
+        status = sql_traces_warm(post->store, post->organization, in, error);
+    }
+    for (size_t i = 0; status == STORE_OK && i < in->count; i++) {
+        status = find_refs(post, i, error);
+    }
+    return status;
+}
+
+/* ---- the rows ---- */
+
+/* Empty containers are stored as NULL: most spans have neither events nor links. */
+static struct slice unless_empty(struct slice json, const char *empty)
+{
+    return marline__slice_is(json, empty) || json.size == 0 ? SLICE_EMPTY : json;
+}
 
 static void bind_span(struct sql_statement *s, const struct store_span *span,
                       const struct span_refs *refs)
@@ -303,7 +144,7 @@ static void bind_span(struct sql_statement *s, const struct store_span *span,
     bind_int(s, 9, span->status);
     bind_int(s, 10, span->start_unix_ns);
     bind_int(s, 11, span->end_unix_ns - span->start_unix_ns);
-    bind_text(s, 12, or_default(span->name, SLICE("")));
+    bind_text(s, 12, span->name.data ? span->name : SLICE(""));
     bind_text(s, 13, span->status_message);
     bind_text(s, 14, span->conversation_id);
     bind_text(s, 15, unless_empty(span->attributes, "{}"));
@@ -311,35 +152,79 @@ static void bind_span(struct sql_statement *s, const struct store_span *span,
     bind_text(s, 17, unless_empty(span->links, "[]"));
 }
 
-static enum store_status insert_span(struct sql_connection *c, struct store_span *span,
-                                     const struct span_refs *refs, int64_t *out_ref,
-                                     struct store_error *error)
+#define SPAN_COLUMNS                                                                               \
+    "trace_ref, span_id, parent_span_id, source_ref, post_ref, context_ref, inherited, kind,"      \
+    " status, start_at, duration_ns, name, status_message, conversation_id, attributes, events,"   \
+    " links"
+
+static enum store_status insert_row(struct post *post, size_t index, struct store_error *error)
 {
-    static const char sql[] =
-        "INSERT INTO spans(trace_ref, span_id, parent_span_id, source_ref, post_ref, context_ref,"
-        " inherited, kind, status, start_at, duration_ns, name, status_message, conversation_id,"
-        " attributes, events, links)"
-        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-        " RETURNING ref";
+    static const char sql[] = "INSERT INTO spans(" SPAN_COLUMNS ")"
+                              " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                              " ON CONFLICT DO NOTHING RETURNING ref";
+    struct sql_connection *c = post->store->writer.connection;
     struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
-    bind_span(s, span, refs);
-    enum store_status status = sql_run_returning(c, s, out_ref, error);
-    span->duplicate = status == STORE_OK && *out_ref == 0;
+    bind_span(s, &post->in->spans[index], &post->refs[index]);
+    return sql_run_returning(c, s, &post->refs[index].ref, error);
+}
+
+/* Rows come back in the order in which they went in, without the duplicates. */
+static size_t match_row(struct post *post, struct sql_statement *s, size_t index, size_t end)
+{
+    uint8_t span_id[8] = {0};
+    int64_t trace = (int64_t)column_int(s, 1);
+    (void)column_blob(s, 2, span_id, sizeof span_id);
+    for (; index < end; index++) {
+        if (post->refs[index].trace == trace &&
+            memcmp(post->in->spans[index].span_id, span_id, sizeof span_id) == 0) {
+            post->refs[index].ref = (int64_t)column_int(s, 0);
+            return index + 1;
+        }
+    }
+    return end;
+}
+
+static enum store_status insert_many(struct post *post, size_t begin, size_t end,
+                                     struct store_error *error)
+{
+    static const char sql[] =
+        "INSERT INTO spans(" SPAN_COLUMNS ") SELECT * FROM unnest(?::bigint[], ?::bytea[],"
+        " ?::bytea[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[],"
+        " ?::bigint[], ?::bigint[], ?::bigint[], ?::text[], ?::text[], ?::text[], ?::text[],"
+        " ?::text[], ?::text[]) ON CONFLICT DO NOTHING RETURNING ref, trace_ref, span_id";
+    struct sql_connection *c = post->store->writer.connection;
+    struct sql_statement *s = sql_prepare(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    for (size_t i = begin; i < end; i++) {
+        bind_span(s, &post->in->spans[i], &post->refs[i]);
+        sql_add_row(s);
+    }
+    enum store_status status = STORE_OK;
+    size_t next = begin;
+    while (sql_row(c, s, &status, error)) {
+        next = match_row(post, s, next, end);
+    }
     return status;
 }
 
-static void inherit(const struct trace_slot *trace, struct store_span *span, int64_t *context)
+static enum store_status insert_rows(struct post *post, struct store_error *error)
 {
-    span->inherited = !span->has_key && trace->context_ref > 0;
-    if (span->inherited) {
-        span->has_key = true;
-        span->key = trace->key;
-        *context = trace->context_ref;
+    bool many = sql_takes_rows(post->store->writer.connection);
+    size_t step = many ? ROWS_PER_STATEMENT : 1;
+    enum store_status status = STORE_OK;
+    for (size_t i = 0; status == STORE_OK && i < post->in->count; i += step) {
+        size_t end = post->in->count - i > step ? i + step : post->in->count;
+        status = many ? insert_many(post, i, end, error) : insert_row(post, i, error);
     }
+    return status;
 }
+
+/* ---- what is new ---- */
 
 static enum store_status insert_links(struct sql_connection *c, const struct store_span *span,
                                       int64_t ref, struct store_error *error)
@@ -359,49 +244,22 @@ static enum store_status insert_links(struct sql_connection *c, const struct sto
     return status;
 }
 
-/* Finds or makes the rows that the span points to. */
-static enum store_status find_refs(struct sql_store *store, const struct store_insert_spans *in,
-                                   size_t index, int64_t organization, struct span_refs *refs,
-                                   struct trace_slot **out_trace, struct store_error *error)
+static enum store_status add_new(struct post *post, size_t index, struct store_error *error)
 {
-    struct store_span *span = &in->spans[index];
-    span->has_key = span->has_key && !span->inherited; /* left by a first try that failed */
-    enum store_status status = source_ref(store, in, span, &refs->source, error);
-    if (status == STORE_OK && span->has_key) {
-        status = sql_context(store, &span->key, &refs->context, error);
-    }
-    if (status == STORE_OK) {
-        const struct trace_start start = {in, index, refs->context};
-        status = sql_trace(store, organization, &start, out_trace, error);
-    }
-    return status;
-}
-
-static enum store_status insert_one(struct sql_store *store, const struct store_insert_spans *in,
-                                    size_t index, int64_t organization, int64_t post,
-                                    struct store_error *error)
-{
-    struct sql_connection *c = store->writer.connection;
-    struct store_span *span = &in->spans[index];
+    struct store_span *span = &post->in->spans[index];
+    const struct span_refs *refs = &post->refs[index];
     struct trace_slot *trace = NULL;
-    struct span_refs refs = {.post = post};
-    enum store_status status = find_refs(store, in, index, organization, &refs, &trace, error);
-    if (status != STORE_OK) {
-        return status;
+    const struct trace_start start = {post->in, index, refs->context};
+    enum store_status status = insert_links(post->store->writer.connection, span, refs->ref, error);
+    if (status == STORE_OK) {
+        status = sql_trace(post->store, post->organization, &start, &trace, error);
     }
-    inherit(trace, span, &refs.context);
-    refs.trace = trace->ref;
-    int64_t ref = 0;
-    status = insert_span(c, span, &refs, &ref, error);
-    if (status != STORE_OK || span->duplicate) {
-        return status;
+    if (status == STORE_OK && trace->noted_post != post->ref) {
+        trace->noted_post = post->ref;
+        post->stale[post->stale_count++] = trace->ref;
     }
-    status = insert_links(c, span, ref, error);
-    if (status == STORE_OK && trace->noted_post != post) {
-        trace->noted_post = post;
-        status = sql_note_stale(c, trace->ref, error);
-    }
-    return status == STORE_OK ? sql_trace_add(store, trace, span, refs.context, error) : status;
+    return status == STORE_OK ? sql_trace_add(post->store, trace, span, refs->context, error)
+                              : status;
 }
 
 /* What the slots still hold back; those of other writes are saved already. */
@@ -417,26 +275,49 @@ static enum store_status save_traces(struct sql_store *store, struct store_error
     return status;
 }
 
+static enum store_status add_all_new(struct post *post, struct store_error *error)
+{
+    struct store_insert_spans *in = post->in;
+    enum store_status status = STORE_OK;
+    for (size_t i = 0; status == STORE_OK && i < in->count; i++) {
+        in->spans[i].duplicate = post->refs[i].ref == 0;
+        in->duplicates += in->spans[i].duplicate;
+        if (!in->spans[i].duplicate) {
+            status = add_new(post, i, error);
+        }
+    }
+    in->stored = in->count - in->duplicates;
+    if (status == STORE_OK) {
+        status =
+            sql_note_stale(post->store->writer.connection, post->stale, post->stale_count, error);
+    }
+    return status == STORE_OK ? save_traces(post->store, error) : status;
+}
+
 enum store_status sql_insert_spans(struct sql_store *store, struct store_write *write,
                                    struct store_error *error)
 {
-    struct sql_connection *c = store->writer.connection;
     struct store_insert_spans *in = &write->insert_spans;
-    int64_t organization = 0;
-    int64_t post = 0;
-    enum store_status status = organization_ref(store, &in->organization_id, &organization, error);
-    if (status == STORE_OK) {
-        status = create_post(c, write, &post, error);
-    }
+    struct post post = {.store = store, .in = in};
     in->stored = 0;
     in->duplicates = 0;
-    for (size_t i = 0; status == STORE_OK && i < in->count; i++) {
-        status = insert_one(store, in, i, organization, post, error);
-        in->duplicates += in->spans[i].duplicate;
+    post.refs = alloc_array(in->count + 1, sizeof *post.refs);
+    post.stale = alloc_array(in->count + 1, sizeof *post.stale);
+    enum store_status status =
+        sql_organization(store, &in->organization_id, &post.organization, error);
+    if (status == STORE_OK) {
+        status = create_post(&post, write, error);
     }
     if (status == STORE_OK) {
-        status = save_traces(store, error);
+        status = find_all_refs(&post, error);
     }
-    in->stored = in->count - in->duplicates;
-    return status == STORE_OK ? finish_post(c, in, post, error) : status;
+    if (status == STORE_OK) {
+        status = insert_rows(&post, error);
+    }
+    if (status == STORE_OK) {
+        status = add_all_new(&post, error);
+    }
+    marline__memory_free(post.refs);
+    marline__memory_free(post.stale);
+    return status == STORE_OK ? finish_post(&post, error) : status;
 }

@@ -494,6 +494,9 @@ static enum store_status transact(struct sql_store *store, struct store_write *c
 {
     struct sql_connection *c = store->writer.connection;
     c->driver->refresh(c);
+    if (c->driver->dialect == SQL_POSTGRES) {
+        intern_forget_traces(&store->writer.intern);
+    }
     enum store_status status = sql_execute(c, c->driver->begin_write, error);
     if (status != STORE_OK) {
         return roll_back(store, status);

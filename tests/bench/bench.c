@@ -77,8 +77,14 @@ bool bench_is_sound(void)
 static const struct {
     const char *name;
     void (*run)(void);
-} benches[] = {{"trace", bench_trace},   {"agent", bench_agent},   {"backend", bench_backend},
-               {"encode", bench_encode}, {"export", bench_export}, {"size", bench_size}};
+} benches[] = {{"trace", bench_trace},
+               {"agent", bench_agent},
+               {"backend", bench_backend},
+               {"backend-sqlite", bench_backend_sqlite},
+               {"backend-postgresql", bench_backend_postgresql},
+               {"encode", bench_encode},
+               {"export", bench_export},
+               {"size", bench_size}};
 
 static void print_usage(FILE *out)
 {

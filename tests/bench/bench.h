@@ -29,7 +29,9 @@ double bench_echo_p50_us(void);
 
 void bench_trace(void);
 void bench_agent(void);
-void bench_backend(void);
+void bench_backend(void); /* on both stores */
+void bench_backend_sqlite(void);
+void bench_backend_postgresql(void);
 void bench_encode(void);
 void bench_export(void);
 void bench_size(void);

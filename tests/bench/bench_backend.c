@@ -330,8 +330,18 @@ static void measure_store(const char *name, bool on_postgres)
     }
 }
 
-void bench_backend(void)
+void bench_backend_sqlite(void)
 {
     measure_store("sqlite", false);
+}
+
+void bench_backend_postgresql(void)
+{
     measure_store("postgresql", true);
+}
+
+void bench_backend(void)
+{
+    bench_backend_sqlite();
+    bench_backend_postgresql();
 }
