@@ -37,10 +37,10 @@ static struct hub_job *take_job(struct hub *hub)
     return node ? LIST_ENTRY(node, struct hub_job, node) : NULL;
 }
 
-/* While the hub stops, nothing waits any more. */
+/* Near the end nothing waits any more. */
 static bool is_due(const struct hub *hub, const struct hub_job *job, uint64_t now_ns)
 {
-    return job->deadline_ns <= now_ns || hub->loop.stopping;
+    return job->deadline_ns <= now_ns || hub->loop.winding_down;
 }
 
 static void run_jobs(struct hub *hub)
@@ -379,6 +379,26 @@ struct hub *hub_start(const struct hub_options *options)
     return hub;
 }
 
+static void begin_winding_down(struct hub *hub, struct hub_job *job)
+{
+    hub->loop.winding_down = true;
+    run_delayed(hub, 0);
+    hub_runs_end_waits(hub);
+    marline__memory_free(job);
+}
+
+void hub_wind_down(struct hub *hub)
+{
+    struct hub_job *job = alloc_zeroed(sizeof(*job));
+    job->run = begin_winding_down;
+    hub_post(hub, job);
+}
+
+bool hub_is_winding_down(const struct hub *hub)
+{
+    return hub->loop.winding_down;
+}
+
 struct stop {
     struct hub_job job;
     unsigned timeout_ms;
@@ -388,6 +408,7 @@ static void begin_stop(struct hub *hub, struct hub_job *job)
 {
     struct stop *stop = LIST_ENTRY(&job->node, struct stop, job.node);
     hub->loop.stopping = true;
+    hub->loop.winding_down = true;
     hub->loop.stop_deadline_ns = hub_now_ns(hub) + stop->timeout_ms * NS_PER_MS;
     run_delayed(hub, 0);
     hub_runs_cancel_all(hub);
@@ -408,6 +429,7 @@ void hub_destroy(struct hub *hub)
     if (!hub) {
         return;
     }
+    hub->loop.winding_down = true;
     hub->loop.stopping = true; /* with its deadline past: writes are refused at once */
     hub->loop.stop_deadline_ns = 0;
     hub->loop.ended = true;

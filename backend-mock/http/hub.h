@@ -16,6 +16,7 @@
 #include "core/linker.h"
 #include "core/run.h"
 #include "http/faults.h"
+#include "http/journal.h"
 #include "http/self_trace.h"
 #include "io/worker_pool.h"
 #include "store/commit_queue.h"
@@ -27,10 +28,11 @@ enum { HUB_FUNCTION_TIMEOUT_MS = 120 * 1000 }; /* of a call that names none (wir
 struct hub;
 
 struct hub_options {
-    struct store *store; /* borrowed, as the next three, until destroy */
+    struct store *store; /* borrowed, as the next four, until destroy */
     struct commit_queue *queue;
     struct worker_pool *workers;
     struct faults *faults;
+    struct journal *journal;
     struct agent_limits agent_limits;
     struct linker_options linker;
     marline_tracer *tracer; /* borrowed; NULL = none */
@@ -39,6 +41,10 @@ struct hub_options {
 /* Takes up the runs that an earlier life left, then starts the thread. NULL when libwebsockets or
  * the thread cannot start, or the store cannot be read; that is logged. */
 struct hub *hub_start(const struct hub_options *options);
+/* [any] The backend will stop: from now on nobody's waiting is served, whoever waits for a run or a
+ * claim is answered with what is. */
+void hub_wind_down(struct hub *hub);
+bool hub_is_winding_down(const struct hub *hub);
 /* [any] Cancels the runs and stores what they came to, closes every agent's connection with 1001,
  * ends the loop; all that within `timeout_ms`. Jobs posted later wait for hub_destroy. */
 void hub_stop(struct hub *hub, unsigned timeout_ms);

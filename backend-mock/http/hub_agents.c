@@ -61,8 +61,10 @@ static void send_later(struct hub *hub, const struct hub_session *s, struct slic
 
 static void send_text(struct hub *hub, struct hub_session *s, struct slice text)
 {
+    struct slice type = type_of(text);
     struct fault_rule fault =
-        faults_match(hub->options.faults, &s->identity.organization_id, FAULT_SENT, type_of(text));
+        faults_match(hub->options.faults, &s->identity.organization_id, FAULT_SENT, type);
+    journal_note(hub->options.journal, &s->identity.organization_id, FAULT_SENT, type, 0);
     switch (fault.action) {
     case FAULT_WITHHOLD:
         return;
@@ -325,6 +327,10 @@ static void handle_step(struct hub *hub, struct hub_session *s, const struct age
 {
     hub_session_apply(hub, s, step);
     struct fault_rule fault = {.action = FAULT_NONE};
+    if (step->message) {
+        journal_note(hub->options.journal, &s->identity.organization_id, FAULT_RECEIVED,
+                     step->message->type_name, 0);
+    }
     if (step->event != AGENT_NOTHING) {
         fault = faults_match(hub->options.faults, &s->identity.organization_id, FAULT_RECEIVED,
                              step->message->type_name);

@@ -28,6 +28,7 @@ struct hub {
         struct text_map uncommitted; /* invocation id → struct hub_test: result not yet stored */
         size_t commits;              /* under way */
         marline_span answered;       /* the call whose answer the message under way is */
+        bool winding_down;           /* nothing is waited for any more */
         bool stopping;
         uint64_t stop_deadline_ns;
         bool ended; /* no more timers */
@@ -90,6 +91,8 @@ void hub_runs_cancel_all(struct hub *hub);
 /* An agent serves these now. */
 void hub_runs_served(struct hub *hub, struct slice project, struct slice environment);
 void hub_runs_destroy(struct hub *hub);
+/* Answers whoever waits for a run. */
+void hub_runs_end_waits(struct hub *hub);
 /* A result came again before it was stored: the acknowledgement goes to whoever brought it last. */
 bool hub_runs_result_repeated(struct hub *hub, struct slice invocation_id, uint64_t session);
 

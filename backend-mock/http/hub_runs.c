@@ -417,6 +417,7 @@ bool hub_run_wait(struct hub *hub, const struct uuid *organization_id, const str
     struct hub_run *r = find_run(hub, organization_id, run_id);
     if (r) {
         marline__list_push_back(&r->waiters, &waiter->node);
+        waiter->deadline_ns = hub_is_winding_down(hub) ? 0 : waiter->deadline_ns;
     }
     return r != NULL;
 }
@@ -430,6 +431,14 @@ static void expire_waiters(struct hub *hub, struct hub_run *r, uint64_t now_ns)
             marline__list_remove(&waiter->node);
             waiter->done(hub, waiter, false);
         }
+    }
+}
+
+void hub_runs_end_waits(struct hub *hub)
+{
+    LIST_EACH(&hub->loop.runs, node)
+    {
+        expire_waiters(hub, LIST_ENTRY(node, struct hub_run, node), TIME_NEVER);
     }
 }
 

@@ -41,6 +41,7 @@ extern const struct route routes_execute[];
 extern const struct route routes_faults[];
 extern const struct route routes_gates[];
 extern const struct route routes_health[];
+extern const struct route routes_journal[];
 extern const struct route routes_metric_call[];
 extern const struct route routes_mock[];
 extern const struct route routes_openapi[];

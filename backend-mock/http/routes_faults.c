@@ -188,6 +188,7 @@ static void post_reset(struct http_request *r)
     q->request = r;
     q->job.run = reset_points;
     faults_clear(http_request_server(r)->faults, &http_request_identity(r)->organization_id);
+    journal_clear(http_request_server(r)->journal, &http_request_identity(r)->organization_id);
     hub_post(http_request_server(r)->hub, &q->job);
 }
 
@@ -310,7 +311,8 @@ const struct route routes_faults[] = {
     {"GET", "/mock/faults", ROUTE_KEY, get_faults, "Faults in force, with their hits"},
     {"POST", "/mock/faults", ROUTE_KEY, post_fault, "Ask for a fault"},
     {"DELETE", "/mock/faults", ROUTE_KEY, delete_faults, "Take back all faults"},
-    {"POST", "/mock/reset", ROUTE_KEY, post_reset, "No faults, all linking points on"},
+    {"POST", "/mock/reset", ROUTE_KEY, post_reset,
+     "No faults, all linking points on, an empty journal"},
     {"POST", "/mock/sessions", ROUTE_KEY, post_session,
      "An organization, a project and a key of one's own"},
     {0},

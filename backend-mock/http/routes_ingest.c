@@ -130,6 +130,9 @@ static void post_traces(struct http_request *r)
     enum auth_result auth =
         auth_check(http_request_server(r)->store, http_request_header(r, "Authorization"),
                    AUTH_SCHEME_ANY_CASE, &identity);
+    if (auth == AUTH_OK) {
+        http_request_set_identity(r, &identity);
+    }
     /* Nobody without a key has anything inflated. */
     unsigned refused = auth == AUTH_OK ? ingest_decompress(r, &reason) : 0;
     if (refused) {

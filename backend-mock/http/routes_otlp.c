@@ -193,6 +193,7 @@ static void post_otlp(struct http_request *r)
         answer_error(r, 503, "The store is not available");
         return;
     case AUTH_OK:
+        http_request_set_identity(r, &identity);
         break;
     }
     if (!marline__otlp_format_of(http_request_header(r, "Content-Type"), &format)) {

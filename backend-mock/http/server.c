@@ -25,6 +25,7 @@ static bool start_parts(struct server *s, const struct server_options *options)
     s->workers = marline__worker_pool_create(SERVER_WORKERS, SERVER_WORKERS_QUEUE);
     s->gates = commit_gates_create();
     s->faults = faults_create();
+    s->journal = journal_create();
     struct commit_queue_options queue = {.hold = commit_gates_hold,
                                          .hold_user = s->gates,
                                          .refuse = faults_refuse_write,
@@ -38,6 +39,7 @@ static bool start_parts(struct server *s, const struct server_options *options)
                               .queue = s->queue,
                               .workers = s->workers,
                               .faults = s->faults,
+                              .journal = s->journal,
                               .agent_limits = options->agent_limits,
                               .linker = options->linker,
                               .tracer = options->tracer};
@@ -80,6 +82,9 @@ void server_stop(struct server *s)
     if (s->queue) {
         commit_gates_open_all(s->gates, s->queue);
     }
+    if (s->hub) {
+        hub_wind_down(s->hub);
+    }
     if (s->http && !http_server_drain(s->http, SERVER_DRAIN_TIMEOUT_MS)) {
         marline__log(LOG_WARN, "some requests did not end in time");
     }
@@ -95,5 +100,6 @@ void server_stop(struct server *s)
     hub_destroy(s->hub);
     http_server_stop(s->http);
     faults_destroy(s->faults);
+    journal_destroy(s->journal);
     marline__memory_free(s);
 }

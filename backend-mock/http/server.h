@@ -8,6 +8,7 @@
 #include "http/forwarder.h"
 #include "http/http_server.h"
 #include "http/hub.h"
+#include "http/journal.h"
 #include "http/listener.h"
 #include "store/commit_gates.h"
 #include "store/commit_queue.h"
@@ -42,6 +43,7 @@ struct server {
     struct commit_gates *gates;
     struct commit_queue *queue;
     struct faults *faults;
+    struct journal *journal;
     struct hub *hub;
     struct enricher *enricher;
     struct forwarder *forwarder; /* NULL = nothing is forwarded */
