@@ -56,10 +56,11 @@ static void print_help(FILE *out)
         (void)fprintf(out, "  %-13s %s\n", commands[i].name, commands[i].summary);
     }
     (void)fputs("\n"
-                "Try it against a local backend:\n"
-                "  marline-backend-mock serve            # prints base URL, project and key\n"
-                "  export RHESIS_API_KEY=… RHESIS_PROJECT_ID=…\n"
-                "  marline-agent check                   # both linking points, with a timeline\n"
+                "Try it:\n"
+                "  marline-agent check             # brings a backend of its own\n"
+                "\n"
+                "Then against a backend that stays:\n"
+                "  marline-backend-mock serve      # prints base URL, project and key to export\n"
                 "  marline-agent run --exec 'answer=python3 answer.py'\n"
                 "\n",
                 out);

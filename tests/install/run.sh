@@ -10,6 +10,10 @@ trap 'rm -rf "$work"' EXIT
 prefix=$work/prefix
 
 cmake --install "$build" --prefix "$prefix" >"$work/install.log"
+for file in share/man/man1/marline-agent.1 share/man/man1/marline-backend-mock.1 \
+    share/bash-completion/completions/marline-agent share/zsh/site-functions/_marline-agent; do
+    [ -s "$prefix/$file" ] || { echo "not installed: $file"; exit 1; }
+done
 flags="-Wall -Wextra -Wpedantic -Werror"
 for header in "$prefix"/include/marline/*.h; do
     name=marline/$(basename "$header")
