@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "core/alloc.h"
+#include "core/rules.h"
 
 enum { BUCKETS = 256 }; /* a thousand attempts at once is a busy backend */
 
@@ -20,6 +21,7 @@ struct attempt_record {
 
 struct linker {
     struct linker_options options;
+    struct linker_rules rules;
     struct list wanted;
     struct list under_way;
     struct list waiting;
@@ -52,6 +54,7 @@ struct linker *linker_create(const struct linker_options *options)
 {
     struct linker *linker = alloc_zeroed(sizeof *linker);
     linker->options = *options;
+    linker->rules = LINKER_RULES_KEPT;
     marline__list_init(&linker->wanted);
     marline__list_init(&linker->under_way);
     marline__list_init(&linker->waiting);
@@ -87,6 +90,11 @@ void linker_destroy(struct linker *linker)
     forget_all(linker, &linker->waiting);
     marline__memory_free(linker->sweep.seen);
     marline__memory_free(linker);
+}
+
+void linker_set_rules(struct linker *linker, const struct linker_rules *rules)
+{
+    linker->rules = *rules;
 }
 
 void linker_set_policy(struct linker *linker, const struct linker_policy *policy)
@@ -133,7 +141,7 @@ void linker_on_spans_committed(struct linker *linker, const struct link_key *key
     }
     struct link_key *unique = alloc_array(count, sizeof *unique);
     memcpy(unique, keys, count * sizeof *unique);
-    count = link_keys_unique(unique, count);
+    count = linker->rules.every_key ? link_keys_unique(unique, count) : 1;
     for (size_t i = 0; i < count; i++) {
         want(linker, &unique[i], LINK_POINT_INGEST);
     }

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "core/alloc.h"
+#include "core/rules.h"
 #include "core/text_map.h"
 
 enum { ROUTE_KEY_SIZE = 384 }; /* two names of up to 255 bytes would never both be so long */
@@ -39,6 +40,7 @@ struct route {
 };
 
 struct router {
+    struct router_rules rules;
     struct text_map sessions;
     struct text_map routes;
     struct text_map calls;
@@ -101,7 +103,13 @@ struct router *router_create(void)
     text_map_init(&r->completed);
     marline__list_init(&r->calls_in_order);
     r->next_deadline_ns = TIME_NEVER;
+    r->rules = ROUTER_RULES_KEPT;
     return r;
+}
+
+void router_set_rules(struct router *r, const struct router_rules *rules)
+{
+    r->rules = *rules;
 }
 
 void router_destroy(struct router *r)
@@ -154,6 +162,17 @@ void router_session_identified(struct router *r, uint64_t session, struct slice 
     }
 }
 
+/* Whether the route ends with the session. Without comparing, that of whoever came after it does,
+ * too. */
+static bool is_route_of(const struct router *r, const struct route *route, const struct session *s)
+{
+    if (route->session == s->number || r->rules.compare_and_delete) {
+        return route->session == s->number;
+    }
+    const struct session *owner = find_session(r, route->session);
+    return owner && strcmp(owner->agent_id, s->agent_id) == 0;
+}
+
 void router_session_closed(struct router *r, uint64_t session)
 {
     struct session *s = text_map_remove(&r->sessions, session_key(&session));
@@ -164,7 +183,7 @@ void router_session_closed(struct router *r, uint64_t session)
     struct slice key;
     text_map_begin(&r->routes, &cursor);
     for (struct route *route; (route = text_map_next(&r->routes, &cursor, &key));) {
-        if (route->session == session) {
+        if (is_route_of(r, route, s)) {
             text_map_remove(&r->routes, key);
             marline__memory_free(route);
         }
@@ -228,7 +247,7 @@ void router_call_begin(struct router *r, const struct router_call *call)
 
 void router_remember_completed(struct router *r, struct slice id)
 {
-    if (text_map_get(&r->completed, id)) {
+    if (!r->rules.remember_completed || text_map_get(&r->completed, id)) {
         return;
     }
     char **slot = &r->completed_ring[r->completed_next];
@@ -261,8 +280,8 @@ static void *end_call(struct router *r, struct call *c)
  * be the one that did. */
 static bool is_same_agent(const struct router *r, const struct call *c, uint64_t number)
 {
-    if (number == c->session) {
-        return true;
+    if (number == c->session || !r->rules.agents_not_sessions) {
+        return number == c->session;
     }
     const struct session *s = find_session(r, number);
     if (!s || strcmp(s->organization, c->organization) != 0) {

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "core/alloc.h"
+#include "core/rules.h"
 
 enum test_state {
     TEST_QUEUED,
@@ -41,6 +42,7 @@ struct test {
 
 struct run {
     struct run_options options;
+    struct run_rules rules;
     enum run_status status;
     bool cancelled;
     uint64_t now_ns;        /* of the last event */
@@ -95,6 +97,7 @@ struct run *run_create(const struct run_options *options, const struct run_test 
     run->options = *options;
     run->options.concurrency = options->concurrency ? options->concurrency : 1;
     run->options.retry_min_ms = options->retry_min_ms ? options->retry_min_ms : RUN_RETRY_MIN_MS;
+    run->rules = RUN_RULES_KEPT;
     run->count = count;
     for (size_t i = 0; i < count; i++) {
         struct test *test = &run->tests[i];
@@ -104,6 +107,11 @@ struct run *run_create(const struct run_options *options, const struct run_test 
         begin_attempt(run, test, 1);
     }
     return run;
+}
+
+void run_set_rules(struct run *run, const struct run_rules *rules)
+{
+    run->rules = *rules;
 }
 
 static void free_answer(struct test *test)
@@ -291,7 +299,7 @@ void run_on_result_stored(struct run *run, uint64_t now_ns, size_t index, bool o
     if (test->state != TEST_STORING) {
         return;
     }
-    if (ok) {
+    if (ok || !run->rules.retry_results) {
         end_attempt(run, test);
     } else {
         test->state = TEST_JUDGED;
@@ -305,6 +313,7 @@ void run_on_status_stored(struct run *run, uint64_t now_ns, bool ok)
     if (run->report.state != REPORT_STORING) {
         return;
     }
+    ok |= !run->rules.retry_status;
     run->report.state = ok && !run->report.changed ? REPORT_NONE : REPORT_DUE;
     run->report.due_ns = ok ? now_ns : now_ns + delay_ns(run, run->report.tries);
     run->report.tries = ok ? 0 : run->report.tries + 1;
@@ -402,7 +411,8 @@ void run_restore(struct run *run, size_t index, const struct run_restored *from)
 {
     struct test *test = &run->tests[index];
     begin_attempt(run, test, from->attempt);
-    test->state = from->has_result ? TEST_DONE : TEST_INVOKED;
+    bool is_owed = !from->has_result && run->rules.await_restored;
+    test->state = is_owed ? TEST_INVOKED : TEST_DONE;
     test->result_status = from->status;
 }
 
@@ -465,7 +475,7 @@ static void describe(const struct run *run, const struct test *test, enum run_ac
         .type = type,
         .test = (size_t)(test - run->tests),
         .key = {run->options.organization_id, run->options.run_id, test->spec.test_id,
-                test->spec.configuration_id, test->attempt},
+                test->spec.configuration_id, run->rules.number_attempts ? test->attempt : 1},
         .function_name = test->spec.function_name,
         .inputs = test->spec.inputs,
         .timeout_ms = test->spec.timeout_ms,

@@ -21,13 +21,16 @@ enum store_status sql_attempts(struct sql_connection *c, const struct link_key *
                                struct known_attempts *out, struct store_error *error)
 {
     static const char sql[] =
-        "SELECT c.attempt, d.at, r.ref, r.stored_at, r.trace_id FROM contexts c"
-        " LEFT JOIN (SELECT context_ref, min(at) AS at FROM events WHERE type = ?5"
-        "  GROUP BY context_ref) d ON d.context_ref = c.ref"
-        " LEFT JOIN results r ON r.context_ref = c.ref AND r.duplicate_of IS NULL"
-        " WHERE c.run_id = ?1 AND c.test_id = ?2 AND c.configuration_id = ?3"
-        " AND c.organization_id = ?4 AND c.attempt > 0"
-        " AND (d.at IS NOT NULL OR r.ref IS NOT NULL) ORDER BY c.attempt LIMIT ?6";
+        /* Event by context, not a join with all events grouped: that would read every one of them.
+         */
+        "SELECT a.attempt, a.at, a.result, a.stored_at, a.trace_id FROM ("
+        "  SELECT c.attempt, r.ref AS result, r.stored_at, r.trace_id,"
+        "   (SELECT min(e.at) FROM events e WHERE e.context_ref = c.ref AND e.type = ?5) AS at"
+        "   FROM contexts c"
+        "   LEFT JOIN results r ON r.context_ref = c.ref AND r.duplicate_of IS NULL"
+        "   WHERE c.run_id = ?1 AND c.test_id = ?2 AND c.configuration_id = ?3"
+        "   AND c.organization_id = ?4 AND c.attempt > 0) a"
+        " WHERE a.at IS NOT NULL OR a.result IS NOT NULL ORDER BY a.attempt LIMIT ?6";
     out->count = 0;
     struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {

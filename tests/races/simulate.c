@@ -7,7 +7,13 @@
 #include "print.h"
 #include "simulation/memory_store.h"
 
-enum { COLUMN_MUTANT = 28, COLUMN_SEED = 8, COLUMN_FACT = 12, COLUMN_SITUATION = 66 };
+enum {
+    COLUMN_MUTANT = 28,
+    COLUMN_PLACE = 20,
+    COLUMN_SEED = 8,
+    COLUMN_FACT = 12,
+    COLUMN_SITUATION = 66
+};
 
 /* A database grows with each run, and every sweep scans what waits: open it anew after so many (a
  * database in memory is then a new one). */
@@ -205,6 +211,7 @@ static void print_mutant(FILE *out, enum mutant mutant, const struct simulate_ta
     }
     (void)fputs("  ", out);
     print_padded(out, COLOUR_BOLD, mutant_id(mutant), COLUMN_MUTANT);
+    print_padded(out, COLOUR_DIM, mutant_place(mutant), COLUMN_PLACE);
     print_padded(out, COLOUR_NONE, seed, COLUMN_SEED);
     print_text(out, t->violated ? COLOUR_NONE : COLOUR_BAD,
                t->violated ? t->violation : "NOT FOUND");
@@ -216,10 +223,11 @@ bool simulate_mutants(FILE *out, uint64_t seed)
     bool all = true;
     (void)fputs("\n  ", out);
     print_padded(out, COLOUR_DIM, "mutant", COLUMN_MUTANT);
+    print_padded(out, COLOUR_DIM, "a rule of", COLUMN_PLACE);
     print_padded(out, COLOUR_DIM, "seed", COLUMN_SEED);
     print_text(out, COLOUR_DIM, "found by");
     (void)fputs("\n  ", out);
-    print_rule(out, COLUMN_MUTANT + COLUMN_SEED + 56);
+    print_rule(out, COLUMN_MUTANT + COLUMN_PLACE + COLUMN_SEED + 56);
     for (int m = MUTANT_NONE + 1; m < MUTANT_COUNT; m++) {
         const struct simulate_options options = {
             .seed = seed, .runs = SIMULATE_MUTANT_RUNS, .mutant = (enum mutant)m};

@@ -46,8 +46,14 @@ struct session *marline__session_create(const struct session_options *options,
     s->message_max = SESSION_MESSAGE_DEFAULT;
     s->reconnect_at = s->register_at = s->registered_by = TIME_NEVER;
     s->work_at = s->stop_at = s->close_by = TIME_NEVER;
+    s->rules = SESSION_RULES_KEPT;
     marline__ledger_init(&s->ledger);
     return s;
+}
+
+void marline__session_set_rules(struct session *s, const struct session_rules *rules)
+{
+    s->rules = *rules;
 }
 
 void marline__session_destroy(struct session *s)

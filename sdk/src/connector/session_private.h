@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "connector/session.h"
+#include "connector/session_rules.h"
 
 enum session_writing {
     WRITING_NOTHING,
@@ -18,6 +19,7 @@ struct session {
     const struct session_host *host;
     char *texts; /* one block for the copied options */
     struct session_options options;
+    struct session_rules rules;
     struct session_counters counters;
     struct ledger ledger;
     struct backoff backoff;

@@ -486,7 +486,8 @@ void marline__session_result_written(struct session *s, uint64_t now, struct led
     s->counters.results_written++;
     r->written_ns = now;
     /* The acknowledgement is of test results; metrics have none. */
-    if (marline__session_peer_has(s, CAPABILITY_RESULT_ACK) && !r->is_metric) {
+    bool awaits = marline__session_peer_has(s, CAPABILITY_RESULT_ACK) && !r->is_metric;
+    if (awaits && s->rules.keep_until_acknowledged) {
         marline__ledger_move(&s->ledger, r, LEDGER_WRITTEN);
     } else {
         settle(s, r);
@@ -571,7 +572,8 @@ void marline__session_write_in_flight(const struct session *s, struct buffer *ou
     struct json_writer w;
     marline__json_writer_init(&w, out);
     marline__json_begin_array(&w);
-    for (int state = LEDGER_WAITING; state < LEDGER_SETTLED; state++) {
+    int end = s->rules.report_results ? LEDGER_SETTLED : LEDGER_READY;
+    for (int state = LEDGER_WAITING; state < end; state++) {
         LIST_EACH(&s->ledger.states[state], node)
         {
             const struct ledger_record *r = LIST_ENTRY(node, struct ledger_record, node);

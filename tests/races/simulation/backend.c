@@ -349,6 +349,7 @@ static void end_lost_calls(struct backend *b, const struct backend_session *s,
     const struct report report = {in_flight};
     router_reported(b->router, s->number, is_listed, &report);
     for (struct backend_test *t; (t = router_next_lost(b->router));) {
+        oracle_lost(b->sim, marline__slice_text(t->call_id));
         world_visit(&b->sim->world, SITUATION_CALL_LOST);
         world_log(&b->sim->world, "backend: %s is lost", t->call_id);
         t->wanted = t->sent = false;
@@ -444,13 +445,6 @@ void backend_on_closed(struct backend *b, int connection)
     }
     if (is_stale(b, s)) {
         world_visit(&b->sim->world, SITUATION_HALF_OPEN);
-        if (world_is_mutant(&b->sim->world, MUTANT_STALE_CLOSE)) {
-            char project[UUID_TEXT_SIZE];
-            int agent = b->sim->connections[connection].agent;
-            marline__uuid_format(&b->sim->agents[agent].project, project);
-            router_session_closed(b->router, router_find(b->router, marline__slice_text(project),
-                                                         SLICE("development")));
-        }
     }
     router_session_closed(b->router, s->number);
     agent_session_destroy(s->agent);
@@ -515,11 +509,11 @@ void backend_start(struct backend *b)
     struct linker_options options = linker_options_default();
     const struct world *w = &b->sim->world;
     options.sweep_interval_ms = b->sweep_interval_ms;
-    options.policy.points[LINK_POINT_RESULT] = !world_is_mutant(w, MUTANT_NO_RESULT_POINT);
-    options.policy.points[LINK_POINT_INGEST] = !world_is_mutant(w, MUTANT_NO_INGEST_POINT);
-    options.policy.points[LINK_POINT_SWEEP] = !world_is_mutant(w, MUTANT_NO_SWEEPER);
+    mutant_points(w->mutant, &options.policy);
     b->linker = linker_create(&options);
+    mutant_linker(w->mutant, b->linker);
     b->router = router_create();
+    mutant_router(w->mutant, b->router);
     b->session_count = 0;
     memset(b->registered, 0, sizeof b->registered);
     b->timer_at = TIME_NEVER;

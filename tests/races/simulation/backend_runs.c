@@ -105,7 +105,10 @@ static void invocation_recorded(struct backend *b, struct commit *c, bool ok)
 static void note_attempt(struct backend *b, struct backend_run *r, const struct run_action *action)
 {
     struct known_attempt *attempt = &r->attempts[action->test][action->key.attempt - 1];
-    (void)snprintf(attempt->id, sizeof attempt->id, "%s", action->invocation_id);
+    if (strcmp(attempt->id, action->invocation_id) != 0) {
+        *attempt = (struct known_attempt){.executions = 0};
+        (void)snprintf(attempt->id, sizeof attempt->id, "%s", action->invocation_id);
+    }
     if (action->key.attempt > 1) {
         world_visit(&b->sim->world, SITUATION_ATTEMPT_RETRIED);
     }
@@ -277,6 +280,7 @@ static void make_machine(struct backend *b, struct backend_run *r)
         .organization_id = b->sim->organization, .run_id = r->id, .concurrency = 3};
     r->created = true;
     r->run = run_create(&options, r->tests, r->test_count);
+    mutant_run(b->sim->world.mutant, r->run);
 }
 
 void backend_served(struct backend *b, int agent)
@@ -354,7 +358,8 @@ void backend_restore(struct backend *b)
         world_violate(&b->sim->world, "what is to be taken up cannot be read: %s", error.text);
         return;
     }
-    for (size_t i = 0; i < all.count; i++) {
+    bool resumes = !world_is_mutant(&b->sim->world, MUTANT_NOTHING_RESUMED);
+    for (size_t i = 0; i < all.count && resumes; i++) {
         resume(b, all.runs[i], all.status[i]);
     }
     for (int i = 0; i < b->sim->run_count; i++) {
@@ -459,9 +464,6 @@ static void spans_stored(struct backend *b, struct commit *c, bool ok)
         if (c->post->spans[i].has_key) {
             keys[count++] = c->post->spans[i].key;
         }
-    }
-    if (world_is_mutant(w, MUTANT_FIRST_SPAN_ONLY)) {
-        count = c->post->spans[0].has_key ? 1 : 0;
     }
     if (!world_is_mutant(w, MUTANT_SPAN_LINK_EARLY)) {
         linker_on_spans_committed(b->linker, keys, count);

@@ -93,6 +93,14 @@ void oracle_answer_promised(struct simulation *s, const struct backend_test *t)
     }
 }
 
+void oracle_lost(struct simulation *s, struct slice id)
+{
+    if (known_result(&s->oracle, id)) {
+        world_violate(&s->world, "I7: %.*s is taken for lost, and its agent has the result",
+                      SLICE_ARG(id));
+    }
+}
+
 void oracle_executed(struct simulation *s, struct slice id)
 {
     struct known_attempt *attempt = oracle_attempt(s, id);

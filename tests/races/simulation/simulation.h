@@ -238,6 +238,8 @@ struct oracle {
 /* Numbers the span, in the last bytes of its id. */
 void oracle_span_made(struct simulation *s, struct span *span);
 void oracle_spans_acknowledged(struct simulation *s, const struct post *post);
+/* The backend takes it for lost. */
+void oracle_lost(struct simulation *s, struct slice id);
 /* The agent's handler begins. */
 void oracle_executed(struct simulation *s, struct slice id);
 /* The agent's outbox has a result for this invocation. */

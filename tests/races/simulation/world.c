@@ -21,22 +21,6 @@ const char *situation_text(enum situation situation)
     return texts[situation];
 }
 
-static const char *const mutant_texts[][2] = {{"none", "no mutant"},
-#define MUTANT_TEXT(name, id, text) {id, text},
-                                              MUTANTS(MUTANT_TEXT)
-#undef MUTANT_TEXT
-};
-
-const char *mutant_id(enum mutant mutant)
-{
-    return mutant_texts[mutant][0];
-}
-
-const char *mutant_text(enum mutant mutant)
-{
-    return mutant_texts[mutant][1];
-}
-
 void world_init(struct world *w, uint64_t seed, enum mutant mutant, FILE *log)
 {
     *w = (struct world){.mutant = mutant, .log = log, .log_hash = FNV_OFFSET};

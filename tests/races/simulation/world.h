@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "simulation/mutants.h"
 
 /* Situations that a set of runs must have seen: a green run that never met them proves nothing. */
 #define SITUATIONS(X)                                                                              \
@@ -69,36 +70,6 @@ struct faults {
     unsigned network_ms_max; /* the longest delay of a message */
     unsigned skew_s_max;     /* of an agent's clock, ahead or behind */
 };
-
-/* Deliberate bugs, for the proof that a run would find them. All off in every other run. */
-#define MUTANTS(X)                                                                                 \
-    X(NO_RESULT_POINT, "no-result-point", "point 1 is never tried")                                \
-    X(NO_INGEST_POINT, "no-ingest-point", "point 2 is never tried")                                \
-    X(NO_SWEEPER, "no-sweeper", "what both points left stays")                                     \
-    X(RESULT_LINK_EARLY, "result-link-early", "point 1 is tried before its commit")                \
-    X(SPAN_LINK_EARLY, "span-link-early", "point 2 is tried before its commit")                    \
-    X(FIRST_SPAN_ONLY, "first-span-only", "the first span of a POST decides for all")              \
-    X(LINK_MOVES, "link-moves", "the UPDATE has no IS NULL")                                       \
-    X(LAST_RESULT_WINS, "last-result-wins", "a later result becomes the canonical one")            \
-    X(KEY_WITHOUT_CONFIGURATION, "key-without-configuration",                                      \
-      "the link ignores the configuration")                                                        \
-    X(KEY_WITHOUT_TEST, "key-without-test", "the link ignores the test")                           \
-    X(SPANS_STORED_TWICE, "spans-stored-twice", "a repeated POST is stored again")                 \
-    X(POST_ACKED_EARLY, "post-acked-early", "200 is answered before the commit")                   \
-    X(RESULT_ACKED_EARLY, "result-acked-early", "a result is acknowledged before its commit")      \
-    X(OUTBOX_FORGETS, "outbox-forgets", "the outbox drops a result once it is written")            \
-    X(STALE_CLOSE, "stale-close", "the end of a stale connection removes the live route")          \
-    X(RECEIPT_UNCOUNTED, "receipt-uncounted", "duplicates are missing from the ledger")
-
-enum mutant {
-    MUTANT_NONE,
-#define MUTANT_VALUE(name, id, text) MUTANT_##name,
-    MUTANTS(MUTANT_VALUE)
-#undef MUTANT_VALUE
-        MUTANT_COUNT
-};
-const char *mutant_id(enum mutant mutant);
-const char *mutant_text(enum mutant mutant);
 
 struct world;
 /* `dead`: the owner has crashed since; only free what `user` owns. */
