@@ -25,6 +25,7 @@ static void destroy_endpoint(struct endpoint_config *e)
     marline__memory_free(e->return_type);
     marline__memory_free(e->request_mapping);
     marline__memory_free(e->response_mapping);
+    marline__memory_free(e->score_type);
     for (size_t i = 0; i < e->parameter_count; i++) {
         marline__memory_free(e->parameters[i].name);
         marline__memory_free(e->parameters[i].type);
@@ -55,6 +56,7 @@ void config_deinit(struct config *c)
         marline__memory_free(c->plugins[i].where);
     }
     marline__memory_free(c->plugins);
+    marline__memory_free(c->plugin_folder);
     *c = CONFIG_INIT;
 }
 
@@ -79,10 +81,11 @@ static bool check_name(const struct config *c, const struct endpoint_config *e, 
                            CONFIG_NAME_MAX);
     }
     for (size_t i = 0; i < c->endpoint_count; i++) {
-        if (strcmp(c->endpoints[i]->name, e->name) == 0) {
-            return failure_set(f, EXIT_CODE_CONFIGURATION,
-                               "%s: endpoint '%s' is defined already at %s; rename one", e->where,
-                               e->name, c->endpoints[i]->where);
+        if (c->endpoints[i]->is_metric == e->is_metric &&
+            strcmp(c->endpoints[i]->name, e->name) == 0) {
+            return failure_set(
+                f, EXIT_CODE_CONFIGURATION, "%s: %s '%s' is defined already at %s; rename one",
+                e->where, e->is_metric ? "metric" : "endpoint", e->name, c->endpoints[i]->where);
         }
     }
     return true;
@@ -535,6 +538,66 @@ static bool read_endpoint(struct yaml_file *y, const char *key, yaml_node_t *val
     return add_endpoint(target, e, y->failure);
 }
 
+/* ---- one metric ---- */
+
+static bool read_score_type(struct yaml_file *y, const char *key, yaml_node_t *value, void *target)
+{
+    static const char *const names[] = {"numeric", "binary", "categorical"};
+    struct endpoint_config *e = target;
+    size_t index;
+    if (!yaml_read_choice(y, key, value, names, COUNT(names), &index)) {
+        return false;
+    }
+    e->score_type = must_text(names[index]);
+    return true;
+}
+
+static bool read_wish(struct yaml_file *y, const char *key, yaml_node_t *value, void *target)
+{
+    static const char *const names[] = {"expected_output", "context"};
+    struct endpoint_config *e = target;
+    size_t index;
+    if (!yaml_read_choice(y, key, value, names, COUNT(names), &index)) {
+        return false;
+    }
+    e->wants_expected_output |= index == 0;
+    e->wants_context |= index == 1;
+    return true;
+}
+
+static bool read_wishes(struct yaml_file *y, const char *key, yaml_node_t *value, void *target)
+{
+    return yaml_each_item(y, key, value, read_wish, target);
+}
+
+static bool read_metric(struct yaml_file *y, const char *key, yaml_node_t *value, void *target)
+{
+    (void)key;
+    static const struct yaml_key keys[] = {
+        {"name", read_name},
+        {"description", read_description},
+        {"exec", read_command},
+        {"http", read_http},
+        {"process", read_process},
+        {"folder", read_folder},
+        {"environment", read_variables},
+        {"pass_environment", read_pass},
+        {"timeout_ms", read_timeout},
+        {"output_max_bytes", read_output_max},
+        {"score_type", read_score_type},
+        {"wants", read_wishes},
+    };
+    struct endpoint_config *e = create_endpoint();
+    e->is_metric = true;
+    e->where = yaml_where(y, value);
+    e->exec.folder = must_text(y->folder);
+    if (!yaml_read_mapping(y, value, "a metric", keys, COUNT(keys), e)) {
+        destroy_endpoint(e);
+        return false;
+    }
+    return add_endpoint(target, e, y->failure);
+}
+
 /* ---- the whole file ---- */
 
 struct file_target {
@@ -546,6 +609,12 @@ static bool read_endpoints(struct yaml_file *y, const char *key, yaml_node_t *va
 {
     struct file_target *t = target;
     return yaml_each_item(y, key, value, read_endpoint, t->config);
+}
+
+static bool read_metrics(struct yaml_file *y, const char *key, yaml_node_t *value, void *target)
+{
+    struct file_target *t = target;
+    return yaml_each_item(y, key, value, read_metric, t->config);
 }
 
 static bool read_plugin(struct yaml_file *y, const char *key, yaml_node_t *value, void *target)
@@ -601,7 +670,7 @@ bool config_read_file(struct config *c, const char *path, struct options *option
         return false;
     }
     struct file_target target = {c, options};
-    struct yaml_key *keys = must(marline__memory_array(options->count + 2, sizeof *keys));
+    struct yaml_key *keys = must(marline__memory_array(options->count + 3, sizeof *keys));
     char **names = must(marline__memory_array(options->count + 1, sizeof *names));
     size_t count = 0;
     for (size_t i = 0; i < options->count; i++) {
@@ -613,8 +682,9 @@ bool config_read_file(struct config *c, const char *path, struct options *option
     }
     keys[count] = (struct yaml_key){"plugins", read_plugins};
     keys[count + 1] = (struct yaml_key){"endpoints", read_endpoints};
+    keys[count + 2] = (struct yaml_key){"metrics", read_metrics};
     bool ok =
-        yaml_read_mapping(&y, yaml_file_root(&y), "the configuration", keys, count + 2, &target);
+        yaml_read_mapping(&y, yaml_file_root(&y), "the configuration", keys, count + 3, &target);
     for (size_t i = 0; i < count; i++) {
         marline__memory_free(names[i]);
     }

@@ -46,6 +46,10 @@ struct endpoint_config {
     uint64_t output_max;     /* bytes that it may answer */
     struct exec_target exec; /* one of the two is set */
     struct http_target http;
+    bool is_metric;   /* of the list `metrics`; then the next ones count */
+    char *score_type; /* may be NULL */
+    bool wants_expected_output;
+    bool wants_context;
 };
 
 struct plugin_config {
@@ -60,9 +64,10 @@ struct config {
     struct plugin_config *plugins;
     size_t plugin_count;
     size_t plugin_capacity;
+    char *plugin_folder; /* NULL = any */
 };
 
-#define CONFIG_INIT ((struct config){NULL, 0, 0, NULL, 0, 0})
+#define CONFIG_INIT ((struct config){NULL, 0, 0, NULL, 0, 0, NULL})
 
 void config_deinit(struct config *c);
 /* Adds what the file says. Settings go to `options` as values of origin ORIGIN_FILE; a key that is

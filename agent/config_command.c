@@ -66,6 +66,24 @@ static void print_setting(const struct option_spec *spec, const struct option_va
     (void)putchar('\n');
 }
 
+static void print_names(const struct config *c, bool of_metrics, const char *title,
+                        bool with_origin)
+{
+    bool is_first = true;
+    for (size_t i = 0; i < c->endpoint_count; i++) {
+        const struct endpoint_config *e = c->endpoints[i];
+        if (e->is_metric != of_metrics) {
+            continue;
+        }
+        if (is_first) {
+            (void)printf("%s:\n", title);
+            is_first = false;
+        }
+        (void)printf("  - name: %s", e->name);
+        (void)printf(with_origin ? "  # %s\n" : "\n", e->where);
+    }
+}
+
 static void print_served(const struct config *c, bool with_origin)
 {
     if (c->plugin_count > 0) {
@@ -76,14 +94,8 @@ static void print_served(const struct config *c, bool with_origin)
         (void)printf("  - %s", p->path);
         (void)printf(with_origin ? "  # %s\n" : "\n", p->where ? p->where : "flag");
     }
-    if (c->endpoint_count > 0) {
-        (void)puts("endpoints:");
-    }
-    for (size_t i = 0; i < c->endpoint_count; i++) {
-        const struct endpoint_config *e = c->endpoints[i];
-        (void)printf("  - name: %s", e->name);
-        (void)printf(with_origin ? "  # %s\n" : "\n", e->where);
-    }
+    print_names(c, false, "endpoints", with_origin);
+    print_names(c, true, "metrics", with_origin);
 }
 
 static void show(const struct settings *s)

@@ -21,7 +21,9 @@ static bool has_plugin(const struct config *config, const char *path)
 void endpoints_remove(const struct config *config, marline_client *client)
 {
     for (size_t i = 0; i < config->endpoint_count; i++) {
-        (void)marline_client_remove_endpoint(client, config->endpoints[i]->name);
+        const struct endpoint_config *c = config->endpoints[i];
+        (void)(c->is_metric ? marline_client_remove_metric(client, c->name)
+                            : marline_client_remove_endpoint(client, c->name));
     }
 }
 
@@ -30,7 +32,8 @@ static bool check_names(const struct config *config, size_t declared_count, stru
 {
     for (size_t i = 0; i < config->endpoint_count * declared_count; i++) {
         const struct endpoint_config *c = config->endpoints[i / declared_count];
-        if (strcmp(c->name, marline_endpoint_declared(i % declared_count)->name) == 0) {
+        if (!c->is_metric &&
+            strcmp(c->name, marline_endpoint_declared(i % declared_count)->name) == 0) {
             return failure_set(f, EXIT_CODE_CONFIGURATION,
                                "%s: a plugin declares an endpoint '%s' too; give this one another "
                                "name",
@@ -70,12 +73,13 @@ bool endpoints_init(struct endpoints *e, const struct config *config, const stru
     }
     for (size_t i = 0; i < config->plugin_count; i++) {
         if (!has_plugin(previous, config->plugins[i].path) &&
-            !plugin_load(config->plugins[i].path, config->plugins[i].where, f)) {
+            !plugin_load(config->plugins[i].path, config->plugins[i].where, config->plugin_folder,
+                         f)) {
             return false;
         }
     }
     e->declared_count = marline_endpoint_declared_count();
-    if (e->declared_count + config->endpoint_count == 0) {
+    if (e->declared_count + marline_metric_declared_count() + config->endpoint_count == 0) {
         return failure_set(f, EXIT_CODE_CONFIGURATION,
                            "nothing to serve: name a --plugin FILE.so, an --exec NAME=COMMAND, or "
                            "a --config FILE with endpoints");
@@ -91,12 +95,14 @@ bool endpoints_init(struct endpoints *e, const struct config *config, const stru
                                             .target = &c->exec,
                                             .timeout_ms = c->timeout_ms,
                                             .output_max = c->output_max,
+                                            .is_metric = c->is_metric,
                                             .project_id = connection->project_id,
                                             .environment = connection->environment};
         e->http[i] = (struct http_endpoint){.name = c->name,
                                             .target = &c->http,
                                             .timeout_ms = c->timeout_ms,
-                                            .answer_max = c->output_max};
+                                            .answer_max = c->output_max,
+                                            .is_metric = c->is_metric};
         exec_endpoint_init(&e->exec[i]);
         http_endpoint_init(&e->http[i]);
         e->count++;
@@ -115,13 +121,40 @@ void endpoints_deinit(struct endpoints *e)
     *e = (struct endpoints){0};
 }
 
+static marline_handler_fn handler_of(const struct endpoint_config *c)
+{
+    return c->http.url ? http_endpoint_handle : exec_endpoint_handle;
+}
+
+static void *target_of(const struct endpoints *e, const struct endpoint_config *c, size_t index)
+{
+    return c->http.url ? (void *)&e->http[index] : (void *)&e->exec[index];
+}
+
+static bool add_metric(const struct endpoints *e, const struct config *config, size_t index,
+                       marline_client *client, struct failure *f)
+{
+    const struct endpoint_config *c = config->endpoints[index];
+    const marline_metric metric = {.size = sizeof metric,
+                                   .name = c->name,
+                                   .handler = handler_of(c),
+                                   .user = target_of(e, c, index),
+                                   .description = c->description,
+                                   .score_type = c->score_type,
+                                   .wants_expected_output = c->wants_expected_output,
+                                   .wants_context = c->wants_context};
+    marline_error error = {0};
+    marline_status status = marline_client_add_metric(client, &metric, &error);
+    return status == MARLINE_OK ||
+           failure_set(f, service_exit_code(status), "%s: %s", c->where, error.text);
+}
+
 static bool add_one(const struct endpoints *e, const struct config *config, size_t index,
                     marline_client *client, struct failure *f)
 {
     /* What the platform's default mapping sends; with a default, so that it may be left out. */
     static const marline_parameter usual_parameter = {"input", "str", ""};
     const struct endpoint_config *c = config->endpoints[index];
-    bool is_http = c->http.url != NULL;
     marline_parameter *parameters =
         must(marline__memory_array(c->parameter_count + 1, sizeof *parameters));
     for (size_t i = 0; i < c->parameter_count; i++) {
@@ -130,9 +163,8 @@ static bool add_one(const struct endpoints *e, const struct config *config, size
     }
     marline_endpoint endpoint = {.size = sizeof endpoint,
                                  .name = c->name,
-                                 .handler = is_http ? http_endpoint_handle : exec_endpoint_handle,
-                                 .user =
-                                     is_http ? (void *)&e->http[index] : (void *)&e->exec[index],
+                                 .handler = handler_of(c),
+                                 .user = target_of(e, c, index),
                                  .description = c->description,
                                  .parameters = c->parameter_count ? parameters : &usual_parameter,
                                  .parameter_count = c->parameter_count ? c->parameter_count : 1,
@@ -158,7 +190,9 @@ bool endpoints_add(const struct endpoints *e, const struct config *config, marli
         return failure_set(f, service_exit_code(status), "plugins: %s", error.text);
     }
     for (size_t i = 0; i < config->endpoint_count; i++) {
-        if (!add_one(e, config, i, client, f)) {
+        bool added = config->endpoints[i]->is_metric ? add_metric(e, config, i, client, f)
+                                                     : add_one(e, config, i, client, f);
+        if (!added) {
             return false;
         }
     }

@@ -14,6 +14,7 @@
 #include "agent/long_lived_process.h"
 #include "agent/output.h"
 #include "agent/process.h"
+#include "agent/score.h"
 #include "base/clock.h"
 #include "programs/logger.h"
 #include "programs/must.h"
@@ -43,6 +44,11 @@ static void log_line(void *user, const char *line)
 {
     const struct watch *w = user;
     logger_write(LOG_INFO, "%s: %s", w->endpoint->name, line);
+}
+
+static marline_status answer(marline_call *call, const struct exec_endpoint *e, struct slice text)
+{
+    return e->is_metric ? score_set(call, text) : output_set(call, text);
 }
 
 /* ---- what went wrong, in words ---- */
@@ -205,7 +211,7 @@ static marline_status run_once(marline_call *call, const struct exec_endpoint *e
     end_span(span, &outcome, &complaint);
     marline_status status = complaint.type
                                 ? marline_fail(call, "%s", complaint.text)
-                                : output_set(call, marline__buffer_slice(&outcome.output));
+                                : answer(call, e, marline__buffer_slice(&outcome.output));
     words_deinit(&variables);
     marline_environment_free(carrier);
     marline__buffer_deinit(&outcome.output);
@@ -371,7 +377,7 @@ static marline_status run_line(marline_call *call, struct exec_endpoint *e, marl
     }
     end_span(span, &outcome, &complaint);
     marline_status status =
-        complaint.type ? marline_fail(call, "%s", complaint.text) : output_set(call, output);
+        complaint.type ? marline_fail(call, "%s", complaint.text) : answer(call, e, output);
     words_deinit(&variables);
     marline__buffer_deinit(&line);
     marline__buffer_deinit(&outcome.output);

@@ -29,6 +29,7 @@ struct exec_endpoint {
     const struct exec_target *target;
     uint64_t timeout_ms;
     uint64_t output_max;    /* bytes */
+    bool is_metric;         /* what it answers is a score */
     const char *project_id; /* may be NULL, as the next one */
     const char *environment;
     struct {

@@ -8,6 +8,7 @@
 #include <marline/trace.h>
 
 #include "agent/output.h"
+#include "agent/score.h"
 #include "agent/template.h"
 #include "agent/words.h"
 #include "io/http_client.h"
@@ -256,13 +257,15 @@ static marline_status set_output(struct exchange *x)
 {
     struct buffer mapped = BUFFER_INIT;
     struct slice answer = marline__buffer_slice(&x->response.body);
+    marline_status (*set)(marline_call *, struct slice) =
+        x->endpoint->is_metric ? score_set : output_set;
     marline_status status = MARLINE_OK;
     if (x->endpoint->target->response.count > 0) {
         if (map_answer(x, &mapped)) {
-            status = output_set(x->call, marline__buffer_slice(&mapped));
+            status = set(x->call, marline__buffer_slice(&mapped));
         }
     } else if (output_trim(answer).size > 0) {
-        status = output_set(x->call, answer);
+        status = set(x->call, answer);
     } else {
         x->complaint.type = "empty_output";
         (void)snprintf(x->complaint.text, sizeof x->complaint.text,

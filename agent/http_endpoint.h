@@ -24,6 +24,7 @@ struct http_endpoint {
     const struct http_target *target;
     uint64_t timeout_ms;
     uint64_t answer_max; /* bytes */
+    bool is_metric;      /* what it answers is a score */
     struct {
         pthread_mutex_t mutex;
         struct http_client *idle[HTTP_IDLE_MAX];

@@ -47,14 +47,66 @@ static bool check_file(const char *path, const char *where, struct failure *f)
     return true;
 }
 
-static bool open_file(const char *path, const char *where, struct failure *f)
+static bool resolve(const char *path, const char *where, char out[PATH_MAX], struct failure *f)
 {
-    /* An absolute path keeps dlopen from searching. */
-    char absolute[PATH_MAX];
-    if (!realpath(path, absolute)) {
-        return failure_set(f, EXIT_CODE_CONFIGURATION, "%splugin %s: %s", where, path,
+    return realpath(path, out) ||
+           failure_set(f, EXIT_CODE_CONFIGURATION, "%splugin %s: %s", where, path, strerror(errno));
+}
+
+/* Whoever may write the file, or put another in its place, may do all that the agent may do. */
+static bool check_writers(const char *absolute, const char *where, bool is_strict,
+                          struct failure *f)
+{
+    struct stat status;
+    if (stat(absolute, &status) != 0) {
+        return failure_set(f, EXIT_CODE_CONFIGURATION, "%splugin %s: %s", where, absolute,
                            strerror(errno));
     }
+    bool is_ours = status.st_uid == 0 || status.st_uid == geteuid();
+    bool is_sticky = S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX);
+    if ((status.st_mode & S_IWOTH) && !is_sticky) {
+        return failure_set(
+            f, EXIT_CODE_CONFIGURATION,
+            "%splugin: every user may write %s, so its code is not loaded; chmod o-w "
+            "%s",
+            where, absolute, absolute);
+    }
+    if (is_strict && !is_ours) {
+        return failure_set(f, EXIT_CODE_CONFIGURATION,
+                           "%splugin: %s belongs to user %u, neither root nor the agent's own, so "
+                           "its code is not loaded; copy it, or chown it",
+                           where, absolute, (unsigned)status.st_uid);
+    }
+    return true;
+}
+
+static bool check_trust(const char *absolute, const char *where, bool is_strict, struct failure *f)
+{
+    char folder[PATH_MAX];
+    (void)snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(absolute, '/') - absolute),
+                   absolute);
+    return check_writers(absolute, where, is_strict, f) &&
+           check_writers(folder[0] ? folder : "/", where, is_strict, f);
+}
+
+static bool check_folder(const char *absolute, const char *where, const char *folder,
+                         struct failure *f)
+{
+    char allowed[PATH_MAX];
+    if (!realpath(folder, allowed)) {
+        return failure_set(f, EXIT_CODE_CONFIGURATION, "plugin_directory %s: %s", folder,
+                           strerror(errno));
+    }
+    size_t size = strlen(allowed);
+    return (strncmp(absolute, allowed, size) == 0 && absolute[size] == '/') ||
+           failure_set(f, EXIT_CODE_CONFIGURATION,
+                       "%splugin %s lies outside of plugin_directory %s, the only folder that "
+                       "plugins are loaded from; install it there",
+                       where, absolute, allowed);
+}
+
+static bool open_file(const char *path, const char *absolute, const char *where, struct failure *f)
+{
     /* RTLD_NOW: a missing symbol shows here, not in the middle of a call. The handle is kept open:
      * the endpoints live as long as the process. */
     void *handle = dlopen(absolute, RTLD_NOW | RTLD_LOCAL);
@@ -67,24 +119,33 @@ static bool open_file(const char *path, const char *where, struct failure *f)
     return true;
 }
 
-bool plugin_load(const char *path, const char *where, struct failure *f)
+static size_t declared_count(void)
 {
+    return marline_endpoint_declared_count() + marline_metric_declared_count();
+}
+
+bool plugin_load(const char *path, const char *where, const char *folder, struct failure *f)
+{
+    char absolute[PATH_MAX]; /* which also keeps dlopen from searching */
     char place[512] = "";
     if (where) {
         (void)snprintf(place, sizeof place, "%s: ", where);
     }
-    size_t before = marline_endpoint_declared_count();
-    if (!check_file(path, place, f) || !open_file(path, place, f)) {
+    size_t before = declared_count();
+    if (!check_file(path, place, f) || !resolve(path, place, absolute, f) ||
+        (folder && !check_folder(absolute, place, folder, f)) ||
+        !check_trust(absolute, place, folder != NULL, f) || !open_file(path, absolute, place, f)) {
         return false;
     }
-    size_t declared = marline_endpoint_declared_count() - before;
+    size_t declared = declared_count() - before;
     if (declared == 0) {
-        return failure_set(f, EXIT_CODE_CONFIGURATION,
-                           "%splugin %s declares no endpoint; use MARLINE_ENDPOINT(name) { ... } "
-                           "in it, and link it with -lmarline",
-                           place, path);
+        return failure_set(
+            f, EXIT_CODE_CONFIGURATION,
+            "%splugin %s declares no endpoint and no metric; use MARLINE_ENDPOINT(name) { ... } "
+            "in it, and link it with -lmarline",
+            place, path);
     }
-    logger_write(LOG_INFO, "plugin %s declares %zu endpoint%s", path, declared,
-                 declared == 1 ? "" : "s");
+    logger_write(LOG_INFO, "plugin %s declares %zu endpoint%s or metric%s", path, declared,
+                 declared == 1 ? "" : "s", declared == 1 ? "" : "s");
     return true;
 }

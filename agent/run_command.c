@@ -418,8 +418,12 @@ static void print_plan(const struct generation *g)
     for (size_t i = 0; i < g->endpoints.declared_count; i++) {
         (void)printf("  %-24s plugin, loaded\n", marline_endpoint_declared(i)->name);
     }
+    for (size_t i = 0; i < marline_metric_declared_count(); i++) {
+        (void)printf("  %-24s metric, plugin, loaded\n", marline_metric_declared(i)->name);
+    }
     for (size_t i = 0; i < c->endpoint_count; i++) {
-        (void)printf("  %-24s ", c->endpoints[i]->name);
+        (void)printf("  %-24s %s", c->endpoints[i]->name,
+                     c->endpoints[i]->is_metric ? "metric, " : "");
         print_target(c->endpoints[i]);
         print_limits(c->endpoints[i]);
     }

@@ -17,6 +17,12 @@ static const struct option_spec common[] = {
      .kind = OPTION_LIST,
      .value_name = "FILE.so",
      .help = "shared object that declares endpoints; repeatable"},
+    {.name = "plugin-directory",
+     .kind = OPTION_TEXT,
+     .value_name = "FOLDER",
+     .environment = "MARLINE_PLUGIN_DIRECTORY",
+     .in_file = true,
+     .help = "plugins are loaded from there alone"},
     {.name = "exec",
      .kind = OPTION_LIST,
      .value_name = "NAME=COMMAND",
@@ -92,6 +98,7 @@ void settings_deinit(struct settings *s)
 
 static bool add_from_command_line(struct settings *s, struct failure *f)
 {
+    s->config.plugin_folder = must_text(options_text(&s->options, "plugin-directory"));
     const struct option_value *plugins = options_value(&s->options, "plugin");
     for (size_t i = 0; i < plugins->count; i++) {
         config_add_plugin(&s->config, plugins->texts[i], NULL);

@@ -78,6 +78,13 @@ struct fault_plan fault_plan_make(uint64_t seed)
     return p;
 }
 
+void fault_plan_add_load(struct fault_plan *p)
+{
+    p->tests *= 10;
+    p->concurrency *= 4;
+    p->test_timeout_ms *= 4;
+}
+
 void fault_plan_print(const struct fault_plan *p, FILE *out)
 {
     (void)fprintf(out,

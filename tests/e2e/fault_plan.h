@@ -50,6 +50,8 @@ struct fault_plan {
 
 /* Consecutive seeds go through all pairs of step and action. */
 struct fault_plan fault_plan_make(uint64_t seed);
+/* The same faults under load. */
+void fault_plan_add_load(struct fault_plan *p);
 void fault_plan_print(const struct fault_plan *p, FILE *out);
 
 #endif

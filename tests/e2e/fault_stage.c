@@ -494,14 +494,14 @@ struct fault_stage *fault_stage_create(void)
                    sanitizer ? sanitizer : "");
     s->relay = tcp_relay_start(&s->relay_port);
     if (!mkdtemp(s->folder)) {
-        fault_stage_destroy(s);
+        (void)fault_stage_destroy(s);
         return NULL;
     }
     file_name(s, "steps", s->steps_path);
     s->steps = step_server_start(s->steps_path, &events);
     if (!start_backend(s)) {
         fault_stage_explain(s, stderr);
-        fault_stage_destroy(s);
+        (void)fault_stage_destroy(s);
         return NULL;
     }
     return s;
@@ -523,16 +523,21 @@ static void remove_folder(const char *path)
     (void)rmdir(path);
 }
 
-void fault_stage_destroy(struct fault_stage *s)
+bool fault_stage_destroy(struct fault_stage *s)
 {
     if (!s) {
-        return;
+        return true;
     }
     if (s->steps) {
         fault_stage_calm(s);
     }
     program_stop(&s->agent);
     program_stop(&s->backend);
+    bool ok = program_exit_status(&s->backend) == 0;
+    if (!ok) {
+        (void)puts("FAILED: the backend did not end well");
+        fault_stage_explain(s, stdout);
+    }
     step_server_stop(s->steps);
     tcp_relay_stop(s->relay);
     marline__http_client_destroy(s->http);
@@ -542,4 +547,5 @@ void fault_stage_destroy(struct fault_stage *s)
     remove_folder(s->folder);
     (void)pthread_mutex_destroy(&s->shared.lock);
     marline__memory_free(s);
+    return ok;
 }

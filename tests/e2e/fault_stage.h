@@ -13,7 +13,8 @@ struct fault_stage;
 
 /* A backend in a temporary folder. NULL, with the reason on stderr, when it does not start. */
 struct fault_stage *fault_stage_create(void);
-void fault_stage_destroy(struct fault_stage *s);
+/* False: the backend did not end well, as when a sanitizer found something. NULL is allowed. */
+bool fault_stage_destroy(struct fault_stage *s);
 
 /* A new agent with an empty outbox, and the plan's faults armed. Waits until it is registered. */
 bool fault_stage_begin(struct fault_stage *s, const struct fault_plan *plan);

@@ -4,7 +4,7 @@
  *     test_nothing_lost                       a few dozen seeds, always the same
  *     test_nothing_lost --seeds N [--from K]  N seeds from K on
  *     test_nothing_lost --seed K              one again, and what happened in it
- *     test_nothing_lost --minutes M           seeds until the time is up */
+ *     test_nothing_lost --minutes M           seeds until the time is up, under load */
 #include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -30,7 +30,7 @@ static uint64_t now_ms(void)
 
 static bool start_run(struct fault_stage *s, const struct fault_plan *p, char run_id[64])
 {
-    char body[2048];
+    char body[8192];
     int size = snprintf(body, sizeof body,
                         "{\"project_id\":\"%s\",\"concurrency\":%" PRIu32 ",\"tests\":[",
                         fault_stage_project(s), p->concurrency);
@@ -171,6 +171,9 @@ int main(int argc, char **argv)
     uint64_t end = now_ms() + r.minutes * 60000;
     for (uint64_t i = 0; r.minutes ? now_ms() < end : i < r.seeds; i++) {
         struct fault_plan plan = fault_plan_make(r.from + i);
+        if (r.minutes) {
+            fault_plan_add_load(&plan);
+        }
         bool ok = play(s, &plan, &totals);
         if (ok && r.is_explained) {
             fault_plan_print(&plan, stdout);
@@ -181,8 +184,8 @@ int main(int argc, char **argv)
             break;
         }
     }
-    bool is_covered = r.seeds < SEEDS || check_coverage(s);
+    bool is_covered = (r.seeds < SEEDS && !r.minutes) || check_coverage(s);
     print_totals(s, &totals);
-    fault_stage_destroy(s);
-    return totals.failed == 0 && is_covered ? 0 : 1;
+    bool ended_well = fault_stage_destroy(s);
+    return totals.failed == 0 && is_covered && ended_well ? 0 : 1;
 }

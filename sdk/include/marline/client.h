@@ -101,7 +101,10 @@ MARLINE_API marline_status marline_client_add_metric(marline_client *client,
                                                      marline_error *error);
 /* Running invocations of it end as they would have. MARLINE_ENOTFOUND. */
 MARLINE_API marline_status marline_client_remove_endpoint(marline_client *client, const char *name);
-/* Adds every endpoint declared with MARLINE_ENDPOINT so far that is not in the client yet. */
+/* As for endpoints. */
+MARLINE_API marline_status marline_client_remove_metric(marline_client *client, const char *name);
+/* Adds all that was declared so far with MARLINE_ENDPOINT and MARLINE_METRIC, and is not in the
+ * client yet. */
 MARLINE_API marline_status marline_client_add_declared(marline_client *client,
                                                        marline_error *error);
 

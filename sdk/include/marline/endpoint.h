@@ -155,6 +155,24 @@ MARLINE_API void marline_endpoint_declare(const marline_endpoint *endpoint);
 MARLINE_API size_t marline_endpoint_declared_count(void);
 MARLINE_API const marline_endpoint *marline_endpoint_declared(size_t index);
 
+/* The same for metrics. Used by MARLINE_METRIC. */
+MARLINE_API void marline_metric_declare(const marline_metric *metric);
+MARLINE_API size_t marline_metric_declared_count(void);
+MARLINE_API const marline_metric *marline_metric_declared(size_t index);
+
+/* Defines a metric's handler and declares it under its own name. The optional rest are members of
+ * marline_metric in designated form. */
+#define MARLINE_METRIC(function, ...)                                                              \
+    static marline_status function(marline_call *call, void *user);                                \
+    __attribute__((constructor)) static void marline_declare_##function(void)                      \
+    {                                                                                              \
+        static const marline_metric metric = {                                                     \
+            .size = sizeof(marline_metric), .name = #function, .handler = function, __VA_ARGS__};  \
+        marline_metric_declare(&metric);                                                           \
+    }                                                                                              \
+    static marline_status function(__attribute__((unused)) marline_call *call,                     \
+                                   __attribute__((unused)) void *user)
+
 /* Defines a handler and declares it under its own name. The optional rest are members of
  * marline_endpoint in designated form. */
 #define MARLINE_ENDPOINT(function, ...)                                                            \

@@ -99,26 +99,46 @@ marline_status marline_client_remove_endpoint(marline_client *client, const char
     return status;
 }
 
+marline_status marline_client_remove_metric(marline_client *client, const char *name)
+{
+    if (!client || !name) {
+        return MARLINE_EINVAL;
+    }
+    marline_status status = marline__registry_remove(&client->metrics, marline__slice_text(name));
+    if (status == MARLINE_OK) {
+        tell_endpoints_changed(client);
+    }
+    return status;
+}
+
+/* True: the registry has it already, from an earlier call. */
+static bool is_known(struct registry *registry, const char *name, marline_handler_fn handler)
+{
+    struct endpoint *known = marline__registry_find(registry, marline__slice_text(name));
+    bool same = known && known->handler == handler;
+    marline__endpoint_unref(known);
+    return same;
+}
+
 marline_status marline_client_add_declared(marline_client *client, marline_error *error)
 {
     if (!client) {
         return marline__client_refuse(error, MARLINE_EINVAL, "client is NULL");
     }
-    size_t count = marline_endpoint_declared_count();
-    for (size_t i = 0; i < count; i++) {
-        const marline_endpoint *declared = marline_endpoint_declared(i);
-        struct endpoint *known =
-            marline__registry_find(&client->registry, marline__slice_text(declared->name));
-        bool same = known && known->handler == declared->handler;
-        marline__endpoint_unref(known);
-        if (!same) {
-            marline_status status = marline_client_add_endpoint(client, declared, error);
-            if (status != MARLINE_OK) {
-                return status;
-            }
+    marline_status status = MARLINE_OK;
+    for (size_t i = 0; !status && i < marline_endpoint_declared_count(); i++) {
+        const marline_endpoint *e = marline_endpoint_declared(i);
+        if (!is_known(&client->registry, e->name, e->handler)) {
+            status = marline_client_add_endpoint(client, e, error);
         }
     }
-    return MARLINE_OK;
+    for (size_t i = 0; !status && i < marline_metric_declared_count(); i++) {
+        const marline_metric *m = marline_metric_declared(i);
+        if (!is_known(&client->metrics, m->name, m->handler)) {
+            status = marline_client_add_metric(client, m, error);
+        }
+    }
+    return status;
 }
 
 marline_status marline_client_retry_dead_letter(marline_client *client, int64_t number,
