@@ -233,9 +233,10 @@ static bool walk_objects(const struct json_node *a, const struct json_node *b,
         int order = i == a->count   ? 1
                     : j == b->count ? -1
                                     : compare_texts(a->items[i].name, b->items[j].name);
+        struct slice name = order <= 0 ? a->items[i].name : b->items[j].name;
         const struct json_node *x = order <= 0 ? &a->items[i++] : NULL;
         const struct json_node *y = order >= 0 ? &b->items[j++] : NULL;
-        if (!walk_below(x, y, x ? x->name : y->name, d)) {
+        if (!walk_below(x, y, name, d)) {
             return false;
         }
     }

@@ -15,6 +15,8 @@ enum test_state {
     TEST_QUEUED,
     TEST_INVOKE,  /* a slot is taken; the action is not handed out yet */
     TEST_INVOKED, /* waiting for the answer, until due_ns */
+    TEST_JUDGE,   /* the answer is there; the action is not handed out yet */
+    TEST_JUDGING, /* waiting for the verdict */
     TEST_JUDGED,  /* the result is to be stored, from due_ns on */
     TEST_STORING,
     TEST_RETRYING, /* the attempt's result is stored; the next one waits until due_ns, for a slot */
@@ -30,6 +32,8 @@ struct test {
     char *output;
     char *error;
     char *trace_id;
+    char *criteria;
+    char *metrics;
     bool withdraw; /* to be told: nobody waits any more */
     bool await;    /* to be told: sent in an earlier life */
     uint32_t attempt;
@@ -104,6 +108,7 @@ struct run *run_create(const struct run_options *options, const struct run_test 
         test->spec = tests[i];
         test->spec.function_name = keep_text(&test->function_name, tests[i].function_name);
         test->spec.inputs = keep_text(&test->inputs, tests[i].inputs);
+        test->spec.criteria = keep_text(&test->criteria, tests[i].criteria);
         begin_attempt(run, test, 1);
     }
     return run;
@@ -119,6 +124,7 @@ static void free_answer(struct test *test)
     free_text(&test->output);
     free_text(&test->error);
     free_text(&test->trace_id);
+    free_text(&test->metrics);
     test->answer = (struct run_answer){.success = false};
 }
 
@@ -130,6 +136,7 @@ void run_destroy(struct run *run)
     for (size_t i = 0; i < run->count; i++) {
         free_text(&run->tests[i].function_name);
         free_text(&run->tests[i].inputs);
+        free_text(&run->tests[i].criteria);
         free_answer(&run->tests[i]);
     }
     marline__memory_free(run);
@@ -199,17 +206,21 @@ static void finish_if_all_done(struct run *run)
     }
 }
 
-/* The one arrow from invoked to judged. */
-static void judge(struct run *run, struct test *test, const struct run_answer *answer,
-                  enum result_status status)
+static void keep_answer(struct test *test, const struct run_answer *answer)
 {
-    assert(test->state == TEST_INVOKED || test->state == TEST_INVOKE);
-    test->state = TEST_JUDGED;
-    test->result_status = status;
     test->answer = *answer;
     test->answer.output = keep_text(&test->output, answer->output);
     test->answer.error = keep_text(&test->error, answer->error);
     test->answer.trace_id = keep_text(&test->trace_id, answer->trace_id);
+    test->answer.metrics = keep_text(&test->metrics, answer->metrics);
+}
+
+/* The one arrow to judged; the answer is kept already. */
+static void judge(struct run *run, struct test *test, enum result_status status)
+{
+    assert(test->state == TEST_INVOKED || test->state == TEST_JUDGE || test->state == TEST_JUDGING);
+    test->state = TEST_JUDGED;
+    test->result_status = status;
     test->due_ns = run->now_ns;
     run->active--;
     fill_slots(run);
@@ -218,7 +229,16 @@ static void judge(struct run *run, struct test *test, const struct run_answer *a
 static void judge_error(struct run *run, struct test *test, struct slice text)
 {
     const struct run_answer answer = {.error = text};
-    judge(run, test, &answer, RESULT_ERROR);
+    keep_answer(test, &answer);
+    judge(run, test, RESULT_ERROR);
+}
+
+/* The answer stays; an error of its own is more than ours. */
+static void set_error(struct test *test, struct slice text)
+{
+    if (!test->answer.error.data) {
+        test->answer.error = keep_text(&test->error, text);
+    }
 }
 
 static struct test *find_invoked(struct run *run, struct slice invocation_id)
@@ -253,13 +273,28 @@ bool run_on_answer(struct run *run, uint64_t now_ns, struct slice invocation_id,
     if (!test) {
         return false;
     }
-    enum result_status status = RESULT_ERROR;
-    if (answer->success) {
-        status = run->options.judge ? run->options.judge(run->options.judge_user,
-                                                         (size_t)(test - run->tests), answer)
-                                    : RESULT_PASS;
+    keep_answer(test, answer);
+    if (test->spec.criteria.data) {
+        test->state = TEST_JUDGE;
+    } else {
+        judge(run, test, answer->success ? RESULT_PASS : RESULT_ERROR);
     }
-    judge(run, test, answer, status);
+    return true;
+}
+
+bool run_on_judged(struct run *run, uint64_t now_ns, size_t index,
+                   const struct run_verdict *verdict)
+{
+    run->now_ns = now_ns;
+    struct test *test = &run->tests[index];
+    if (test->state != TEST_JUDGING) {
+        return false;
+    }
+    test->answer.metrics = keep_text(&test->metrics, verdict->metrics);
+    if (verdict->status == RESULT_ERROR) {
+        set_error(test, verdict->error);
+    }
+    judge(run, test, verdict->status);
     return true;
 }
 
@@ -326,6 +361,12 @@ static void cancel_test(struct run *run, struct test *test)
     case TEST_INVOKED:
         test->withdraw = true;
         judge_error(run, test, SLICE("cancelled"));
+        break;
+    case TEST_JUDGE:
+    case TEST_JUDGING:
+        test->withdraw = test->state == TEST_JUDGING;
+        set_error(test, SLICE("cancelled"));
+        judge(run, test, RESULT_ERROR);
         break;
     case TEST_RETRYING: /* its result is that of the attempt before */
         run->retrying--;
@@ -479,6 +520,7 @@ static void describe(const struct run *run, const struct test *test, enum run_ac
         .function_name = test->spec.function_name,
         .inputs = test->spec.inputs,
         .timeout_ms = test->spec.timeout_ms,
+        .criteria = test->spec.criteria,
         .result_status = test->result_status,
         .result = test->answer,
     };
@@ -501,6 +543,11 @@ static bool test_action(struct run *run, struct test *test, struct run_action *o
         test->state = TEST_INVOKED;
         test->due_ns = invocation_due(run, test);
         describe(run, test, RUN_INVOKE, out);
+        return true;
+    }
+    if (test->state == TEST_JUDGE) {
+        test->state = TEST_JUDGING;
+        describe(run, test, RUN_JUDGE, out);
         return true;
     }
     if (test->state == TEST_JUDGED && test->due_ns <= run->now_ns) {

@@ -3,6 +3,7 @@
  *
  * A test:  queued -> [a slot is free] -> invoked -> [answer, failure, timeout, cancel] -> judged
  *          -> [result_stored ok] -> done      (a store that fails is asked again, with a delay)
+ *          invoked -> [answer, and the test has criteria] -> judging -> [verdict, cancel] -> judged
  *                               -> retrying -> [its delay is over, a slot is free] -> invoked
  *          queued -> [cancel] -> skipped (it was never accepted, so it has no result)
  * The run: queued -> [start] -> running -> [all tests done] -> completed
@@ -37,9 +38,10 @@ struct run_test {
     struct uuid test_id;
     struct uuid configuration_id;
     struct slice function_name;
-    struct slice inputs; /* JSON object */
-    uint32_t timeout_ms; /* of each attempt; 0 = none */
-    uint32_t retries;    /* attempts after the first, up to RUN_RETRIES_MAX */
+    struct slice inputs;   /* JSON object */
+    uint32_t timeout_ms;   /* of each attempt; 0 = none */
+    uint32_t retries;      /* attempts after the first, up to RUN_RETRIES_MAX */
+    struct slice criteria; /* NULL data: an answer that succeeded passes; else see RUN_JUDGE */
 };
 
 /* What an agent answered. Borrowed during the call. */
@@ -50,35 +52,38 @@ struct run_answer {
     double duration_ms;
     struct slice trace_id; /* NULL data = none */
     uint32_t span_count;
+    struct slice metrics; /* JSON, of a verdict; NULL data = none */
 };
 
-/* Decides Pass or Fail of an answer that succeeded. */
-typedef enum result_status (*run_judge_fn)(void *user, size_t test,
-                                           const struct run_answer *answer);
+/* What an answer came to by the criteria of its test. Borrowed during the call. */
+struct run_verdict {
+    enum result_status status;
+    struct slice metrics; /* JSON: how that came about */
+    struct slice error;   /* of RESULT_ERROR, when the answer has none itself */
+};
 
 struct run_options {
     struct uuid organization_id;
     struct uuid run_id;
-    uint32_t concurrency; /* 0 counts as 1 */
-    run_judge_fn judge;   /* NULL: every answer that succeeded passes */
-    void *judge_user;
+    uint32_t concurrency;  /* 0 counts as 1 */
     uint32_t retry_min_ms; /* 0 = RUN_RETRY_MIN_MS */
 };
 /* The delay before a result is stored again, and before the next attempt; doubled each time. */
 enum { RUN_RETRY_MIN_MS = 100, RUN_RETRY_MAX_MS = 10000 };
 
 enum run_action_type {
-    RUN_SET_STATUS,   /* store it, then call run_on_status_stored */
-    RUN_INVOKE,       /* record the invocation, then send it; if it cannot be sent: run_on_failed */
-    RUN_AWAIT,        /* was sent in an earlier life: take its answer, or call run_on_failed */
-    RUN_WITHDRAW,     /* nobody waits for this invocation any more: tell router and agent */
+    RUN_SET_STATUS, /* store it, then call run_on_status_stored */
+    RUN_INVOKE,     /* record the invocation, then send it; if it cannot be sent: run_on_failed */
+    RUN_AWAIT,      /* was sent in an earlier life: take its answer, or call run_on_failed */
+    RUN_JUDGE,      /* look at `result` by `criteria`, then call run_on_judged */
+    RUN_WITHDRAW,   /* nobody waits for this invocation, or verdict, any more: tell router, agent */
     RUN_STORE_RESULT, /* then call run_on_result_stored */
 };
 
 enum { INVOCATION_ID_SIZE = 48 }; /* with the NUL */
 
-/* Slices borrow from the run: `inputs` and texts stay valid until the run is destroyed, `result`
- * until run_on_result_stored says ok. */
+/* Slices borrow from the run: `inputs`, `criteria` and texts stay valid until the run is destroyed,
+ * `result` until run_on_judged, or until run_on_result_stored says ok. */
 struct run_action {
     enum run_action_type type;
     enum run_status status; /* RUN_SET_STATUS */
@@ -88,8 +93,9 @@ struct run_action {
     struct slice function_name;
     struct slice inputs;
     uint32_t timeout_ms;
+    struct slice criteria;            /* RUN_JUDGE */
     enum result_status result_status; /* RUN_STORE_RESULT */
-    struct run_answer result;         /* RUN_STORE_RESULT */
+    struct run_answer result;         /* RUN_STORE_RESULT, RUN_JUDGE */
 };
 
 /* Copies the tests. Nothing happens before run_start. */
@@ -120,6 +126,9 @@ bool run_on_answer(struct run *run, uint64_t now_ns, struct slice invocation_id,
 /* The invocation could not be sent, or its agent is gone for good; `reason` becomes the error. */
 bool run_on_failed(struct run *run, uint64_t now_ns, struct slice invocation_id,
                    struct slice reason);
+/* False: no verdict is waited for, or no longer; nothing happens. */
+bool run_on_judged(struct run *run, uint64_t now_ns, size_t test,
+                   const struct run_verdict *verdict);
 /* ok false: the store failed and is asked again later; so for the next. */
 void run_on_result_stored(struct run *run, uint64_t now_ns, size_t test, bool ok);
 void run_on_status_stored(struct run *run, uint64_t now_ns, bool ok);

@@ -35,7 +35,7 @@ static void append_node(struct buffer *out, const struct json_node *node)
     }
 }
 
-/* `value` NULL: there is nothing. On false `reason` has been appended to. */
+/* Each appends to the reason when it returns false. */
 static bool check_equals(const struct json_node *expected, const struct json_node *value,
                          struct buffer *reason)
 {
@@ -91,6 +91,21 @@ static bool check_bounds(const struct condition *c, const struct json_node *valu
     return false;
 }
 
+/* What should have been there. */
+static bool miss(const struct condition *c, struct buffer *reason)
+{
+    const struct json_node *wanted = c->equals ? c->equals : c->contains;
+    marline__buffer_append_text(reason, "nothing there; expected ");
+    marline__buffer_append_text(reason, !c->equals && c->contains ? "something with " : "");
+    if (wanted) {
+        append_node(reason, wanted);
+    } else {
+        marline__buffer_append_text(reason, c->min || c->max ? "a number" : "a value");
+    }
+    return false;
+}
+
+/* `value` NULL: there is none. */
 static bool check_condition(const struct condition *c, const struct json_node *value,
                             struct buffer *reason)
 {
@@ -103,13 +118,7 @@ static bool check_condition(const struct condition *c, const struct json_node *v
         return false;
     }
     if (!value) {
-        marline__buffer_append_text(reason, "nothing there; expected ");
-        if (c->equals) {
-            append_node(reason, c->equals);
-        } else {
-            marline__buffer_append_text(reason, "a value");
-        }
-        return false;
+        return miss(c, reason);
     }
     return (!c->equals || check_equals(c->equals, value, reason)) &&
            (!c->contains || check_contains(c->contains, value, reason)) &&
@@ -209,6 +218,10 @@ static void judge_expectation(struct verdict *v, size_t index, const struct expe
     struct slice raw = subject_of(e, answer, &scratch);
     bool exists = raw.size > 0 && json_tree_parse(raw, &arena, &value);
     bool passes = check_condition(&e->condition, exists ? &value : NULL, &reason);
+    if (!passes && !exists && e->of == OF_OUTPUT) {
+        marline__buffer_append_text(&reason, "; the output is ");
+        append_shown(&reason, answer->output.size ? answer->output : SLICE("null"));
+    }
     alloc_check_buffer(&reason);
     name_subject(e, &subject);
     (void)snprintf(name, sizeof(name), "expect[%zu]", index);

@@ -23,7 +23,8 @@
 #include "store/store.h"
 
 enum { HUB_RESUME_WAIT_MS = 60 * 1000 }; /* agents connect again within; then nobody serves a run */
-enum { HUB_FUNCTION_TIMEOUT_MS = 120 * 1000 }; /* of a call that names none (wire-protocol §1.6) */
+/* Of calls that name none (wire-protocol §1.6). */
+enum { HUB_FUNCTION_TIMEOUT_MS = 120 * 1000, HUB_METRIC_TIMEOUT_MS = 30 * 1000 };
 
 struct hub;
 
@@ -33,6 +34,7 @@ struct hub_options {
     struct worker_pool *workers;
     struct faults *faults;
     struct journal *journal;
+    struct notifier *notifier; /* NULL: no webhook is called */
     struct agent_limits agent_limits;
     struct linker_options linker;
     marline_tracer *tracer; /* borrowed; NULL = none */
@@ -146,6 +148,7 @@ struct hub_run_options {
     uint32_t concurrency;
     const struct run_test *tests;
     size_t test_count;
+    struct slice webhook; /* to be told of the end; NULL data = none */
 };
 /* A test as the store knows it, as a run wants it; borrows from there. */
 struct run_test hub_run_test(const struct store_run_test *from);

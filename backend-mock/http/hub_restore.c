@@ -10,6 +10,7 @@
 struct run_reading {
     struct store_run run;
     char *environment; /* owned, as what follows; `run` points to it */
+    char *webhook;
     struct store_run_test *tests;
     char **texts; /* that the tests point to */
     size_t text_count;
@@ -29,6 +30,7 @@ static void add_run(void *user, const struct store_run *run)
     struct run_reading *reading = &all->items[all->count++];
     *reading = (struct run_reading){.run = *run, .environment = alloc_slice(run->environment)};
     reading->run.environment = (struct slice){reading->environment, run->environment.size};
+    reading->webhook = run->webhook.data ? alloc_slice(run->webhook) : NULL;
 }
 
 static void free_readings(struct readings *all)
@@ -41,6 +43,7 @@ static void free_readings(struct readings *all)
         marline__memory_free((void *)reading->texts);
         marline__memory_free(reading->tests);
         marline__memory_free(reading->environment);
+        marline__memory_free(reading->webhook);
     }
     marline__memory_free(all->items);
 }
@@ -66,6 +69,8 @@ static void add_test(void *user, const struct store_run_row *row)
     *test = row->test;
     test->function_name = keep(reading, row->test.function_name);
     test->inputs = keep(reading, row->test.inputs);
+    test->criteria = keep(reading, row->test.criteria);
+    test->name = SLICE_EMPTY;
 }
 
 static void add_attempt(void *user, const struct store_attempt_row *row)
@@ -88,7 +93,8 @@ static struct hub_run *create(struct hub *hub, const struct run_reading *reading
                                             .environment = reading->run.environment,
                                             .concurrency = reading->run.concurrency,
                                             .tests = tests,
-                                            .test_count = reading->test_count};
+                                            .test_count = reading->test_count,
+                                            .webhook = marline__slice_text(reading->webhook)};
     struct hub_run *run = hub_run_create(hub, &options);
     marline__memory_free(tests);
     return run;

@@ -4,7 +4,9 @@
 
 #include "base/log.h"
 #include "core/alloc.h"
+#include "http/hub_judge.h"
 #include "http/hub_parts.h"
+#include "http/notifier.h"
 
 struct hub_test {
     struct hub_run *run;
@@ -15,6 +17,7 @@ struct hub_test {
     bool sent;            /* the router knows the call */
     uint64_t answered_by; /* the session whose acknowledgement is due; 0 = none */
     uint64_t answered_unix_ns;
+    struct hub_judgement *judgement; /* of its answer; NULL = none under way */
 };
 
 struct hub_run {
@@ -24,8 +27,9 @@ struct hub_run {
     struct uuid run_id;
     char project[UUID_TEXT_SIZE];
     char *environment;
+    bool has_webhook;
     struct list waiters;
-    size_t holds; /* commits under way that point here */
+    size_t holds; /* commits and judgements under way that point here */
     size_t test_count;
     struct hub_test tests[];
 };
@@ -41,6 +45,7 @@ static void free_run(struct hub *hub, struct hub_run *r)
     }
     for (size_t i = 0; i < r->test_count; i++) {
         marline__memory_free(r->tests[i].agent_id);
+        hub_judge_cancel(hub, r->tests[i].judgement);
     }
     run_destroy(r->run);
     marline__memory_free(r->environment);
@@ -95,6 +100,10 @@ static void status_done(struct hub *hub, struct hub_commit *commit)
     struct run_commit *c = LIST_ENTRY(commit, struct run_commit, base);
     bool ok = commit_ok(c, "status");
     run_on_status_stored(c->run->run, hub_now_ns(hub), ok);
+    bool ended = c->action.status == RUN_COMPLETED || c->action.status == RUN_CANCELLED;
+    if (ok && ended && c->run->has_webhook) {
+        notifier_tell(hub->options.notifier, &c->run->organization_id, &c->run->run_id);
+    }
     release(hub, c);
 }
 
@@ -225,8 +234,36 @@ static void await_answer(struct hub *hub, struct hub_run *r, const struct run_ac
     hub_call_restore(hub, &from, &t->call);
 }
 
+/* ---- judging ---- */
+
+static void judged(struct hub *hub, void *user, const struct run_verdict *verdict)
+{
+    struct hub_test *t = user;
+    t->run->holds--;
+    (void)run_on_judged(t->run->run, hub_now_ns(hub), t->index, verdict);
+    drive(hub, t->run);
+}
+
+static void judge(struct hub *hub, struct hub_run *r, const struct run_action *action)
+{
+    struct hub_test *t = &r->tests[action->test];
+    const struct hub_judge_options options = {.organization_id = r->organization_id,
+                                              .criteria = action->criteria,
+                                              .inputs = action->inputs,
+                                              .answer = &action->result,
+                                              .done = judged,
+                                              .user = t,
+                                              .handle = &t->judgement};
+    r->holds++;
+    hub_judge(hub, &options);
+}
+
 static void withdraw(struct hub *hub, struct hub_test *t)
 {
+    if (t->judgement) {
+        t->run->holds--;
+        hub_judge_cancel(hub, t->judgement);
+    }
     if (t->sent) {
         hub_call_withdraw(hub, &t->call);
         await_commit(hub, t);
@@ -286,6 +323,7 @@ static void store_result(struct hub *hub, struct hub_run *r, const struct run_ac
     write->trace_id = action->result.trace_id;
     write->span_count = action->result.span_count;
     write->spare_id = marline__uuid_random(marline__random_system());
+    write->metrics = action->result.metrics;
     hub_submit(hub, &c->base);
 }
 
@@ -306,6 +344,9 @@ static void drive(struct hub *hub, struct hub_run *r)
             break;
         case RUN_AWAIT:
             await_answer(hub, r, &action);
+            break;
+        case RUN_JUDGE:
+            judge(hub, r, &action);
             break;
         case RUN_WITHDRAW:
             withdraw(hub, &r->tests[action.test]);
@@ -328,6 +369,7 @@ struct hub_run *hub_run_create(struct hub *hub, const struct hub_run_options *op
     r->run_id = options->run_id;
     marline__uuid_format(&options->project_id, r->project);
     r->environment = alloc_slice(options->environment);
+    r->has_webhook = options->webhook.size > 0;
     marline__list_init(&r->waiters);
     r->test_count = options->test_count;
     for (size_t i = 0; i < r->test_count; i++) {
@@ -356,7 +398,8 @@ struct run_test hub_run_test(const struct store_run_test *from)
                              .function_name = from->function_name,
                              .inputs = from->inputs,
                              .timeout_ms = from->timeout_ms,
-                             .retries = from->retries};
+                             .retries = from->retries,
+                             .criteria = from->criteria};
 }
 
 void hub_run_restore(struct hub_run *r, const struct store_attempt_row *row)

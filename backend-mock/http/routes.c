@@ -11,10 +11,10 @@
 #include "http/self_trace.h"
 
 static const struct route *const groups[] = {
-    routes_ingest,  routes_otlp,    routes_connector, routes_traces,      routes_mock,
-    routes_results, routes_openapi, routes_endpoints, routes_entities,    routes_test_sets,
-    routes_execute, routes_faults,  routes_journal,   routes_metric_call, routes_gates,
-    routes_health,  routes_basic};
+    routes_ingest,      routes_otlp,      routes_connector, routes_traces,  routes_mock,
+    routes_run_create,  routes_runs,      routes_results,   routes_openapi, routes_endpoints,
+    routes_entities,    routes_test_sets, routes_execute,   routes_faults,  routes_journal,
+    routes_metric_call, routes_gates,     routes_health,    routes_basic};
 
 enum { GROUP_COUNT = sizeof(groups) / sizeof(groups[0]) };
 

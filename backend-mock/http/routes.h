@@ -47,11 +47,15 @@ extern const struct route routes_mock[];
 extern const struct route routes_openapi[];
 extern const struct route routes_otlp[];
 extern const struct route routes_results[];
+extern const struct route routes_run_create[];
+extern const struct route routes_runs[];
 extern const struct route routes_test_sets[];
 extern const struct route routes_traces[];
 
 /* ---- for handlers ---- */
 
+/* The run in the path; false when it has answered 404. */
+bool routes_parse_run_id(struct http_request *request, struct uuid *out);
 /* 401, or 503 while the store cannot say. `auth` is not AUTH_OK. */
 void routes_answer_unauthenticated(struct http_request *request, enum auth_result auth);
 /* What the caller's key may see. */

@@ -7,7 +7,7 @@
 #include "http/json_body.h"
 #include "http/routes.h"
 
-enum { METRIC_TIMEOUT_MS = 30 * 1000, METRIC_NAME_MAX = 255 };
+enum { METRIC_NAME_MAX = 255 };
 
 struct metric_request {
     struct hub_job job;
@@ -71,7 +71,7 @@ static void ask_for_metric(struct hub *hub, struct hub_job *job)
         .organization = marline__slice_text(organization),
         .metric_name = marline__slice_text(q->name),
         .inputs = q->inputs,
-        .deadline_ns = hub_now_ns(hub) + METRIC_TIMEOUT_MS * NS_PER_MS,
+        .deadline_ns = hub_now_ns(hub) + HUB_METRIC_TIMEOUT_MS * NS_PER_MS,
     };
     if (!hub_metric_send(hub, &metric, &q->call)) {
         http_answer_detail(q->request, 404, "No agent has registered metric %s", q->name);

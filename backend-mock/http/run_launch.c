@@ -21,7 +21,8 @@ static void start(struct hub *hub, struct hub_job *job)
                                       .environment = run->environment,
                                       .concurrency = run->concurrency,
                                       .tests = tests,
-                                      .test_count = run->test_count};
+                                      .test_count = run->test_count,
+                                      .webhook = run->webhook};
     hub_run_start(hub, &options);
     marline__memory_free(tests);
     l->release(l);

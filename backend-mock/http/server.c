@@ -31,7 +31,8 @@ static bool start_parts(struct server *s, const struct server_options *options)
                                          .refuse = faults_refuse_write,
                                          .refuse_user = s->faults};
     s->queue = commit_queue_create(options->store, &queue);
-    if (!s->workers || !s->queue) {
+    s->notifier = s->queue ? notifier_start(options->store, s->queue) : NULL;
+    if (!s->workers || !s->notifier) {
         price_table_destroy(options->prices);
         return false;
     }
@@ -40,6 +41,7 @@ static bool start_parts(struct server *s, const struct server_options *options)
                               .workers = s->workers,
                               .faults = s->faults,
                               .journal = s->journal,
+                              .notifier = s->notifier,
                               .agent_limits = options->agent_limits,
                               .linker = options->linker,
                               .tracer = options->tracer};
@@ -92,6 +94,7 @@ void server_stop(struct server *s)
     if (s->hub) {
         hub_stop(s->hub, SERVER_DRAIN_TIMEOUT_MS);
     }
+    notifier_stop(s->notifier); /* after the hub's loop, before the queue that it writes to */
     (void)marline__worker_pool_stop(s->workers, SERVER_DRAIN_TIMEOUT_MS);
     commit_queue_destroy(s->queue);
     forwarder_stop(s->forwarder);

@@ -10,6 +10,7 @@
 #include "http/hub.h"
 #include "http/journal.h"
 #include "http/listener.h"
+#include "http/notifier.h"
 #include "store/commit_gates.h"
 #include "store/commit_queue.h"
 #include "store/store.h"
@@ -44,6 +45,7 @@ struct server {
     struct commit_queue *queue;
     struct faults *faults;
     struct journal *journal;
+    struct notifier *notifier;
     struct hub *hub;
     struct enricher *enricher;
     struct forwarder *forwarder; /* NULL = nothing is forwarded */

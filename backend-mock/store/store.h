@@ -304,7 +304,8 @@ struct store_run {
     uint64_t created_unix_ns;
     uint64_t started_unix_ns; /* 0 = not yet; so for the next */
     uint64_t finished_unix_ns;
-    struct slice webhook; /* valid during the visits; NULL data = none, so for the next */
+    struct slice name;    /* valid during the visits; NULL data = none, so for the next two */
+    struct slice webhook; /* URL */
     struct slice notice;  /* JSON: what became of the notice to the webhook */
 };
 

@@ -49,7 +49,7 @@ static enum store_status find_run(struct sql_connection *c, const struct store_s
     static const char sql[] =
         "SELECT project_id, environment, status, concurrency, created_at,"
         " (SELECT count(*) FROM run_tests WHERE run_id = id), started_at, finished_at,"
-        " webhook, notice FROM runs"
+        " webhook, notice, name FROM runs"
         " WHERE id = ?1 AND organization_id = ?2 AND (?3 IS NULL OR project_id = ?3)";
     struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
@@ -79,6 +79,7 @@ static void fill_run(struct sql_statement *s, const struct uuid *run_id, struct 
     out->finished_unix_ns = column_int(s, 7);
     out->webhook = column_text(s, 8);
     out->notice = column_text(s, 9);
+    out->name = column_text(s, 10);
 }
 
 static void fill_run_row(struct sql_statement *s, struct store_run_row *row)

@@ -7,7 +7,7 @@ static enum store_status visit_unfinished(struct sql_connection *c, store_run_fn
 {
     static const char sql[] =
         "SELECT organization_id, project_id, id, environment, status, concurrency, created_at,"
-        " (SELECT count(*) FROM run_tests WHERE run_id = id) FROM runs"
+        " (SELECT count(*) FROM run_tests WHERE run_id = id), webhook FROM runs"
         " WHERE status NOT IN (2, 3)" /* completed, cancelled */
         " AND EXISTS(SELECT 1 FROM run_tests WHERE run_id = id) ORDER BY created_at, id";
     struct sql_statement *s = sql_prepare(c, sql, error);
@@ -25,6 +25,7 @@ static enum store_status visit_unfinished(struct sql_connection *c, store_run_fn
             .concurrency = (uint32_t)column_int(s, 5),
             .created_unix_ns = column_int(s, 6),
             .test_count = (size_t)column_int(s, 7),
+            .webhook = column_text(s, 8),
         };
         visit(user, &run);
     }

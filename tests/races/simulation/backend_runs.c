@@ -263,6 +263,8 @@ void backend_drive_run(struct backend *b, struct backend_run *r)
         case RUN_AWAIT:
             await_answer(b, r, &action);
             break;
+        case RUN_JUDGE: /* no test here has criteria */
+            break;
         case RUN_WITHDRAW:
             withdraw(b, &r->state[action.test]);
             break;

@@ -89,9 +89,11 @@ static void given_output_when_judged_then_verdict_and_reason(void **state)
         {"{\"expect\":[{\"equals\":{\"text\":\"Hello\",\"user\":{\"age\":41},\"n\":3}}]}",
          RESULT_FAIL, "output: at /user/age within it: expected 41, found 42"},
         {"{\"expect\":[{\"pointer\":\"/nothing\",\"equals\":1}]}", RESULT_FAIL,
-         "/nothing: nothing there; expected 1"},
+         "/nothing: nothing there; expected 1; the output is "
+         "{\"text\":\"Hello\",\"n\":3,\"user\":{\"age\":42}}"},
         {"{\"expect\":[{\"pointer\":\"/nothing\",\"exists\":true}]}", RESULT_FAIL,
-         "/nothing: nothing there; expected a value"},
+         "/nothing: nothing there; expected a value; the output is "
+         "{\"text\":\"Hello\",\"n\":3,\"user\":{\"age\":42}}"},
         {"{\"expect\":[{\"pointer\":\"/nothing\",\"exists\":false}]}", RESULT_PASS, ""},
         {"{\"expect\":[{\"pointer\":\"/n\",\"exists\":false}]}", RESULT_FAIL,
          "/n: expected nothing, found 3"},
@@ -107,7 +109,7 @@ static void given_output_when_judged_then_verdict_and_reason(void **state)
         {"{\"expect\":[{\"of\":\"duration_ms\",\"max\":10}]}", RESULT_FAIL,
          "duration_ms: expected at most 10, found 12.5"},
         {"{\"expect\":[{\"of\":\"error\",\"contains\":\"x\"}]}", RESULT_FAIL,
-         "error: nothing there; expected a value"},
+         "error: nothing there; expected something with \"x\""},
         {"{\"expect\":[{\"pointer\":\"/n\",\"equals\":1},{\"pointer\":\"/n\",\"equals\":2},"
          "{\"pointer\":\"/n\",\"equals\":3}]}",
          RESULT_FAIL, "/n: expected 1, found 3 (and 1 more)"},

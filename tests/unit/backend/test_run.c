@@ -14,11 +14,11 @@ static uint64_t ms(uint64_t value)
     return value * NS_PER_MS;
 }
 
-static struct run *create_with_retries(size_t tests, uint32_t concurrency, run_judge_fn judge,
+static struct run *create_with_retries(size_t tests, uint32_t concurrency, const char *criteria,
                                        uint32_t retries)
 {
     const struct run_options options = {
-        .organization_id = {{1}}, .run_id = {{2}}, .concurrency = concurrency, .judge = judge};
+        .organization_id = {{1}}, .run_id = {{2}}, .concurrency = concurrency};
     struct run_test specs[8];
     for (size_t i = 0; i < tests; i++) {
         specs[i] = (struct run_test){
@@ -28,14 +28,15 @@ static struct run *create_with_retries(size_t tests, uint32_t concurrency, run_j
             .inputs = SLICE("{}"),
             .timeout_ms = 500,
             .retries = retries,
+            .criteria = marline__slice_text(criteria),
         };
     }
     return run_create(&options, specs, tests);
 }
 
-static struct run *create(size_t tests, uint32_t concurrency, run_judge_fn judge)
+static struct run *create(size_t tests, uint32_t concurrency, const char *criteria)
 {
-    return create_with_retries(tests, concurrency, judge, 0);
+    return create_with_retries(tests, concurrency, criteria, 0);
 }
 
 static struct run_action expect(struct run *run, enum run_action_type type)
@@ -116,26 +117,93 @@ static void given_failed_function_when_answered_then_error_result(void **state)
     run_destroy(run);
 }
 
-static enum result_status judge_fail(void *user, size_t test, const struct run_answer *text)
+static void expect_judged(struct run *run, uint64_t now, enum result_status status)
 {
-    (void)user;
-    (void)test;
-    (void)text;
-    return RESULT_FAIL;
+    struct run_action action = expect(run, RUN_JUDGE);
+    assert_true(marline__slice_is(action.criteria, "{}"));
+    const struct run_verdict verdict = {
+        .status = status, .metrics = SLICE("{\"m\":1}"), .error = SLICE("not computed")};
+    assert_true(run_on_judged(run, now, action.test, &verdict));
+    assert_false(run_on_judged(run, now, action.test, &verdict));
 }
 
-static void given_judge_when_function_succeeded_then_judge_decides(void **state)
+static void given_criteria_when_answered_then_verdict_decides(void **state)
 {
     (void)state;
-    struct run *run = create(2, 2, judge_fail);
+    struct run *run = create(2, 2, "{}");
     run_start(run, 0);
     expect_status(run, RUN_RUNNING);
     struct run_action first = expect(run, RUN_INVOKE);
     struct run_action second = expect(run, RUN_INVOKE);
     assert_true(answer(run, ms(1), &first, true));
-    assert_true(answer(run, ms(1), &second, false));
-    assert_int_equal(expect(run, RUN_STORE_RESULT).result_status, RESULT_FAIL);
-    assert_int_equal(expect(run, RUN_STORE_RESULT).result_status, RESULT_ERROR);
+    expect_judged(run, ms(2), RESULT_FAIL);
+    struct run_action result = expect(run, RUN_STORE_RESULT);
+    assert_int_equal(result.result_status, RESULT_FAIL);
+    assert_true(marline__slice_is(result.result.metrics, "{\"m\":1}"));
+    assert_true(marline__slice_is(result.result.output, "{\"a\":1}"));
+    assert_null(result.result.error.data);
+    assert_true(answer(run, ms(3), &second, false)); /* a failed answer may be what is expected */
+    expect_judged(run, ms(4), RESULT_PASS);
+    assert_int_equal(expect(run, RUN_STORE_RESULT).result_status, RESULT_PASS);
+    run_destroy(run);
+}
+
+static void given_broken_metric_when_judged_then_error_with_reason(void **state)
+{
+    (void)state;
+    struct run *run = create(1, 1, "{}");
+    run_start(run, 0);
+    expect_status(run, RUN_RUNNING);
+    struct run_action invoked = expect(run, RUN_INVOKE);
+    assert_true(answer(run, ms(1), &invoked, true));
+    expect_judged(run, ms(2), RESULT_ERROR);
+    struct run_action result = expect(run, RUN_STORE_RESULT);
+    assert_int_equal(result.result_status, RESULT_ERROR);
+    assert_true(marline__slice_is(result.result.error, "not computed"));
+    run_destroy(run);
+}
+
+static void given_test_under_judgement_when_time_passes_then_keeps_slot_and_waits(void **state)
+{
+    (void)state;
+    struct run *run = create(2, 1, "{}");
+    run_start(run, 0);
+    expect_status(run, RUN_RUNNING);
+    struct run_action invoked = expect(run, RUN_INVOKE);
+    assert_true(answer(run, ms(1), &invoked, true));
+    struct run_action judging = expect(run, RUN_JUDGE);
+    assert_true(run_next_deadline(run) == TIME_NEVER);
+    run_on_tick(run, ms(10000));
+    expect_none(run);
+    const struct run_verdict verdict = {.status = RESULT_PASS};
+    assert_true(run_on_judged(run, ms(10001), judging.test, &verdict));
+    assert_int_equal(expect(run, RUN_STORE_RESULT).result_status, RESULT_PASS);
+    (void)expect(run, RUN_INVOKE);
+    run_destroy(run);
+}
+
+static void given_test_under_judgement_when_cancelled_then_error_and_withdrawn(void **state)
+{
+    (void)state;
+    struct run *run = create(2, 2, "{}");
+    run_start(run, 0);
+    expect_status(run, RUN_RUNNING);
+    struct run_action first = expect(run, RUN_INVOKE);
+    struct run_action second = expect(run, RUN_INVOKE);
+    assert_true(answer(run, ms(1), &first, true));
+    struct run_action judging = expect(run, RUN_JUDGE);
+    assert_true(answer(run, ms(1), &second, true)); /* its judgement is not asked for yet */
+    run_cancel(run, ms(2));
+    expect_status_at(run, ms(2), RUN_CANCELLING);
+    assert_int_equal(expect(run, RUN_WITHDRAW).test, judging.test);
+    for (size_t i = 0; i < 2; i++) {
+        struct run_action result = expect(run, RUN_STORE_RESULT);
+        assert_int_equal(result.result_status, RESULT_ERROR);
+        assert_true(marline__slice_is(result.result.error, "cancelled"));
+        assert_true(marline__slice_is(result.result.output, "{\"a\":1}"));
+    }
+    const struct run_verdict late = {.status = RESULT_PASS};
+    assert_false(run_on_judged(run, ms(3), judging.test, &late));
     run_destroy(run);
 }
 
@@ -340,11 +408,12 @@ static void given_retries_when_every_attempt_times_out_then_ends_after_the_last(
 static void given_retries_when_judged_fail_then_no_further_attempt(void **state)
 {
     (void)state;
-    struct run *run = create_with_retries(1, 1, judge_fail, 2);
+    struct run *run = create_with_retries(1, 1, "{}", 2);
     run_start(run, 0);
     expect_status(run, RUN_RUNNING);
     struct run_action invoked = expect(run, RUN_INVOKE);
     assert_true(answer(run, ms(1), &invoked, true));
+    expect_judged(run, ms(1), RESULT_FAIL);
     assert_int_equal(expect(run, RUN_STORE_RESULT).result_status, RESULT_FAIL);
     run_on_result_stored(run, ms(2), 0, true);
     expect_status(run, RUN_COMPLETED);
@@ -597,7 +666,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(given_one_test_when_answered_then_passes_and_run_completes),
         cmocka_unit_test(given_failed_function_when_answered_then_error_result),
-        cmocka_unit_test(given_judge_when_function_succeeded_then_judge_decides),
+        cmocka_unit_test(given_criteria_when_answered_then_verdict_decides),
+        cmocka_unit_test(given_broken_metric_when_judged_then_error_with_reason),
+        cmocka_unit_test(given_test_under_judgement_when_time_passes_then_keeps_slot_and_waits),
+        cmocka_unit_test(given_test_under_judgement_when_cancelled_then_error_and_withdrawn),
         cmocka_unit_test(given_more_tests_than_slots_when_one_answers_then_the_next_starts),
         cmocka_unit_test(given_no_answer_when_timeout_passes_then_error_and_withdrawn),
         cmocka_unit_test(given_answered_test_when_answered_again_then_ignored),
