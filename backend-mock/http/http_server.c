@@ -20,8 +20,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/alloc.h"
-#include "http/self_trace.h"
-#include "http/server.h"
 #include "wire/json_writer.h"
 
 enum {
@@ -224,23 +222,11 @@ static void set_answer(struct http_request *r, unsigned status, const char *cont
     *body = BUFFER_INIT;
 }
 
-/* What tests may verify: requests of a known organization, but for the control routes. */
-static void note_in_journal(const struct http_request *r)
-{
-    struct slice path = marline__slice_text(r->path);
-    if (!marline__uuid_is_nil(&r->identity.organization_id) &&
-        !marline__slice_starts(path, "/mock/")) {
-        journal_note(http_request_server(r)->journal, &r->identity.organization_id, FAULT_HTTP,
-                     path, r->status);
-    }
-}
-
 void http_answer(struct http_request *r, unsigned status, const char *content_type,
                  struct buffer *body)
 {
     set_answer(r, status, content_type, body);
-    self_trace_answered(&r->span, r->status);
-    note_in_journal(r);
+    r->server->options.answered(r, r->status);
     r->state = REQUEST_ANSWERED;
     MHD_resume_connection(r->connection); /* from here on the daemon's thread owns the request */
 }

@@ -25,6 +25,8 @@ struct http_server_options {
     struct worker_pool *workers;
     /* Called on a worker once per request. */
     void (*handle)(struct http_request *request);
+    /* Called with each answer of a handler, before it goes out, by whoever gives it. */
+    void (*answered)(struct http_request *request, unsigned status);
     /* Appends the body of an answer that this server gives by itself (too large, too many, shutting
      * down); returns its content type, a literal. */
     const char *(*write_refusal)(const struct http_request *request, unsigned status,

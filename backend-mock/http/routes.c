@@ -116,6 +116,17 @@ static void answer_no_route(struct http_request *r, const char *allow)
     http_answer(r, status, type, &body);
 }
 
+/* Of a known organization, tests may verify what it asked for, but not the verifying. */
+void routes_answered(struct http_request *r, unsigned status)
+{
+    const struct uuid *organization = &http_request_identity(r)->organization_id;
+    struct slice path = marline__slice_text(http_request_path(r));
+    self_trace_answered(http_request_span(r), status);
+    if (!marline__uuid_is_nil(organization) && !marline__slice_starts(path, "/mock/")) {
+        journal_note(http_request_server(r)->journal, organization, FAULT_HTTP, path, status);
+    }
+}
+
 /* A request that waits, as a fault wants it. */
 struct delayed_request {
     struct hub_job job;

@@ -23,6 +23,9 @@ struct route {
 /* Finds the route and calls its handler, or answers 404, 405 or 401. On a worker. */
 void routes_handle(struct http_request *request);
 
+/* A request is being answered: its span ends, the journal notes it. */
+void routes_answered(struct http_request *request, unsigned status);
+
 /* The body of a refusal of the HTTP server itself; returns its content type. */
 const char *routes_write_refusal(const struct http_request *request, unsigned status,
                                  const char *text, struct buffer *out);

@@ -50,6 +50,7 @@ static bool start_parts(struct server *s, const struct server_options *options)
     struct http_server_options http = {.server = s,
                                        .workers = s->workers,
                                        .handle = routes_handle,
+                                       .answered = routes_answered,
                                        .write_refusal = routes_write_refusal,
                                        .body_max = options->body_max};
     s->http = s->hub && s->enricher ? http_server_start(&http) : NULL;
