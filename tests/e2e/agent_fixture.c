@@ -27,7 +27,7 @@ const char *agent_fixture_path(const struct agent_fixture *f, const char *name)
     return path;
 }
 
-static bool start_backend(struct agent_fixture *f)
+static bool start_backend(struct agent_fixture *f, const char *option)
 {
     char ready[128];
     char store[128];
@@ -35,9 +35,9 @@ static bool start_backend(struct agent_fixture *f)
     (void)snprintf(ready, sizeof ready, "%s/ready.json", f->folder);
     (void)snprintf(store, sizeof store, "sqlite:%s/marline.db", f->folder);
     (void)snprintf(log, sizeof log, "%s/backend.log", f->folder);
-    const char *argv[] = {"marline-backend-mock", "serve",   "--listen",
-                          "127.0.0.1:0",          "--store", store,
-                          "--ready-file",         ready,     NULL};
+    const char *argv[] = {
+        "marline-backend-mock", "serve", "--listen", "127.0.0.1:0", "--store", store,
+        "--ready-file",         ready,   option,     NULL};
     if (!program_start(&f->backend, argv, NULL, log) ||
         !program_wait_for_text(&f->backend, ready, "}", START_MS)) {
         char *text = program_read_file(log);
@@ -63,10 +63,15 @@ static bool start_backend(struct agent_fixture *f)
 
 struct agent_fixture *agent_fixture_create(void)
 {
+    return agent_fixture_create_with(NULL);
+}
+
+struct agent_fixture *agent_fixture_create_with(const char *option)
+{
     struct agent_fixture *f = must_zeroed(sizeof *f);
     (void)snprintf(f->folder, sizeof f->folder, "/tmp/marline_agent_XXXXXX");
     f->http = must(marline__http_client_create(NULL));
-    if (!mkdtemp(f->folder) || !start_backend(f)) {
+    if (!mkdtemp(f->folder) || !start_backend(f, option)) {
         agent_fixture_destroy(f);
         return NULL;
     }

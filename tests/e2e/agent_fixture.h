@@ -21,6 +21,8 @@ struct agent_fixture {
 
 /* Returns owned; NULL, with the backend's words on stderr, when it does not start. */
 struct agent_fixture *agent_fixture_create(void);
+/* The same with one more option of `serve`. */
+struct agent_fixture *agent_fixture_create_with(const char *option);
 void agent_fixture_destroy(struct agent_fixture *f);
 
 /* A file of the temporary folder; the text is valid until the next call. */
