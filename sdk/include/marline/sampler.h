@@ -76,6 +76,7 @@ MARLINE_API marline_status marline_sampler_rate_limited(uint32_t per_second, uin
 MARLINE_API marline_status marline_sampler_parent_based(const marline_sampler *root,
                                                         marline_sampler *out);
 
+/* Which sampler decides, by the parent. */
 typedef struct marline_parent_based_options {
     size_t size;                             /* sizeof(marline_parent_based_options) */
     const marline_sampler *root;             /* required; all are taken, on failure too */

@@ -253,7 +253,6 @@ typedef struct marline_delivery {
     uint64_t in_flight; /* running, queued, or being exported */
 } marline_delivery;
 
-/* How a provider works. Start from MARLINE_PROVIDER_OPTIONS_INIT. */
 /* Where ids come from instead of the library's own generator (CTX-03). Called from any thread,
  * several at once. Both functions are required; ids of zeros are drawn again a few times, then the
  * library's are taken. */
@@ -265,6 +264,7 @@ typedef struct marline_id_generator {
     bool is_random; /* the low 56 bits of trace ids are: roots say so in their flags (CTX-09) */
 } marline_id_generator;
 
+/* How a provider works. Start from MARLINE_PROVIDER_OPTIONS_INIT. */
 typedef struct marline_provider_options {
     size_t size;              /* sizeof(marline_provider_options) */
     const char *service_name; /* optional: OTEL_SERVICE_NAME, else unknown_service:<program> */
@@ -301,6 +301,7 @@ MARLINE_API marline_provider *marline_provider_global(void);
 MARLINE_API marline_tracer *marline_tracer_get(marline_provider *provider, const char *name,
                                                const char *version);
 
+/* All of a scope. Start from MARLINE_TRACER_OPTIONS_INIT. */
 typedef struct marline_tracer_options {
     size_t size;                         /* sizeof(marline_tracer_options) */
     const char *name;                    /* of the instrumentation; without one the log says so */
@@ -310,6 +311,7 @@ typedef struct marline_tracer_options {
     size_t attribute_count;
 } marline_tracer_options;
 
+/* Everything left out. */
 #define MARLINE_TRACER_OPTIONS_INIT                                                                \
     {                                                                                              \
         sizeof(marline_tracer_options), NULL, NULL, NULL, NULL, 0                                  \
