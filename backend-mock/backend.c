@@ -154,8 +154,9 @@ bool backend_start(struct backend *b, const struct backend_settings *settings, s
 
 void backend_stop(struct backend *b)
 {
-    server_stop(b->server);
-    stop_tracing(b);
-    store_close(b->store);
+    if (server_stop(b->server)) {
+        stop_tracing(b);
+        store_close(b->store);
+    }
     *b = (struct backend){.store = NULL};
 }

@@ -86,6 +86,10 @@ static void send_text(struct hub *hub, struct hub_session *s, struct slice text)
 void hub_session_apply(struct hub *hub, struct hub_session *s, const struct agent_step *step)
 {
     if (step->reply.size) {
+        if (marline__slice_is(type_of(step->reply), "error")) { /* debug: an agent could flood it */
+            marline__log(LOG_DEBUG, "a message of agent %llu is refused: %.*s",
+                         (unsigned long long)s->number, SLICE_ARG(step->reply));
+        }
         send_text(hub, s, step->reply);
     }
     if (step->close_code) {

@@ -70,16 +70,16 @@ struct server *server_start(const struct server_options *options, char error[256
     s->otlp_anonymous = options->otlp_anonymous;
     if (!start_parts(s, options)) {
         (void)snprintf(error, 256, "cannot start threads: raise 'ulimit -u' and 'ulimit -n'");
-        server_stop(s);
+        (void)server_stop(s);
         return NULL;
     }
     return s;
 }
 
-void server_stop(struct server *s)
+bool server_stop(struct server *s)
 {
     if (!s) {
-        return;
+        return true;
     }
     listener_close(s->listener);
     if (s->queue) {
@@ -96,7 +96,10 @@ void server_stop(struct server *s)
         hub_stop(s->hub, SERVER_DRAIN_TIMEOUT_MS);
     }
     notifier_stop(s->notifier); /* after the hub's loop, before the queue that it writes to */
-    (void)marline__worker_pool_stop(s->workers, SERVER_DRAIN_TIMEOUT_MS);
+    if (marline__worker_pool_stop(s->workers, SERVER_DRAIN_TIMEOUT_MS) == MARLINE_ETIMEDOUT) {
+        marline__log(LOG_ERROR, "some work did not end in time; what it uses is left as it is");
+        return false;
+    }
     commit_queue_destroy(s->queue);
     forwarder_stop(s->forwarder);
     enricher_destroy(s->enricher); /* after those who wake it: the queue, once it has answered */
@@ -106,4 +109,5 @@ void server_stop(struct server *s)
     faults_destroy(s->faults);
     journal_destroy(s->journal);
     marline__memory_free(s);
+    return true;
 }

@@ -74,7 +74,9 @@ struct server_options {
 
 /* Connections are accepted when it returns. NULL and a sentence in `error` otherwise. */
 struct server *server_start(const struct server_options *options, char error[256]);
-/* Finishes requests, closes connections, writes what waits, frees. Accepts NULL. */
-void server_stop(struct server *s);
+/* Finishes requests, closes connections, writes what waits, frees. Accepts NULL. False when a
+ * worker did not end in time: it may still use the server and its store, which then stay; what was
+ * acknowledged is durable all the same. */
+bool server_stop(struct server *s);
 
 #endif
