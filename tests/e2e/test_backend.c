@@ -160,8 +160,7 @@ static void given_bad_run_when_posted_then_400_names_the_fault(void **state)
 }
 
 /* A body sent in pieces, chunked, on a connection that goes on afterwards. */
-static void
-given_chunked_body_and_keep_alive_when_sent_then_both_requests_are_answered(void **state)
+static void given_chunked_body_and_keep_alive_when_sent_then_both_are_answered_SRV_19(void **state)
 {
     struct backend_process *b = *state;
     struct buffer request = BUFFER_INIT;
@@ -305,7 +304,7 @@ int main(void)
         BACKEND_TEST(given_bad_spans_when_posted_then_the_documented_answers),
         BACKEND_TEST(given_project_of_spans_when_posted_then_checked),
         BACKEND_TEST(given_bad_run_when_posted_then_400_names_the_fault),
-        BACKEND_TEST(given_chunked_body_and_keep_alive_when_sent_then_both_requests_are_answered),
+        BACKEND_TEST(given_chunked_body_and_keep_alive_when_sent_then_both_are_answered_SRV_19),
         BACKEND_TEST(given_hundreds_of_silent_connections_when_asked_then_still_answered),
         BACKEND_TEST(given_body_over_the_limit_when_announced_then_413),
         cmocka_unit_test(given_wrong_command_line_when_started_then_exit_2_and_a_hint),

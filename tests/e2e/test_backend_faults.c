@@ -128,6 +128,20 @@ static void given_store_fault_when_posted_then_500_and_the_repeat_is_stored(void
     backend_expect(b, "GET", "/mock/faults", NULL, 200, "\"seen\":2,\"hits\":1");
 }
 
+/* 500 would have an OTLP client drop the spans. */
+static void given_store_fault_when_otlp_comes_then_503_SRV_07_SRV_08(void **state)
+{
+    static const char body[] =
+        "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{"
+        "\"traceId\":\"000000000000000000000000000000cc\",\"spanId\":\"00000000000000c1\","
+        "\"name\":\"n\",\"startTimeUnixNano\":\"1\",\"endTimeUnixNano\":\"2\"}]}]}]}";
+    struct backend_process *b = *state;
+    add_fault(b, "{\"on\":\"store\",\"match\":\"spans.store\",\"action\":\"fail\"}");
+    backend_expect(b, "POST", "/v1/traces", body, 503, "\"code\":14");
+    backend_expect(b, "POST", "/v1/traces", body, 200, "{}");
+    backend_expect(b, "GET", "/mock/ledger", NULL, 200, "\"stored\":1");
+}
+
 static void given_session_when_created_then_empty_and_apart(void **state)
 {
     struct backend_process *b = *state;
@@ -186,6 +200,7 @@ int main(void)
         BACKEND_TEST(given_message_faults_when_hit_then_lost_doubled_or_closed),
         BACKEND_TEST(given_invocation_sent_twice_when_answered_twice_then_one_result),
         BACKEND_TEST(given_store_fault_when_posted_then_500_and_the_repeat_is_stored),
+        BACKEND_TEST(given_store_fault_when_otlp_comes_then_503_SRV_07_SRV_08),
         BACKEND_TEST(given_session_when_created_then_empty_and_apart),
         BACKEND_TEST(given_impossible_fault_when_posted_then_400_says_why),
     };

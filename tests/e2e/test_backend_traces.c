@@ -89,7 +89,7 @@ static void post_encoded(const struct backend_process *b, const char *encoding, 
                        (const char *const[]){expected, NULL});
 }
 
-static void given_compressed_bodies_when_posted_then_decoded_or_refused(void **state)
+static void given_compressed_bodies_when_posted_then_decoded_or_refused_SRV_13_SRV_17(void **state)
 {
     struct backend_process *b = *state;
     static const uint8_t empty_list[] = {0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00,
@@ -112,7 +112,8 @@ static const char otlp_json[] =
     "{\"traceId\":\"00000000000000000000000000000000\",\"spanId\":\"00000000000000b2\","
     "\"name\":\"zero\",\"startTimeUnixNano\":\"1\",\"endTimeUnixNano\":\"2\"}]}]}]}";
 
-static void given_otlp_when_posted_then_stored_and_answered_in_its_own_type(void **state)
+static void
+given_otlp_when_posted_then_stored_and_answered_in_its_own_type_SRV_02_SRV_15_SRV_18(void **state)
 {
     struct backend_process *b = *state;
     static const char accepted[] = "{\"partialSuccess\":{\"rejectedSpans\":\"1\"";
@@ -136,21 +137,21 @@ static void given_otlp_when_posted_then_stored_and_answered_in_its_own_type(void
         (const char *const[]){"HTTP/1.1 400", "Content-Type: application/x-protobuf", NULL});
 }
 
-static void given_bad_otlp_when_posted_then_a_status_names_the_cause(void **state)
+static void given_bad_otlp_when_posted_then_a_status_names_the_cause_SRV_05_SRV_14(void **state)
 {
     struct backend_process *b = *state;
     static const char json_type[] = "Content-Type: application/json; charset=utf-8\r\n";
     char key[256];
     (void)snprintf(key, sizeof(key), "Authorization: Bearer %s\r\n", b->api_key);
     backend_expect(b, "POST", "/v1/traces", "{", 400, "\"code\":3");
-    backend_expect(b, "GET", "/v1/nope", NULL, 404, "\"code\":5");
+    backend_expect(b, "GET", "/v1/nope", NULL, 404, "\"code\":5"); /* SRV-10 */
     backend_expect_raw(
         b, "POST /v1/traces", json_type, "{}", 2,
         (const char *const[]){"HTTP/1.1 401", "\"code\":16", "Not authenticated", NULL});
-    backend_expect_raw(b, "POST /v1/traces", key, "{}", 2,
+    backend_expect_raw(b, "POST /v1/traces", key, "{}", 2, /* SRV-12 */
                        (const char *const[]){"HTTP/1.1 415", "Content-Type: application/json",
                                              "\"code\":12", NULL});
-    backend_expect_raw(b, "GET /v1/traces", key, "", 0,
+    backend_expect_raw(b, "GET /v1/traces", key, "", 0, /* SRV-11 */
                        (const char *const[]){"HTTP/1.1 405", "Allow: POST", "\"code\":12", NULL});
 }
 
@@ -174,9 +175,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         BACKEND_TEST(given_trace_when_read_then_list_detail_and_metrics_show_it),
         BACKEND_TEST(given_bad_trace_queries_when_sent_then_the_documented_answers),
-        BACKEND_TEST(given_compressed_bodies_when_posted_then_decoded_or_refused),
-        BACKEND_TEST(given_otlp_when_posted_then_stored_and_answered_in_its_own_type),
-        BACKEND_TEST(given_bad_otlp_when_posted_then_a_status_names_the_cause),
+        BACKEND_TEST(given_compressed_bodies_when_posted_then_decoded_or_refused_SRV_13_SRV_17),
+        BACKEND_TEST(
+            given_otlp_when_posted_then_stored_and_answered_in_its_own_type_SRV_02_SRV_15_SRV_18),
+        BACKEND_TEST(given_bad_otlp_when_posted_then_a_status_names_the_cause_SRV_05_SRV_14),
         cmocka_unit_test(given_anonymous_project_when_otlp_comes_without_key_then_it_is_stored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

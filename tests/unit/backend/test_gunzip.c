@@ -43,7 +43,8 @@ static void given_two_members_when_inflated_then_one_text(void **state)
     marline__buffer_deinit(&out);
 }
 
-static void given_limit_when_one_byte_short_then_too_large_and_no_more_is_inflated(void **state)
+static void
+given_limit_when_one_byte_short_then_too_large_and_no_more_is_inflated_SRV_06(void **state)
 {
     (void)state;
     struct buffer out = BUFFER_INIT;
@@ -86,7 +87,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(given_two_members_when_inflated_then_one_text),
-        cmocka_unit_test(given_limit_when_one_byte_short_then_too_large_and_no_more_is_inflated),
+        cmocka_unit_test(
+            given_limit_when_one_byte_short_then_too_large_and_no_more_is_inflated_SRV_06),
         cmocka_unit_test(given_cut_at_every_offset_when_inflated_then_corrupt),
         cmocka_unit_test(given_damage_when_inflated_then_corrupt),
     };

@@ -65,7 +65,7 @@ static void given_post_when_answered_then_status_body_and_headers_arrive(void **
     end(&f);
 }
 
-static void given_two_requests_when_peer_keeps_alive_then_one_connection(void **state)
+static void given_two_requests_when_peer_keeps_alive_then_one_connection_CLI_11(void **state)
 {
     (void)state;
     struct http_peer_step script[] = {{HTTP_PEER_ANSWER, 200, NULL, "ok"}};
@@ -198,7 +198,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(given_post_when_answered_then_status_body_and_headers_arrive),
-        cmocka_unit_test(given_two_requests_when_peer_keeps_alive_then_one_connection),
+        cmocka_unit_test(given_two_requests_when_peer_keeps_alive_then_one_connection_CLI_11),
         cmocka_unit_test(given_redirect_when_answered_then_not_followed),
         cmocka_unit_test(given_answer_above_limit_when_read_then_refused),
         cmocka_unit_test(given_no_answer_when_time_is_up_then_timeout_names_host),

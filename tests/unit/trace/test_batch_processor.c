@@ -205,7 +205,8 @@ static void given_exporter_that_heeds_cancel_when_shut_down_then_bounded(void **
     assert_true(f.gate.destroyed);
 }
 
-static void given_exporter_that_never_returns_when_shut_down_then_left_behind(void **state)
+static void
+given_exporter_that_never_returns_when_shut_down_then_left_behind_API_07_SPN_11(void **state)
 {
     (void)state;
     static struct fixture f; /* the exporter goes on after the test's own frame */
@@ -225,7 +226,7 @@ static void given_exporter_that_never_returns_when_shut_down_then_left_behind(vo
     pthread_mutex_unlock(&f.gate.mutex);
 }
 
-static void given_partial_answers_when_exported_then_each_span_counted_once(void **state)
+static void given_partial_answers_when_exported_then_each_span_counted_once_PRC_07(void **state)
 {
     (void)state;
     struct fixture f;
@@ -338,7 +339,8 @@ static void given_no_exporter_when_span_starts_then_not_recorded_API_05(void **s
     marline_provider_destroy(provider);
 }
 
-static void given_variables_when_options_are_completed_then_rules_hold_ENV(void **state)
+static void
+given_variables_when_options_are_completed_then_rules_hold_ENV_01_ENV_03_ENV_04(void **state)
 {
     (void)state;
     struct {
@@ -555,14 +557,16 @@ int main(void)
         cmocka_unit_test(given_flush_when_many_wait_then_several_exports_BSP_06),
         cmocka_unit_test(given_stuck_export_when_flushed_then_deadline_wins_PRC_05),
         cmocka_unit_test(given_exporter_that_heeds_cancel_when_shut_down_then_bounded),
-        cmocka_unit_test(given_exporter_that_never_returns_when_shut_down_then_left_behind),
-        cmocka_unit_test(given_partial_answers_when_exported_then_each_span_counted_once),
+        cmocka_unit_test(
+            given_exporter_that_never_returns_when_shut_down_then_left_behind_API_07_SPN_11),
+        cmocka_unit_test(given_partial_answers_when_exported_then_each_span_counted_once_PRC_07),
         cmocka_unit_test(given_two_processors_when_one_hangs_then_the_other_delivers),
         cmocka_unit_test(given_threads_when_ending_spans_then_none_is_lost_from_the_count),
         cmocka_unit_test(given_shutdown_when_spans_still_end_then_balance_holds),
         cmocka_unit_test(given_running_spans_when_provider_is_destroyed_then_handles_are_inert),
         cmocka_unit_test(given_no_exporter_when_span_starts_then_not_recorded_API_05),
-        cmocka_unit_test(given_variables_when_options_are_completed_then_rules_hold_ENV),
+        cmocka_unit_test(
+            given_variables_when_options_are_completed_then_rules_hold_ENV_01_ENV_03_ENV_04),
         cmocka_unit_test(given_wrong_arguments_when_processor_is_added_then_refused),
         cmocka_unit_test(given_no_thread_when_pumped_then_exports_in_the_caller),
         cmocka_unit_test(

@@ -41,7 +41,7 @@ static void given_few_spans_when_tick_comes_then_all_leave_BSP_02(void **state)
     assert_int_equal(marline__batch_schedule_deadline_ns(&s), start + 2 * interval);
 }
 
-static void given_nothing_waits_when_tick_comes_then_nothing_leaves_BSP_04(void **state)
+static void given_nothing_waits_when_tick_comes_then_nothing_leaves_BSP_04_CLI_04(void **state)
 {
     (void)state;
     struct batch_schedule s = begin();
@@ -148,7 +148,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(given_few_spans_when_before_tick_then_nothing_leaves_BSP_02),
         cmocka_unit_test(given_few_spans_when_tick_comes_then_all_leave_BSP_02),
-        cmocka_unit_test(given_nothing_waits_when_tick_comes_then_nothing_leaves_BSP_04),
+        cmocka_unit_test(given_nothing_waits_when_tick_comes_then_nothing_leaves_BSP_04_CLI_04),
         cmocka_unit_test(given_full_batch_when_added_then_leaves_at_once_BSP_02),
         cmocka_unit_test(given_export_runs_when_full_or_ticked_then_second_waits_BSP_02),
         cmocka_unit_test(given_full_queue_when_added_then_newest_are_refused_BSP_03),

@@ -51,6 +51,7 @@ static void given_endpoints_when_read_then_urls_as_specified_EP(void **state)
         {"EP-11", "http://a", "", "http://a/v1/traces"},
         {"EP-12", "h:4318", NULL, "http://localhost:4318/v1/traces"},
         {"EP-13", "ftp://h", NULL, "http://localhost:4318/v1/traces"},
+        {"EP-14", "http://h/a?b=c", NULL, "http://h/a?b=c/v1/traces"},
         {"EP-15", "http://[::1]:4318", NULL, "http://[::1]:4318/v1/traces"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -119,7 +120,7 @@ static void given_header_variable_when_read_then_bad_pairs_are_skipped(void **st
     set_variable("OTEL_EXPORTER_OTLP_HEADERS", NULL);
 }
 
-static void given_bad_options_when_created_then_refused(void **state)
+static void given_bad_options_when_created_then_refused_ENV_06(void **state)
 {
     (void)state;
     static const char *const bad_headers[] = {"no colon", "X: a\r\nY: b", "Host: x", ": v",
@@ -424,7 +425,7 @@ static void given_refusal_when_answered_then_not_resent_and_explained_CLI_15(voi
     end(&f);
 }
 
-static void given_overload_when_told_to_wait_0_s_then_sent_again_CLI_08(void **state)
+static void given_overload_when_told_to_wait_0_s_then_sent_again_CLI_08_PRC_06(void **state)
 {
     (void)state;
     struct http_peer_step script[] = {{HTTP_PEER_ANSWER, 503, "Retry-After: 0\r\n", NULL},
@@ -455,7 +456,7 @@ int main(void)
         cmocka_unit_test(given_endpoints_when_read_then_urls_as_specified_EP),
         cmocka_unit_test(given_variables_when_read_then_traces_form_beats_general),
         cmocka_unit_test(given_header_variable_when_read_then_bad_pairs_are_skipped),
-        cmocka_unit_test(given_bad_options_when_created_then_refused),
+        cmocka_unit_test(given_bad_options_when_created_then_refused_ENV_06),
         cmocka_unit_test(given_statuses_when_judged_then_only_the_listed_are_retried_CLI_07),
         cmocka_unit_test(given_retry_after_when_read_then_both_forms_CLI_08),
         cmocka_unit_test(given_protobuf_when_exported_then_request_decodes_CLI_01),
@@ -465,7 +466,7 @@ int main(void)
         cmocka_unit_test(given_answers_that_are_none_when_exported_then_counted_with_reason_CLI_14),
         cmocka_unit_test(given_collector_that_never_answers_when_exported_then_bounded_CLI_10),
         cmocka_unit_test(given_refusal_when_answered_then_not_resent_and_explained_CLI_15),
-        cmocka_unit_test(given_overload_when_told_to_wait_0_s_then_sent_again_CLI_08),
+        cmocka_unit_test(given_overload_when_told_to_wait_0_s_then_sent_again_CLI_08_PRC_06),
         cmocka_unit_test(given_wait_beyond_the_deadline_when_told_then_fails_now_CLI_08),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

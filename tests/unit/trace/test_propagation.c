@@ -100,7 +100,8 @@ static void extract_and_start(struct carrier *in, marline_span *out_span,
     marline_context_unref(remote);
 }
 
-static void given_remote_trace_when_extracted_then_child_continues_it_EM_02_CTX_06(void **state)
+static void
+given_remote_trace_when_extracted_then_child_continues_it_EM_02_EM_04_CTX_06(void **state)
 {
     (void)state;
     struct carrier in = {.count = 0};
@@ -272,7 +273,8 @@ static bool has_entry(char *const *environment, const char *entry)
     return false;
 }
 
-static void given_child_environment_when_made_then_stale_is_gone_and_comes_back_EV(void **state)
+static void
+given_child_environment_when_made_then_stale_is_gone_and_comes_back_EV_05_EV_08(void **state)
 {
     (void)state;
     static const char *const own[] = {"PATH=/bin", "TRACESTATE=stale=1", "TRACEPARENT=stale",
@@ -295,6 +297,22 @@ static void given_child_environment_when_made_then_stale_is_gone_and_comes_back_
     assert_true(span.context.is_remote);
     marline_context_unref(child);
     marline_environment_free(environment);
+    marline_context_unref(context);
+}
+
+static void given_no_span_made_when_passed_on_then_fields_as_they_came_EM_07_EM_11(void **state)
+{
+    (void)state;
+    struct carrier in = {.count = 0};
+    add(&in, "TRACEPARENT", PARENT);
+    add(&in, "Tracestate", "b=2");
+    add(&in, "tracestate", "a=1");
+    marline_context *context =
+        marline_extract(MARLINE_PROPAGATE_ALL, marline_context_root(), get_field, &in);
+    struct carrier out = {.count = 0};
+    marline_inject(MARLINE_PROPAGATE_ALL, context, set_field, &out);
+    assert_string_equal(field(&out, "traceparent"), PARENT);
+    assert_string_equal(field(&out, "tracestate"), "b=2,a=1");
     marline_context_unref(context);
 }
 
@@ -326,7 +344,8 @@ static void given_propagator_names_when_read_then_known_ones_chosen_EM_12(void *
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        PROPAGATION_TEST(given_remote_trace_when_extracted_then_child_continues_it_EM_02_CTX_06),
+        PROPAGATION_TEST(
+            given_remote_trace_when_extracted_then_child_continues_it_EM_02_EM_04_CTX_06),
         PROPAGATION_TEST(given_span_alone_when_put_into_context_then_keeps_trace_state_CTX_06),
         PROPAGATION_TEST(given_new_trace_when_injected_then_no_trace_state_of_the_old_EM_05),
         PROPAGATION_TEST(given_bad_fields_when_extracted_then_parent_stays_EM_10_TP_32),
@@ -334,7 +353,9 @@ int main(void)
         PROPAGATION_TEST(given_no_valid_span_when_injected_then_nothing_is_set_EM_03),
         PROPAGATION_TEST(given_unsampled_span_when_injected_then_sent_all_the_same_EM_03),
         PROPAGATION_TEST(given_baggage_when_set_then_travels_and_is_inherited_EM_08),
-        PROPAGATION_TEST(given_child_environment_when_made_then_stale_is_gone_and_comes_back_EV),
+        PROPAGATION_TEST(
+            given_child_environment_when_made_then_stale_is_gone_and_comes_back_EV_05_EV_08),
+        PROPAGATION_TEST(given_no_span_made_when_passed_on_then_fields_as_they_came_EM_07_EM_11),
         PROPAGATION_TEST(given_propagator_names_when_read_then_known_ones_chosen_EM_12),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,9 +98,12 @@ static void given_nothing_when_built_then_defaults_RES_01_RES_02_RES_03(void **s
     assert_resource(NULL, "telemetry.sdk.name", "marline");
     assert_resource(NULL, "telemetry.sdk.language", "c");
     assert_resource(NULL, "telemetry.sdk.version", MARLINE_VERSION);
+    assert_int_equal(setenv("OTEL_RESOURCE_ATTRIBUTES", "", 1), 0); /* RA-17: as unset */
+    assert_resource(NULL, "service.name", "unknown_service:test_resource");
+    assert_int_equal(unsetenv("OTEL_RESOURCE_ATTRIBUTES"), 0);
 }
 
-static void given_sources_when_built_then_code_beats_environment_RES_05_RA_16(void **state)
+static void given_sources_when_built_then_code_beats_environment_RES_04_RES_05_RA_16(void **state)
 {
     (void)state;
     marline_attribute more = {{"a", 1}, {.type = MARLINE_VALUE_STRING, .as.string = {"", 0}}};
@@ -159,7 +162,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(given_vectors_when_parsed_then_as_specified_RA),
         cmocka_unit_test(given_nothing_when_built_then_defaults_RES_01_RES_02_RES_03),
-        cmocka_unit_test(given_sources_when_built_then_code_beats_environment_RES_05_RA_16),
+        cmocka_unit_test(given_sources_when_built_then_code_beats_environment_RES_04_RES_05_RA_16),
         cmocka_unit_test(given_two_resources_when_built_then_instance_ids_differ_RES_07),
         cmocka_unit_test(given_flags_when_read_then_only_true_is_true_ENV_02),
     };

@@ -130,7 +130,7 @@ static void given_rate_when_exceeded_then_only_that_many_pass(void **state)
     assert_int_equal(marline_sampler_rate_limited(0, 1, &s), MARLINE_EINVAL);
 }
 
-static void given_variables_when_read_then_sampler_as_specified_ENV_05(void **state)
+static void given_variables_when_read_then_sampler_as_specified_ENV_05_SMP_04(void **state)
 {
     (void)state;
     struct {
@@ -232,7 +232,7 @@ static void given_own_sampler_when_span_starts_then_it_sees_and_adds_SMP_03(void
     assert_true(own.destroyed);
 }
 
-static void given_drop_when_span_starts_then_it_has_ids_and_is_counted_CTX_07(void **state)
+static void given_drop_when_span_starts_then_it_has_ids_and_is_counted_CTX_07_CTX_08(void **state)
 {
     (void)state;
     struct trace_fixture f;
@@ -315,7 +315,8 @@ static marline_span_processor seer(struct seen *seen)
                                     .user = seen};
 }
 
-static void given_record_only_when_ended_then_processors_see_exporters_do_not_SMP_02(void **state)
+static void
+given_record_only_when_ended_then_processors_see_only_SMP_01_SMP_02_PRC_08_API_03(void **state)
 {
     (void)state;
     struct trace_fixture f;
@@ -455,7 +456,7 @@ static void given_limit_variables_when_read_then_specific_beats_general_LIM_06(v
     assert_int_equal(l.value_length, UINT32_MAX);
 }
 
-static void given_sdk_disabled_when_span_starts_then_ids_pass_through(void **state)
+static void given_sdk_disabled_when_span_starts_then_ids_pass_through_EV_12(void **state)
 {
     (void)state;
     setenv("OTEL_SDK_DISABLED", "True", 1);
@@ -548,16 +549,17 @@ int main(void)
         cmocka_unit_test(given_half_when_deciding_then_threshold_on_low_56_bits_SMP_08),
         cmocka_unit_test(given_parent_when_parent_based_then_its_bit_decides_SMP_05),
         cmocka_unit_test(given_rate_when_exceeded_then_only_that_many_pass),
-        cmocka_unit_test(given_variables_when_read_then_sampler_as_specified_ENV_05),
+        cmocka_unit_test(given_variables_when_read_then_sampler_as_specified_ENV_05_SMP_04),
         cmocka_unit_test(given_own_sampler_when_span_starts_then_it_sees_and_adds_SMP_03),
-        cmocka_unit_test(given_drop_when_span_starts_then_it_has_ids_and_is_counted_CTX_07),
+        cmocka_unit_test(given_drop_when_span_starts_then_it_has_ids_and_is_counted_CTX_07_CTX_08),
         cmocka_unit_test(given_test_when_sampler_says_drop_then_recorded_all_the_same),
-        cmocka_unit_test(given_record_only_when_ended_then_processors_see_exporters_do_not_SMP_02),
+        cmocka_unit_test(
+            given_record_only_when_ended_then_processors_see_only_SMP_01_SMP_02_PRC_08_API_03),
         cmocka_unit_test(given_own_processor_alone_when_spans_end_then_seen_and_balanced_PRC_01),
         cmocka_unit_test(given_simple_processor_when_span_ends_then_exported_by_then_PRC_03),
         cmocka_unit_test(given_limits_when_set_then_applied_LIM_03_LIM_04),
         cmocka_unit_test(given_limit_variables_when_read_then_specific_beats_general_LIM_06),
-        cmocka_unit_test(given_sdk_disabled_when_span_starts_then_ids_pass_through),
+        cmocka_unit_test(given_sdk_disabled_when_span_starts_then_ids_pass_through_EV_12),
         cmocka_unit_test(given_prompt_group_when_last_span_ends_then_exported_without_tick),
         cmocka_unit_test(given_prompt_processor_when_root_ends_then_exported_without_tick),
     };

@@ -28,7 +28,7 @@ static int teardown(void **state)
     return 0;
 }
 
-static void given_span_when_ended_then_exported_with_what_was_set(void **state)
+static void given_span_when_ended_then_exported_with_what_was_set_SPN_05_SPN_14(void **state)
 {
     (void)state;
     marline_span span = marline_span_start(f.tracer, "function.greet", NULL);
@@ -77,7 +77,7 @@ static void given_current_span_when_child_starts_then_same_trace_CTX_06(void **s
     assert_memory_not_equal(data->span_id, outer.span.context.span_id, 8);
 }
 
-static void given_span_when_started_then_not_current_CTX_12(void **state)
+static void given_span_when_started_then_not_current_CTX_11_CTX_12(void **state)
 {
     (void)state;
     marline_span span = marline_span_start(f.tracer, "function.a", NULL);
@@ -97,7 +97,8 @@ static void given_force_root_when_started_then_new_trace_CTX_13(void **state)
     marline_span_end(&root);
 }
 
-static void given_remote_parent_when_child_starts_then_flags_follow_CTX_10(void **state)
+static void
+given_remote_parent_when_child_starts_then_flags_follow_CTX_04_CTX_05_CTX_10_CTX_14(void **state)
 {
     (void)state;
     struct {
@@ -124,7 +125,7 @@ static void given_remote_parent_when_child_starts_then_flags_follow_CTX_10(void 
     assert_delivery(f.provider, 3, 2);
 }
 
-static void given_ended_span_when_changed_then_ignored_SPN_10(void **state)
+static void given_ended_span_when_changed_then_ignored_SPN_07_SPN_10(void **state)
 {
     (void)state;
     marline_span span = marline_span_start(f.tracer, "function.a", NULL);
@@ -281,7 +282,7 @@ static void given_failure_when_reported_then_event_status_and_type_SPN_13(void *
     assert_int_equal(data->event_count, 1);
 }
 
-static void given_links_when_added_at_start_and_later_then_in_order_SPN_06(void **state)
+static void given_links_when_added_at_start_and_later_then_in_order_SPN_01_SPN_06(void **state)
 {
     (void)state;
     marline_link_data links[2] = {{.trace_id = {1}, .span_id = {1}, .trace_state = {"a=b", 3}},
@@ -397,7 +398,7 @@ static void given_wall_clock_set_back_when_span_ends_then_end_after_start_SPN_02
     assert_int_equal(data->end_unix_ns, data->start_unix_ns + 10);
 }
 
-static void given_many_ids_when_drawn_then_valid_and_distinct_CTX_03(void **state)
+static void given_many_ids_when_drawn_then_valid_and_distinct_CTX_01_CTX_03(void **state)
 {
     (void)state;
     enum { COUNT = 500 };
@@ -503,13 +504,14 @@ static void given_tracer_when_provider_can_record_then_enabled_API_05(void **sta
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SPAN_TEST(given_span_when_ended_then_exported_with_what_was_set),
+        SPAN_TEST(given_span_when_ended_then_exported_with_what_was_set_SPN_05_SPN_14),
         SPAN_TEST(given_root_when_started_then_sampled_and_random_CTX_09),
         SPAN_TEST(given_current_span_when_child_starts_then_same_trace_CTX_06),
-        SPAN_TEST(given_span_when_started_then_not_current_CTX_12),
+        SPAN_TEST(given_span_when_started_then_not_current_CTX_11_CTX_12),
         SPAN_TEST(given_force_root_when_started_then_new_trace_CTX_13),
-        SPAN_TEST(given_remote_parent_when_child_starts_then_flags_follow_CTX_10),
-        SPAN_TEST(given_ended_span_when_changed_then_ignored_SPN_10),
+        SPAN_TEST(
+            given_remote_parent_when_child_starts_then_flags_follow_CTX_04_CTX_05_CTX_10_CTX_14),
+        SPAN_TEST(given_ended_span_when_changed_then_ignored_SPN_07_SPN_10),
         SPAN_TEST(given_reused_record_when_old_handle_changes_it_then_ignored),
         SPAN_TEST(given_same_key_when_set_again_then_overwritten_SPN_03),
         SPAN_TEST(given_overwriting_for_long_when_lengths_vary_then_memory_is_bounded),
@@ -517,14 +519,14 @@ int main(void)
         SPAN_TEST(given_status_table_when_set_then_precedence_SPN_08),
         SPAN_TEST(given_exception_when_recorded_then_event_and_no_status_SPN_12),
         SPAN_TEST(given_failure_when_reported_then_event_status_and_type_SPN_13),
-        SPAN_TEST(given_links_when_added_at_start_and_later_then_in_order_SPN_06),
+        SPAN_TEST(given_links_when_added_at_start_and_later_then_in_order_SPN_01_SPN_06),
         SPAN_TEST(given_130_attributes_when_set_then_128_kept_LIM_01),
         SPAN_TEST(given_130_events_and_links_when_added_then_128_kept_LIM_01),
         SPAN_TEST(given_bad_arguments_when_called_then_nothing_happens_API_09),
         SPAN_TEST(given_huge_value_when_set_then_kept_whole),
         SPAN_TEST(given_start_time_when_given_then_kept_SPN_02),
         SPAN_TEST(given_wall_clock_set_back_when_span_ends_then_end_after_start_SPN_02),
-        SPAN_TEST(given_many_ids_when_drawn_then_valid_and_distinct_CTX_03),
+        SPAN_TEST(given_many_ids_when_drawn_then_valid_and_distinct_CTX_01_CTX_03),
         SPAN_TEST(given_one_span_when_changed_and_ended_by_threads_then_whole_API_08),
         SPAN_TEST(given_tracers_when_got_then_one_per_name_and_never_null_API_02),
         SPAN_TEST(given_tracer_when_provider_can_record_then_enabled_API_05),

@@ -75,6 +75,69 @@ static void given_scopes_when_equal_then_one_tracer_API_02(void **state)
     trace_fixture_end(&f);
 }
 
+static void given_two_providers_when_tracing_then_each_has_its_own_API_01(void **state)
+{
+    (void)state;
+    struct trace_fixture one;
+    struct trace_fixture two;
+    trace_fixture_begin(&one, NULL);
+    trace_fixture_begin(&two, NULL);
+    assert_ptr_equal(marline_provider_global(), two.provider); /* the last one that was set */
+    marline_span span = marline_span_start(one.tracer, "function.one", NULL);
+    marline_span_end(&span);
+    assert_int_equal(trace_fixture_count(&one), 1);
+    assert_int_equal(trace_fixture_count(&two), 0);
+    trace_fixture_end(&two);
+    assert_null(marline_provider_global());
+    trace_fixture_end(&one);
+}
+
+static void given_ids_when_asked_for_then_bytes_and_lower_case_text_CTX_02(void **state)
+{
+    (void)state;
+    const marline_span_context ids = {.trace_id = {0xAB, [15] = 0x0F}, .span_id = {[7] = 0xC0}};
+    marline_span span = marline_span_remote(&ids);
+    char trace_id[MARLINE_TRACE_ID_TEXT_SIZE];
+    char span_id[MARLINE_SPAN_ID_TEXT_SIZE];
+    marline_span_trace_id_text(&span, trace_id);
+    marline_span_id_text(&span, span_id);
+    assert_string_equal(trace_id, "ab00000000000000000000000000000f");
+    assert_string_equal(span_id, "00000000000000c0");
+    assert_memory_equal(span.context.trace_id, ids.trace_id, 16);
+}
+
+static void given_limits_when_set_then_the_resource_is_exempt_LIM_07_RES_06(void **state)
+{
+    (void)state;
+    struct trace_fixture f;
+    const marline_attribute attributes[] = {
+        {{"a", 1}, {.type = MARLINE_VALUE_STRING, .as.string = {"long value", 10}}},
+        {{"b", 1}, {.type = MARLINE_VALUE_INT, .as.integer = 1}},
+        {{"c", 1}, {.type = MARLINE_VALUE_INT, .as.integer = 1}}};
+    marline_span_limits limits = MARLINE_SPAN_LIMITS_INIT;
+    limits.attributes = 1;
+    limits.value_length = 2;
+    marline_provider_options options = MARLINE_PROVIDER_OPTIONS_INIT;
+    options.limits = &limits;
+    options.resource = attributes;
+    options.resource_count = 3;
+    trace_fixture_begin(&f, &options);
+    for (int i = 0; i < 2; i++) {
+        marline_span span = marline_span_start(f.tracer, "function.a", NULL);
+        marline_span_end(&span);
+    }
+    const marline_resource_data *resource = trace_fixture_span(&f, 0)->resource;
+    assert_true(resource->attribute_count >= 3);
+    bool whole = false;
+    for (uint32_t i = 0; i < resource->attribute_count; i++) {
+        whole |= resource->attributes[i].value.type == MARLINE_VALUE_STRING &&
+                 resource->attributes[i].value.as.string.size == 10 &&
+                 memcmp(resource->attributes[i].value.as.string.data, "long value", 10) == 0;
+    }
+    assert_true(whole);
+    trace_fixture_end(&f);
+}
+
 /* ---- ids ---- */
 
 struct counter {
@@ -266,6 +329,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(given_scope_when_spans_end_then_it_travels_with_them_API_02_API_04),
         cmocka_unit_test(given_scopes_when_equal_then_one_tracer_API_02),
+        cmocka_unit_test(given_two_providers_when_tracing_then_each_has_its_own_API_01),
+        cmocka_unit_test(given_ids_when_asked_for_then_bytes_and_lower_case_text_CTX_02),
+        cmocka_unit_test(given_limits_when_set_then_the_resource_is_exempt_LIM_07_RES_06),
         cmocka_unit_test(given_own_generator_when_spans_start_then_its_ids_CTX_03),
         cmocka_unit_test(given_generator_without_functions_when_created_then_refused),
         cmocka_unit_test(given_processors_when_span_ends_then_all_endings_before_any_end_PRC_02),

@@ -123,29 +123,29 @@ static void given_be_01_to_10_when_encoded_then_golden(void **state)
     (void)state;
     struct baggage_entry e[] = {{SLICE("k"), SLICE("a b"), SLICE_EMPTY}};
     assert_encoded(e, 1, "k=a%20b");
-    e[0].value = SLICE("100%");
+    e[0].value = SLICE("100%"); /* BE-02 */
     assert_encoded(e, 1, "k=100%25");
-    e[0].value = SLICE("a,b;c\"d\\e");
+    e[0].value = SLICE("a,b;c\"d\\e"); /* BE-03 */
     assert_encoded(e, 1, "k=a%2Cb%3Bc%22d%5Ce");
-    e[0].value = SLICE("a=b");
+    e[0].value = SLICE("a=b"); /* BE-04 */
     assert_encoded(e, 1, "k=a=b");
-    e[0].value = SLICE("K\xc3\xb8ge");
+    e[0].value = SLICE("K\xc3\xb8ge"); /* BE-05 */
     assert_encoded(e, 1, "k=K%C3%B8ge");
-    e[0].value = SLICE("");
+    e[0].value = SLICE(""); /* BE-06 */
     assert_encoded(e, 1, "k=");
     struct baggage_entry two[] = {{SLICE("bad key"), SLICE("1"), SLICE_EMPTY},
                                   {SLICE("ok"), SLICE("2"), SLICE_EMPTY}};
-    assert_encoded(two, 2, "ok=2");
+    assert_encoded(two, 2, "ok=2"); /* BE-07 */
     e[0] = (struct baggage_entry){SLICE("k"), SLICE("v"), SLICE("p1;p2=q")};
-    assert_encoded(e, 1, "k=v;p1;p2=q");
-    assert_encoded(e, 0, "");
+    assert_encoded(e, 1, "k=v;p1;p2=q"); /* BE-08 */
+    assert_encoded(e, 0, "");            /* BE-09 */
     e[0] = (struct baggage_entry){SLICE("k"), SLICE("\x01\x7f"), SLICE_EMPTY};
-    assert_encoded(e, 1, "k=%01%7F");
+    assert_encoded(e, 1, "k=%01%7F"); /* BE-10 */
     e[0].metadata = SLICE("p,injected=1");
     assert_encoded(e, 1, "k=%01%7F");
 }
 
-static void given_be_11_and_12_when_encoded_then_64_members_at_most(void **state)
+static void given_be_11_and_12_when_encoded_then_64_members_at_most_EM_09(void **state)
 {
     (void)state;
     static char names[65][4];
@@ -157,10 +157,10 @@ static void given_be_11_and_12_when_encoded_then_64_members_at_most(void **state
         names[i][2] = (char)('0' + i % 10);
         entries[i] = (struct baggage_entry){marline__slice_text(names[i]), SLICE("v"), SLICE_EMPTY};
     }
-    assert_int_equal(marline__baggage_encode(entries, 64, &out), 64);
+    assert_int_equal(marline__baggage_encode(entries, 64, &out), 64); /* BE-11 */
     assert_int_equal(out.size, 64 * 6 - 1);
     marline__buffer_clear(&out);
-    assert_int_equal(marline__baggage_encode(entries, 65, &out), 64);
+    assert_int_equal(marline__baggage_encode(entries, 65, &out), 64); /* BE-12 */
     marline__buffer_deinit(&out);
 }
 
@@ -174,11 +174,11 @@ static void given_be_13_and_14_when_encoded_then_8192_bytes_at_most(void **state
         {SLICE("k"), {value, BAGGAGE_BYTES_MAX - 2}, SLICE_EMPTY},
         {SLICE("b"), SLICE("1"), SLICE_EMPTY},
     };
-    assert_int_equal(marline__baggage_encode(entries, 1, &out), 1);
+    assert_int_equal(marline__baggage_encode(entries, 1, &out), 1); /* BE-13 */
     assert_int_equal(out.size, BAGGAGE_BYTES_MAX);
     marline__buffer_clear(&out);
     entries[0].value.size++;
-    assert_int_equal(marline__baggage_encode(entries, 2, &out), 1);
+    assert_int_equal(marline__baggage_encode(entries, 2, &out), 1); /* BE-14 */
     assert_true(marline__slice_is(marline__buffer_slice(&out), "b=1"));
     marline__buffer_deinit(&out);
 }
@@ -189,7 +189,7 @@ int main(void)
         cmocka_unit_test(given_baggage_vectors_when_parsed_then_their_entries),
         cmocka_unit_test(given_endless_field_when_parsed_then_limits_hold),
         cmocka_unit_test(given_be_01_to_10_when_encoded_then_golden),
-        cmocka_unit_test(given_be_11_and_12_when_encoded_then_64_members_at_most),
+        cmocka_unit_test(given_be_11_and_12_when_encoded_then_64_members_at_most_EM_09),
         cmocka_unit_test(given_be_13_and_14_when_encoded_then_8192_bytes_at_most),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

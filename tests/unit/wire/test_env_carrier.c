@@ -11,16 +11,16 @@
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-static void given_en_01_to_06_when_normalised_then_variable_names(void **state)
+static void given_en_01_to_06_when_normalised_then_variable_names_EV_01(void **state)
 {
     (void)state;
     static const char *const vectors[][2] = {
         {"traceparent", "TRACEPARENT"},
-        {"x-b3-traceid", "X_B3_TRACEID"},
-        {"a.b/c", "A_B_C"},
-        {"3d", "_3D"},
-        {"_a", "_A"},
-        {"", "_"},
+        {"x-b3-traceid", "X_B3_TRACEID"}, /* EN-02 */
+        {"a.b/c", "A_B_C"},               /* EN-03 */
+        {"3d", "_3D"},                    /* EN-04 */
+        {"_a", "_A"},                     /* EN-05 */
+        {"", "_"},                        /* EN-06 */
         {"\xc3\xa9", "__"},
     };
     for (size_t i = 0; i < COUNT(vectors); i++) {
@@ -35,7 +35,7 @@ static void given_en_01_to_06_when_normalised_then_variable_names(void **state)
     assert_false(marline__env_name_is_normal(SLICE("Path")));
 }
 
-static void given_en_07_when_looked_up_then_only_the_normal_name_counts(void **state)
+static void given_en_07_when_looked_up_then_only_the_normal_name_counts_EV_02(void **state)
 {
     (void)state;
     static const char *const lower[] = {"traceparent=x", NULL};
@@ -62,7 +62,7 @@ static void given_en_08_when_walked_then_normal_names_only(void **state)
     assert_false(marline__env_next(environment, &position, &name));
 }
 
-static void given_stale_values_when_copied_then_removed_and_each_name_once(void **state)
+static void given_stale_values_when_copied_then_removed_and_each_name_once_EV_06_EV_07(void **state)
 {
     (void)state;
     static const char *const environment[] = {"A=1",           "TRACESTATE=old", "A=2",
@@ -88,7 +88,7 @@ static void given_empty_environment_when_copied_then_only_the_end(void **state)
     marline__memory_free(copy);
 }
 
-static void given_value_with_nul_when_copied_then_it_ends_there(void **state)
+static void given_value_with_nul_when_copied_then_it_ends_there_EV_03_EV_11(void **state)
 {
     (void)state;
     static const char *const environment[] = {"Z=1", NULL};
@@ -102,12 +102,13 @@ static void given_value_with_nul_when_copied_then_it_ends_there(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(given_en_01_to_06_when_normalised_then_variable_names),
-        cmocka_unit_test(given_en_07_when_looked_up_then_only_the_normal_name_counts),
+        cmocka_unit_test(given_en_01_to_06_when_normalised_then_variable_names_EV_01),
+        cmocka_unit_test(given_en_07_when_looked_up_then_only_the_normal_name_counts_EV_02),
         cmocka_unit_test(given_en_08_when_walked_then_normal_names_only),
-        cmocka_unit_test(given_stale_values_when_copied_then_removed_and_each_name_once),
+        cmocka_unit_test(
+            given_stale_values_when_copied_then_removed_and_each_name_once_EV_06_EV_07),
         cmocka_unit_test(given_empty_environment_when_copied_then_only_the_end),
-        cmocka_unit_test(given_value_with_nul_when_copied_then_it_ends_there),
+        cmocka_unit_test(given_value_with_nul_when_copied_then_it_ends_there_EV_03_EV_11),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

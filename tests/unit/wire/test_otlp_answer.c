@@ -26,7 +26,7 @@ static void assert_text(struct buffer *out, const char *expected)
     marline__buffer_clear(out);
 }
 
-static void given_responses_when_encoded_then_golden(void **state)
+static void given_responses_when_encoded_then_golden_SRV_01_SRV_03_SRV_04(void **state)
 {
     (void)state;
     struct buffer out = BUFFER_INIT;
@@ -88,7 +88,7 @@ static void check_answer(const struct vector *v,
     marline__buffer_deinit(&scratch);
 }
 
-static void given_responses_when_decoded_then_rejections_or_undecodable(void **state)
+static void given_responses_when_decoded_then_rejections_or_undecodable_JS_12(void **state)
 {
     (void)state;
     static const struct vector vectors[] = {
@@ -143,9 +143,9 @@ static void given_statuses_when_decoded_then_message(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(given_responses_when_encoded_then_golden),
+        cmocka_unit_test(given_responses_when_encoded_then_golden_SRV_01_SRV_03_SRV_04),
         cmocka_unit_test(given_statuses_when_encoded_then_golden),
-        cmocka_unit_test(given_responses_when_decoded_then_rejections_or_undecodable),
+        cmocka_unit_test(given_responses_when_decoded_then_rejections_or_undecodable_JS_12),
         cmocka_unit_test(given_statuses_when_decoded_then_message),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

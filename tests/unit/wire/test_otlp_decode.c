@@ -173,7 +173,7 @@ static enum otlp_decode decode_span(const char *members, struct buffer *body,
     return marline__otlp_decode(OTLP_JSON, marline__buffer_slice(body), request);
 }
 
-static void given_js_01_and_02_unknown_names_when_decoded_then_ignored(void **state)
+static void given_unknown_names_when_decoded_then_ignored_JS_01_JS_02(void **state)
 {
     (void)state;
     struct buffer body = BUFFER_INIT;
@@ -189,7 +189,8 @@ static void given_js_01_and_02_unknown_names_when_decoded_then_ignored(void **st
     marline__buffer_deinit(&body);
 }
 
-static void given_js_05_to_08_numbers_when_decoded_then_their_forms_pass(void **state)
+static void
+given_numbers_when_decoded_then_their_forms_pass_JS_04_JS_05_JS_06_JS_07_JS_08(void **state)
 {
     (void)state;
     struct buffer body = BUFFER_INIT;
@@ -223,7 +224,7 @@ static void given_js_05_to_08_numbers_when_decoded_then_their_forms_pass(void **
     marline__buffer_deinit(&body);
 }
 
-static void given_faulty_members_when_decoded_then_invalid_with_a_reason(void **state)
+static void given_faulty_members_when_decoded_then_invalid_with_a_reason_JS_10_JS_11(void **state)
 {
     (void)state;
     static const struct {
@@ -267,7 +268,7 @@ static void given_faulty_members_when_decoded_then_invalid_with_a_reason(void **
     marline__buffer_deinit(&body);
 }
 
-static void given_js_10_null_members_when_decoded_then_absent(void **state)
+static void given_null_members_when_decoded_then_absent_JS_09(void **state)
 {
     (void)state;
     struct buffer body = BUFFER_INIT;
@@ -283,7 +284,7 @@ static void given_js_10_null_members_when_decoded_then_absent(void **state)
     marline__buffer_deinit(&body);
 }
 
-static void given_js_13_repeated_names_and_escapes_when_decoded_then_last_wins(void **state)
+static void given_repeated_names_and_escapes_when_decoded_then_last_wins_JS_13(void **state)
 {
     (void)state;
     struct buffer body = BUFFER_INIT;
@@ -342,7 +343,7 @@ static void given_impossible_ids_when_decoded_then_span_refused_and_neighbour_ke
     }
 }
 
-static void given_upper_case_ids_and_zero_parent_when_decoded_then_root(void **state)
+static void given_upper_case_ids_and_zero_parent_when_decoded_then_root_JS_03(void **state)
 {
     (void)state;
     struct buffer body = BUFFER_INIT;
@@ -578,13 +579,14 @@ int main(void)
         cmocka_unit_test(given_golden_request_when_transcoded_then_golden),
         cmocka_unit_test(given_body_cut_at_every_offset_when_decoded_then_invalid),
         cmocka_unit_test(given_no_spans_when_decoded_then_empty_request),
-        cmocka_unit_test(given_js_01_and_02_unknown_names_when_decoded_then_ignored),
-        cmocka_unit_test(given_js_05_to_08_numbers_when_decoded_then_their_forms_pass),
-        cmocka_unit_test(given_faulty_members_when_decoded_then_invalid_with_a_reason),
-        cmocka_unit_test(given_js_10_null_members_when_decoded_then_absent),
-        cmocka_unit_test(given_js_13_repeated_names_and_escapes_when_decoded_then_last_wins),
+        cmocka_unit_test(given_unknown_names_when_decoded_then_ignored_JS_01_JS_02),
+        cmocka_unit_test(
+            given_numbers_when_decoded_then_their_forms_pass_JS_04_JS_05_JS_06_JS_07_JS_08),
+        cmocka_unit_test(given_faulty_members_when_decoded_then_invalid_with_a_reason_JS_10_JS_11),
+        cmocka_unit_test(given_null_members_when_decoded_then_absent_JS_09),
+        cmocka_unit_test(given_repeated_names_and_escapes_when_decoded_then_last_wins_JS_13),
         cmocka_unit_test(given_impossible_ids_when_decoded_then_span_refused_and_neighbour_kept),
-        cmocka_unit_test(given_upper_case_ids_and_zero_parent_when_decoded_then_root),
+        cmocka_unit_test(given_upper_case_ids_and_zero_parent_when_decoded_then_root_JS_03),
         cmocka_unit_test(given_pb_04_oddities_when_decoded_then_read_as_protobuf_has_them),
         cmocka_unit_test(given_malformed_protobuf_when_decoded_then_invalid),
         cmocka_unit_test(given_nested_values_when_decoded_then_100_levels_at_most),

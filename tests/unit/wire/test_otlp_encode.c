@@ -57,7 +57,7 @@ static marline_span_data bare_span(void)
 }
 
 /* PB-03: no parent, no status; PB-01: the parent of a root is not remote, and that is known. */
-static void given_bare_root_when_encoded_then_defaults_are_left_out(void **state)
+static void given_bare_root_when_encoded_then_defaults_are_left_out_JS_12_PB_03(void **state)
 {
     (void)state;
     marline_span_data span = bare_span();
@@ -81,7 +81,7 @@ static void given_bare_root_when_encoded_then_defaults_are_left_out(void **state
 #define SCOPE_A "{\"name\":\"a\",\"version\":\"1\"}"
 #define SCOPE_B "{\"name\":\"b\",\"attributes\":[{\"key\":\"q\",\"value\":{\"boolValue\":true}}]}"
 
-static void given_several_scopes_and_resources_when_encoded_then_grouped(void **state)
+static void given_several_scopes_and_resources_when_encoded_then_grouped_PB_05(void **state)
 {
     (void)state;
     static const marline_scope_data scopes[] = {
@@ -130,7 +130,8 @@ static void given_several_scopes_and_resources_when_encoded_then_grouped(void **
 }
 
 /* JS-08, JS-09 */
-static void given_special_values_when_encoded_as_json_then_as_protobuf_json_has_them(void **state)
+static void
+given_special_values_when_encoded_as_json_then_as_protobuf_json_has_them_JS_09_PB_02(void **state)
 {
     (void)state;
     static const marline_attribute attributes[] = {
@@ -212,9 +213,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(given_golden_span_when_encoded_as_protobuf_then_golden_bytes),
         cmocka_unit_test(given_golden_span_when_encoded_as_json_then_golden_text),
-        cmocka_unit_test(given_bare_root_when_encoded_then_defaults_are_left_out),
-        cmocka_unit_test(given_several_scopes_and_resources_when_encoded_then_grouped),
-        cmocka_unit_test(given_special_values_when_encoded_as_json_then_as_protobuf_json_has_them),
+        cmocka_unit_test(given_bare_root_when_encoded_then_defaults_are_left_out_JS_12_PB_03),
+        cmocka_unit_test(given_several_scopes_and_resources_when_encoded_then_grouped_PB_05),
+        cmocka_unit_test(
+            given_special_values_when_encoded_as_json_then_as_protobuf_json_has_them_JS_09_PB_02),
         cmocka_unit_test(given_names_of_all_sizes_when_encoded_and_decoded_then_same),
         cmocka_unit_test(given_content_types_when_read_then_format),
     };

@@ -132,7 +132,7 @@ static void given_ts_19_to_21_when_parsed_then_32_members_at_most(void **state)
     assert_int_equal(out.size, text.size - 2);
     marline__buffer_clear(&out);
     marline__buffer_clear(&text);
-    numbered(33, &text);
+    numbered(33, &text); /* TS-20 */
     field = marline__buffer_slice(&text);
     assert_false(marline__tracestate_parse(&field, 1, &out));
     assert_int_equal(out.size, 0);
@@ -151,14 +151,14 @@ static void assert_set(const char *list, const char *key, const char *value, boo
     marline__buffer_deinit(&out);
 }
 
-static void given_mu_01_to_04_when_set_then_first_or_unchanged(void **state)
+static void given_mu_01_to_04_when_set_then_first_or_unchanged_TST_01_TST_02(void **state)
 {
     (void)state;
     static const char list[] = "a=1,b=2,c=3";
     assert_set(list, "c", "9", true, "c=9,a=1,b=2");
-    assert_set(list, "n", "7", true, "n=7,a=1,b=2,c=3");
-    assert_set(list, "Bad", "7", false, list);
-    assert_set(list, "n", "x=y", false, list);
+    assert_set(list, "n", "7", true, "n=7,a=1,b=2,c=3"); /* MU-02 */
+    assert_set(list, "Bad", "7", false, list);           /* MU-03 */
+    assert_set(list, "n", "x=y", false, list);           /* MU-04 */
     assert_set(list, "n", "", false, list);
     assert_set(list, "n", "x ", false, list);
     assert_set("", "n", "1", true, "n=1");
@@ -168,15 +168,15 @@ static void given_mu_05_and_06_when_removed_then_gone_or_unchanged(void **state)
 {
     (void)state;
     struct buffer out = BUFFER_INIT;
-    marline__tracestate_remove(SLICE("a=1,b=2,c=3"), SLICE("b"), &out);
+    marline__tracestate_remove(SLICE("a=1,b=2,c=3"), SLICE("b"), &out); /* MU-05 */
     assert_string_equal(out.data, "a=1,c=3");
     marline__buffer_clear(&out);
-    marline__tracestate_remove(SLICE("a=1,b=2,c=3"), SLICE("zz"), &out);
+    marline__tracestate_remove(SLICE("a=1,b=2,c=3"), SLICE("zz"), &out); /* MU-06 */
     assert_string_equal(out.data, "a=1,b=2,c=3");
     marline__buffer_deinit(&out);
 }
 
-static void given_mu_07_full_list_when_added_then_last_member_goes(void **state)
+static void given_mu_07_full_list_when_added_then_last_member_goes_TST_03(void **state)
 {
     (void)state;
     struct buffer list = BUFFER_INIT;
@@ -277,9 +277,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(given_tracestate_vectors_when_parsed_then_kept_or_dropped),
         cmocka_unit_test(given_ts_19_to_21_when_parsed_then_32_members_at_most),
-        cmocka_unit_test(given_mu_01_to_04_when_set_then_first_or_unchanged),
+        cmocka_unit_test(given_mu_01_to_04_when_set_then_first_or_unchanged_TST_01_TST_02),
         cmocka_unit_test(given_mu_05_and_06_when_removed_then_gone_or_unchanged),
-        cmocka_unit_test(given_mu_07_full_list_when_added_then_last_member_goes),
+        cmocka_unit_test(given_mu_07_full_list_when_added_then_last_member_goes_TST_03),
         cmocka_unit_test(given_mu_08_when_got_then_absent_is_not_empty),
         cmocka_unit_test(given_em_06_when_shortened_then_long_members_go_first),
         cmocka_unit_test(given_tst_05_when_read_then_56_bit_fractions),
