@@ -100,6 +100,7 @@ static enum exit_code command_version(int argc, char **argv)
 int main(int argc, char **argv)
 {
     (void)signal(SIGPIPE, SIG_IGN); /* a peer that is gone shows as an error of its write */
+    (void)signal(SIGXFSZ, SIG_IGN); /* so does a file that may not grow */
     if (argc < 2) {
         console_error("the command is missing: 'serve' starts the backend");
         print_help(stderr);

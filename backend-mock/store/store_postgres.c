@@ -416,6 +416,12 @@ static double driver_real(struct sql_statement *s, int at)
     return value;
 }
 
+/* Two backends that met in the wrong order: one of them was made to give way. */
+static bool driver_is_retriable(struct sql_connection *c)
+{
+    return state_is(connection_of(c), "40");
+}
+
 static size_t driver_changes(struct sql_connection *c)
 {
     return connection_of(c)->changes;
@@ -475,7 +481,8 @@ static struct sql_connection *driver_open(const char *location, const char *name
 
 static const struct sql_driver postgres_driver = {
     .dialect = SQL_POSTGRES,
-    .begin_write = "BEGIN ISOLATION LEVEL READ COMMITTED",
+    .begin_write = "BEGIN ISOLATION LEVEL READ COMMITTED;"
+                   " SELECT pg_advisory_xact_lock_shared(" SQL_WRITERS_LOCK ")",
     .begin_read = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     .open = driver_open,
     .close = driver_close,
@@ -497,6 +504,7 @@ static const struct sql_driver postgres_driver = {
     .in_transaction = driver_in_transaction,
     .execute = driver_execute,
     .failed = driver_failed,
+    .is_retriable = driver_is_retriable,
 };
 
 /* Links need the primary: a standby would show results late. */

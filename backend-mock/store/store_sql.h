@@ -20,6 +20,10 @@ enum {
 
 /* How long a statement is wanted: as long as its connection, or for one question. */
 enum sql_lifetime { SQL_KEPT, SQL_ONCE };
+/* PostgreSQL: the number of an advisory lock. Every writing transaction of every backend shares it;
+ * who has it alone knows that nothing is under way. */
+#define SQL_WRITERS_LOCK "5577006791947779411"
+
 enum sql_step { SQL_ROW, SQL_DONE, SQL_FAILED };
 enum sql_dialect { SQL_SQLITE, SQL_POSTGRES };
 /* PostgreSQL wants to know the type of a NULL too. */
@@ -70,6 +74,9 @@ struct sql_driver {
     bool (*in_transaction)(struct sql_connection *c);
     enum store_status (*execute)(struct sql_connection *c, const char *script,
                                  struct store_error *error);
+    /* True when the last failure was a deadlock or the like: the transaction, tried again at once,
+     * may well succeed. */
+    bool (*is_retriable)(struct sql_connection *c);
     /* Fills *error from the last failure. */
     enum store_status (*failed)(struct sql_connection *c, struct store_error *error);
 };

@@ -114,7 +114,27 @@ enum store_status sql_stale_traces(struct store *base, size_t limit, store_stale
 
 /* ---- full text ---- */
 
-/* There is one writer, so spans become visible in the order of their refs and none is skipped. */
+/* Spans are indexed in the order of their refs, so none may become visible later than a younger
+ * one: SQLite has one writer; in PostgreSQL the others must be out. */
+static enum store_status is_alone(struct sql_connection *c, bool *out, struct store_error *error)
+{
+    static const char sql[] = "SELECT pg_try_advisory_xact_lock(" SQL_WRITERS_LOCK ")";
+    *out = true;
+    if (c->driver->dialect == SQL_SQLITE) {
+        return STORE_OK;
+    }
+    struct sql_statement *s = sql_prepare(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    enum store_status status = STORE_OK;
+    if (sql_row(c, s, &status, error)) {
+        *out = column_int(s, 0) != 0;
+        sql_reset(s);
+    }
+    return status;
+}
+
 enum store_status sql_index_text(struct sql_store *store, struct store_write *write,
                                  struct store_error *error)
 {
@@ -133,12 +153,17 @@ enum store_status sql_index_text(struct sql_store *store, struct store_write *wr
                                " WHERE name = 'spans_text'";
     struct sql_connection *c = store->writer.connection;
     write->index_text.indexed = 0;
+    bool alone = false;
+    enum store_status status = is_alone(c, &alone, error);
+    if (status != STORE_OK || !alone) { /* the next round tries again */
+        return status;
+    }
     struct sql_statement *s = sql_prepare(c, sql_choose(c, add_sqlite, add_postgres), error);
     if (!s) {
         return error->status;
     }
     bind_int(s, 1, write->index_text.limit);
-    enum store_status status = sql_run(c, s, error);
+    status = sql_run(c, s, error);
     if (status != STORE_OK || sql_changes(c) == 0) {
         return status;
     }

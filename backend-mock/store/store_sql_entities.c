@@ -66,7 +66,7 @@ static const struct filter_field configuration_fields[] = {
 /* The platform's words; a run that came over REST and has no tests has none. */
 #define RUN_STATUS                                                                                 \
     "(CASE WHEN u.status = 0 AND " RUN_TESTS " = 0 THEN NULL WHEN u.status = 0 THEN 'Queued'"      \
-    " WHEN u.status IN (1, 4) THEN 'Progress' WHEN u.status = 3 THEN 'Cancelled'"                        \
+    " WHEN u.status IN (1, 4) THEN 'Progress' WHEN u.status = 3 THEN 'Cancelled'"                  \
     " WHEN " RUN_ERRORS " = 0 THEN 'Completed'"                                                    \
     " WHEN " RUN_ERRORS " < " RUN_TESTS " THEN 'Partial' ELSE 'Failed' END)"
 #define RUN_UPDATED "coalesce(u.finished_at, u.started_at, u.created_at)"

@@ -514,6 +514,8 @@ static enum store_status transact(struct sql_store *store, struct store_write *c
     return status == STORE_OK ? STORE_OK : roll_back(store, status);
 }
 
+enum { RETRIES_MAX = 5 }; /* against other backends on the same database */
+
 enum store_status sql_write_all(struct store *base, struct store_write *const *writes, size_t count,
                                 struct store_error *error)
 {
@@ -523,6 +525,10 @@ enum store_status sql_write_all(struct store *base, struct store_write *const *w
     }
     (void)pthread_mutex_lock(&store->writer.mutex);
     enum store_status status = transact(store, writes, count, error);
+    struct sql_connection *c = store->writer.connection;
+    for (int i = 0; i < RETRIES_MAX && status != STORE_OK && c->driver->is_retriable(c); i++) {
+        status = transact(store, writes, count, error);
+    }
     (void)pthread_mutex_unlock(&store->writer.mutex);
     for (size_t i = 0; status != STORE_OK && i < count; i++) {
         writes[i]->outcome = *error;

@@ -155,6 +155,12 @@ static struct slice driver_bytes(struct sql_statement *s, int at)
     return (struct slice){data ? data : "", (size_t)sqlite3_column_bytes(handle_of(s), at)};
 }
 
+static bool driver_is_retriable(struct sql_connection *c)
+{
+    (void)c; /* the busy timeout has waited for others already */
+    return false;
+}
+
 static size_t driver_changes(struct sql_connection *c)
 {
     return (size_t)sqlite3_changes64(db_of(c));
@@ -211,6 +217,7 @@ static const struct sql_driver sqlite_driver = {
     .in_transaction = driver_in_transaction,
     .execute = driver_execute,
     .failed = driver_failed,
+    .is_retriable = driver_is_retriable,
 };
 
 /* Readers look at the kernel's own copy of the file, up to 1 GiB of it. */

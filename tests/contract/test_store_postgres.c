@@ -1,33 +1,18 @@
 /* The store contract on PostgreSQL: a private server, emptied before every test. Exits
  * with 77 (a skip for ctest) where PostgreSQL or libpq is not installed. */
 #include <libpq-fe.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "postgres_server.h"
 #include "store_contract.h"
-
-enum { EXIT_SKIPPED = 77, START_TRIES = 300, TRY_MS = 100 };
+#include "support/postgres_fixture.h"
 
 static struct postgres_server server;
 static char address[192];
 
-static bool execute(const char *connection, const char *sql)
-{
-    PGconn *link = PQconnectdb(connection);
-    PGresult *result = PQexec(link, sql);
-    bool ok = PQresultStatus(result) == PGRES_COMMAND_OK;
-    PQclear(result);
-    PQfinish(link);
-    return ok;
-}
-
-/* All tables of a store are in a schema, which is quicker to renew than a database. */
 static void create_empty(char *out, size_t size)
 {
-    assert_true(execute(address, "SET client_min_messages = warning;"
-                                 " DROP SCHEMA IF EXISTS marline CASCADE"));
+    assert_true(postgres_fixture_empty(&server));
     (void)snprintf(out, size, "postgresql:///postgres?user=races&host=%s", server.folder);
 }
 
@@ -37,18 +22,6 @@ static void leave(const char *location)
 }
 
 static const struct store_kind postgres_kind = {"postgresql", create_empty, leave};
-
-/* A server that has just been started does not answer yet. */
-static bool wait_until_ready(void)
-{
-    for (int i = 0; i < START_TRIES && postgres_server_lives(&server); i++) {
-        if (PQping(address) == PQPING_OK) {
-            return true;
-        }
-        (void)poll(NULL, 0, TRY_MS);
-    }
-    return false;
-}
 
 /* ---- what only this store can meet ---- */
 
@@ -131,20 +104,11 @@ static int run_all(void)
 
 int main(void)
 {
-    char why[256];
-    enum postgres_start start = postgres_server_start(&server, NULL, why, sizeof why);
-    if (start != POSTGRES_STARTED) {
-        (void)fprintf(stderr, "%s\n", why);
-        postgres_server_stop(&server);
-        return start == POSTGRES_MISSING ? EXIT_SKIPPED : 1;
-    }
-    postgres_server_address(&server, address, sizeof address);
-    int failures = 1;
-    if (wait_until_ready()) {
-        failures = run_all();
-    } else {
-        (void)fprintf(stderr, "PostgreSQL does not answer\n");
+    int code = postgres_fixture_start(&server, false);
+    if (code == 0) {
+        postgres_server_address(&server, address, sizeof address);
+        code = run_all();
     }
     postgres_server_stop(&server);
-    return failures;
+    return code;
 }
