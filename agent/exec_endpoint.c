@@ -163,10 +163,8 @@ static void end_span(marline_span *span, const struct process_outcome *o, const 
 }
 
 static void fill_request(const struct exec_endpoint *e, struct watch *watch,
-                         const struct child_environment *environment, struct words *variables,
-                         struct process_request *out)
+                         const struct words *variables, struct process_request *out)
 {
-    child_environment_build(environment, variables);
     *out = (struct process_request){.argv = e->target->command.items,
                                     .environment = variables->items,
                                     .folder = e->target->folder,
@@ -204,7 +202,8 @@ static marline_status run_once(marline_call *call, const struct exec_endpoint *e
     struct process_request request;
     struct process_outcome outcome;
     struct complaint complaint;
-    fill_request(e, &watch, &environment, &variables, &request);
+    child_environment_build(&environment, &variables);
+    fill_request(e, &watch, &variables, &request);
     request.input = marline__slice_text(marline_inputs_json(call));
     process_run(&request, &outcome);
     judge(e, &outcome, &complaint);
@@ -223,6 +222,14 @@ static marline_status run_once(marline_call *call, const struct exec_endpoint *e
 void exec_endpoint_init(struct exec_endpoint *e)
 {
     (void)pthread_mutex_init(&e->shared.mutex, NULL);
+    if (e->target->is_long_lived) {
+        const struct child_environment environment = {.inherited = environ,
+                                                      .pass = &e->target->pass,
+                                                      .fixed = &e->target->environment,
+                                                      .project_id = e->project_id,
+                                                      .environment = e->environment};
+        child_environment_build(&environment, &e->lasting);
+    }
 }
 
 /* All are asked to end before the first is waited for, so that they share one time. */
@@ -240,6 +247,7 @@ void exec_endpoint_deinit(struct exec_endpoint *e)
                                                           : 0);
     }
     (void)pthread_mutex_destroy(&e->shared.mutex);
+    words_deinit(&e->lasting);
 }
 
 static struct long_lived_process *take_process(struct exec_endpoint *e)
@@ -352,19 +360,12 @@ static void judge_line(marline_call *call, const struct exec_endpoint *e,
 static marline_status run_line(marline_call *call, struct exec_endpoint *e, marline_span *span)
 {
     struct watch watch = {call, e};
-    /* Started for many calls: nothing of this one may stay in its environment. */
-    struct child_environment environment = {.inherited = environ,
-                                            .pass = &e->target->pass,
-                                            .fixed = &e->target->environment,
-                                            .project_id = e->project_id,
-                                            .environment = e->environment};
-    struct words variables;
     struct process_request request;
     struct process_outcome outcome;
     struct complaint complaint;
     struct slice output = SLICE_EMPTY;
     struct buffer line = BUFFER_INIT;
-    fill_request(e, &watch, &environment, &variables, &request);
+    fill_request(e, &watch, &e->lasting, &request);
     write_line(call, span, &line);
     request.input = marline__buffer_slice(&line);
     struct long_lived_process *process = take_process(e);
@@ -378,7 +379,6 @@ static marline_status run_line(marline_call *call, struct exec_endpoint *e, marl
     end_span(span, &outcome, &complaint);
     marline_status status =
         complaint.type ? marline_fail(call, "%s", complaint.text) : answer(call, e, output);
-    words_deinit(&variables);
     marline__buffer_deinit(&line);
     marline__buffer_deinit(&outcome.output);
     return status;

@@ -32,6 +32,7 @@ struct exec_endpoint {
     bool is_metric;         /* what it answers is a score */
     const char *project_id; /* may be NULL, as the next one */
     const char *environment;
+    struct words lasting; /* the environment of long-lived programs: nothing of a call is in it */
     struct {
         pthread_mutex_t mutex;
         struct long_lived_process *idle[EXEC_IDLE_MAX];
@@ -39,6 +40,7 @@ struct exec_endpoint {
     } shared;
 };
 
+/* Borrows what the members point to. */
 void exec_endpoint_init(struct exec_endpoint *e);
 /* After the client is gone. Ends the long-lived programs. */
 void exec_endpoint_deinit(struct exec_endpoint *e);

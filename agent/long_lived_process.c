@@ -224,6 +224,7 @@ void long_lived_process_call(struct long_lived_process *p, const struct process_
     marline__buffer_append_slice(&c.input, request->input);
     marline__buffer_append_byte(&c.input, '\n');
     must_buffer(&c.input);
+    write_input(&c); /* there is nearly always room: no need to ask first */
     while (!c.is_over) {
         step(&c);
     }

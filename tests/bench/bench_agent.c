@@ -2,6 +2,7 @@
  * least of a backend in this one. */
 #include <marline/marline.h>
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "bench_agent_program.h"
 #include "bench_peer.h"
 #include "connector/outbox.h"
 #include "io/websocket_client.h"
@@ -103,23 +105,35 @@ static void discard(void *user, const marline_span_data *spans, size_t count, ui
 struct agent_setup {
     const char *url;
     const char *outbox;
-    int report; /* gets the time from start to registered, in ns */
+    int report;      /* gets the time from start to registered, in ns */
+    const char *key; /* of a backend that takes the spans; NULL = they are discarded */
+    const char *project;
 };
 
 static void run_agent(const struct agent_setup *setup)
 {
     marline_provider *provider = NULL;
-    const marline_exporter exporter = {.export_spans = discard};
+    marline_exporter exporter = {.export_spans = discard};
     marline_client *client = NULL;
     marline_error error = {MARLINE_OK, ""};
     marline_client_options options = MARLINE_CLIENT_OPTIONS_INIT;
     const marline_endpoint endpoint = {.size = sizeof endpoint, .name = "noop", .handler = noop};
     options.base_url = setup->url;
-    options.api_key = "key";
-    options.project_id = PROJECT;
+    options.api_key = setup->key ? setup->key : "key";
+    options.project_id = setup->project ? setup->project : PROJECT;
     options.outbox_path = setup->outbox;
+    marline_platform_exporter_options platform = {.size = sizeof platform,
+                                                  .base_url = setup->url,
+                                                  .api_key = options.api_key,
+                                                  .project_id = options.project_id};
+    marline_batch_options batch = MARLINE_BATCH_OPTIONS_INIT;
+    if (setup->key) {
+        batch.queue_max = 65536;
+        bench_check(marline_exporter_platform_create(&platform, &exporter, &error) == MARLINE_OK,
+                    "exporter made");
+    }
     if (marline_provider_create(NULL, &provider, &error) == MARLINE_OK &&
-        marline_provider_add_batch_processor(provider, &exporter, NULL, &error) == MARLINE_OK) {
+        marline_provider_add_batch_processor(provider, &exporter, &batch, &error) == MARLINE_OK) {
         options.provider = provider;
     }
     uint64_t start = bench_now_ns();
@@ -159,7 +173,7 @@ static pid_t start_agent(const struct scene *scene, int report)
 {
     pid_t child = fork();
     if (child == 0) {
-        const struct agent_setup setup = {scene->url, scene->outbox, report};
+        const struct agent_setup setup = {scene->url, scene->outbox, report, NULL, NULL};
         run_agent(&setup);
     }
     return child;
@@ -283,6 +297,13 @@ double bench_echo_p50_us(void)
     return measure_echo(SEQUENTIAL).p50_us;
 }
 
+static void run_exporting_agent(const char *base_url, const char *key, const char *project,
+                                const char *outbox)
+{
+    const struct agent_setup setup = {base_url, outbox, open("/dev/null", O_WRONLY), key, project};
+    run_agent(&setup);
+}
+
 void bench_agent(void)
 {
     (void)measure_echo(WARM_UP);
@@ -304,4 +325,7 @@ void bench_agent(void)
     struct bench_figures waiting = measure_waiting();
     double all_s = waiting.answers / waiting.per_second;
     bench_report("agent.outbox_10000_delivered", all_s, "s", 0, 5, all_s);
+    bench_agent_exec();
+    bench_agent_idle();
+    bench_agent_real(run_exporting_agent);
 }

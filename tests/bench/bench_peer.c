@@ -17,6 +17,7 @@ struct bench_peer {
     struct bench_load load;
     uint64_t *sent_ns;
     double *latency_us;
+    double *duration_us;
     uint32_t sent;
     uint32_t answered;
     uint32_t unacknowledged;
@@ -97,6 +98,10 @@ static void take_answer(struct bench_peer *b, const char *text)
     b->last_ns = bench_now_ns();
     uint64_t since = b->load.silent ? b->first_ns : b->sent_ns[number];
     b->latency_us[b->answered] = (double)(b->last_ns - since) / 1000;
+    const char *duration = strstr(text, "\"duration_ms\":");
+    if (!b->load.echo && duration) {
+        b->duration_us[b->answered] = strtod(duration + strlen("\"duration_ms\":"), NULL) * 1000;
+    }
     if (!b->load.echo) {
         b->answer_ids[b->unacknowledged++] = number;
     }
@@ -194,6 +199,11 @@ uint16_t bench_peer_port(const struct bench_peer *b)
     return (uint16_t)lws_get_vhost_listen_port(lws_get_vhost_by_name(b->context, "default"));
 }
 
+void bench_peer_serve(struct bench_peer *b)
+{
+    lws_service(b->context, -1);
+}
+
 static int compare(const void *a, const void *b)
 {
     double x = *(const double *)a;
@@ -210,6 +220,7 @@ struct bench_figures bench_peer_measure(struct bench_peer *b, const struct bench
     b->load = *load;
     b->sent_ns = calloc(load->messages, sizeof *b->sent_ns);
     b->latency_us = calloc(load->messages, sizeof *b->latency_us);
+    b->duration_us = calloc(load->messages, sizeof *b->duration_us);
     b->answer_ids = calloc(load->messages, sizeof *b->answer_ids);
     uint64_t give_up = bench_now_ns() + WAIT_S * 1000000000ull;
     while (b->answered < load->messages && bench_now_ns() < give_up) {
@@ -221,6 +232,8 @@ struct bench_figures bench_peer_measure(struct bench_peer *b, const struct bench
     bench_check(b->answered == load->messages, "every message was answered, once");
     if (b->answered > 0) {
         qsort(b->latency_us, b->answered, sizeof *b->latency_us, compare);
+        qsort(b->duration_us, b->answered, sizeof *b->duration_us, compare);
+        figures.duration_p50_us = b->duration_us[b->answered / 2];
         figures.p50_us = b->latency_us[b->answered / 2];
         figures.p99_us = b->latency_us[(uint64_t)b->answered * 99 / 100];
         figures.per_second = b->answered * 1e9 / (double)(b->last_ns - b->first_ns);
@@ -228,6 +241,7 @@ struct bench_figures bench_peer_measure(struct bench_peer *b, const struct bench
     }
     free(b->sent_ns);
     free(b->latency_us);
+    free(b->duration_us);
     free(b->answer_ids);
     return figures;
 }

@@ -17,6 +17,7 @@ struct bench_load {
 struct bench_figures {
     double p50_us; /* from a message sent to its answer, or since `registered` when silent */
     double p99_us;
+    double duration_p50_us; /* of the handler, as the results say; 0 for an echo */
     double per_second;
     uint32_t answers;
 };
@@ -26,6 +27,8 @@ struct bench_peer;
 struct bench_peer *bench_peer_start(void);
 void bench_peer_stop(struct bench_peer *b);
 uint16_t bench_peer_port(const struct bench_peer *b);
+/* Answers what has come, registrations too, without waiting. */
+void bench_peer_serve(struct bench_peer *b);
 /* Waits for a connection, puts the load on it, and waits for all answers, 60 s at most. */
 struct bench_figures bench_peer_measure(struct bench_peer *b, const struct bench_load *load);
 
