@@ -9,8 +9,17 @@
 
 #include <marline/marline.h>
 
+/* The library prints nothing by itself: what it has to say, such as why spans do not arrive, goes
+ * where the program's own log goes. */
+static void print_log(void *user, marline_log_level level, const char *text)
+{
+    (void)user;
+    (void)fprintf(stderr, "%s: %s\n", level == MARLINE_LOG_ERROR ? "error" : "note", text);
+}
+
 int main(void)
 {
+    marline_log_set(print_log, NULL);
     marline_provider *provider = NULL;
     marline_provider_options options = MARLINE_PROVIDER_OPTIONS_INIT;
     marline_error error = {MARLINE_OK, ""};

@@ -6,7 +6,6 @@
 
 #include <marline/marline.h>
 
-/* What the library has to say goes where the program's own log goes. */
 static inline void print_log(void *user, marline_log_level level, const char *text)
 {
     (void)user;
