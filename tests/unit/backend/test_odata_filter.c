@@ -12,8 +12,8 @@
 #include "core/odata_filter.h"
 
 static const struct filter_field fields[] = {
-    {"name", FILTER_TEXT, NULL},       {"test_run_id", FILTER_UUID, NULL},
-    {"created_at", FILTER_TIME, NULL}, {"attempt", FILTER_NUMBER, NULL},
+    {"name", FILTER_TEXT, NULL},        {"test_run_id", FILTER_UUID, NULL},
+    {"created_at", FILTER_TIME, NULL},  {"attempt", FILTER_NUMBER, NULL},
     {"status/name", FILTER_TEXT, NULL},
 };
 enum { FIELD_COUNT = sizeof(fields) / sizeof(fields[0]) };

@@ -39,17 +39,18 @@ static void expect_otlp(const char *platform_json, const char *otlp_json)
 #define OTLP_IDS                                                                                   \
     "{\"traceId\":\"0102030405060708090a0b0c0d0e0f10\",\"spanId\":\"2122232425262728\","
 #define OTLP_NAME                                                                                  \
-    "\"name\":\"function.a\",\"kind\":1,\"startTimeUnixNano\":"                      \
+    "\"name\":\"function.a\",\"kind\":1,\"startTimeUnixNano\":"                                    \
     "\"1767225600000000000\",\"endTimeUnixNano\":\"1767225601500000000\""
 #define DEVELOPMENT                                                                                \
     "{\"key\":\"deployment.environment.name\",\"value\":{\"stringValue\":\"development\"}}"
-#define OTLP_END ",\"status\":{\"code\":1},\"flags\":257}"
+#define OTLP_END  ",\"status\":{\"code\":1},\"flags\":257}"
 #define OTLP_TAIL "]}]}]}"
 
 static void given_smallest_span_then_environment_is_of_the_resource(void **state)
 {
     (void)state;
-    expect_otlp("{\"spans\":[{" IDS "}]}", OTLP_HEAD(DEVELOPMENT) OTLP_IDS OTLP_NAME OTLP_END OTLP_TAIL);
+    expect_otlp("{\"spans\":[{" IDS "}]}",
+                OTLP_HEAD(DEVELOPMENT) OTLP_IDS OTLP_NAME OTLP_END OTLP_TAIL);
 }
 
 static void given_values_of_every_type_then_typed(void **state)
@@ -76,21 +77,21 @@ static void given_values_of_every_type_then_typed(void **state)
 static void given_parent_status_events_and_links_then_kept(void **state)
 {
     (void)state;
-    expect_otlp("{\"spans\":[{" IDS
-                ",\"parent_span_id\":\"3132333435363738\",\"span_kind\":\"CLIENT\","
-                "\"status_code\":\"ERROR\",\"status_message\":\"boom\","
-                "\"events\":[{\"name\":\"e\",\"timestamp\":\"2026-01-01T00:00:01Z\","
-                "\"attributes\":{\"k\":1}}],"
-                "\"links\":[{\"trace_id\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\","
-                "\"span_id\":\"bbbbbbbbbbbbbbbb\"}]}]}",
-                OTLP_HEAD(DEVELOPMENT) OTLP_IDS
-                "\"parentSpanId\":\"3132333435363738\",\"name\":\"function.a\","
-                "\"kind\":3,\"startTimeUnixNano\":\"1767225600000000000\","
-                "\"endTimeUnixNano\":\"1767225601500000000\",\"events\":[{\"timeUnixNano\":"
-                "\"1767225601000000000\",\"name\":\"e\",\"attributes\":[{\"key\":\"k\",\"value\":"
-                "{\"intValue\":\"1\"}}]}],\"links\":[{\"traceId\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\","
-                "\"spanId\":\"bbbbbbbbbbbbbbbb\",\"flags\":256}],"
-                "\"status\":{\"message\":\"boom\",\"code\":2},\"flags\":257}" OTLP_TAIL);
+    expect_otlp(
+        "{\"spans\":[{" IDS ",\"parent_span_id\":\"3132333435363738\",\"span_kind\":\"CLIENT\","
+        "\"status_code\":\"ERROR\",\"status_message\":\"boom\","
+        "\"events\":[{\"name\":\"e\",\"timestamp\":\"2026-01-01T00:00:01Z\","
+        "\"attributes\":{\"k\":1}}],"
+        "\"links\":[{\"trace_id\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\","
+        "\"span_id\":\"bbbbbbbbbbbbbbbb\"}]}]}",
+        OTLP_HEAD(DEVELOPMENT) OTLP_IDS
+        "\"parentSpanId\":\"3132333435363738\",\"name\":\"function.a\","
+        "\"kind\":3,\"startTimeUnixNano\":\"1767225600000000000\","
+        "\"endTimeUnixNano\":\"1767225601500000000\",\"events\":[{\"timeUnixNano\":"
+        "\"1767225601000000000\",\"name\":\"e\",\"attributes\":[{\"key\":\"k\",\"value\":"
+        "{\"intValue\":\"1\"}}]}],\"links\":[{\"traceId\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\","
+        "\"spanId\":\"bbbbbbbbbbbbbbbb\",\"flags\":256}],"
+        "\"status\":{\"message\":\"boom\",\"code\":2},\"flags\":257}" OTLP_TAIL);
 }
 
 int main(void)
