@@ -665,8 +665,11 @@ static bool read_setting(struct yaml_file *y, const char *key, yaml_node_t *valu
 bool config_read_file(struct config *c, const char *path, struct options *options,
                       struct failure *f)
 {
+    static const struct yaml_advice advice = {
+        .missing = "check --config or MARLINE_CONFIG",
+        .empty = "put settings such as 'base_url: http://…' in it, or leave --config out"};
     struct yaml_file y;
-    if (!yaml_file_open(&y, path, "check --config or MARLINE_CONFIG", f)) {
+    if (!yaml_file_open(&y, path, &advice, f)) {
         return false;
     }
     struct file_target target = {c, options};

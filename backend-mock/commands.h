@@ -7,6 +7,7 @@
 #include "programs/failure.h"
 
 enum exit_code command_serve(int argc, char **argv);
+enum exit_code command_run(int argc, char **argv);
 
 /* Prints the failure, with a hint at the help after a mistake in usage. */
 enum exit_code command_fail(const char *command, const struct failure *f);

@@ -20,6 +20,7 @@ static enum exit_code command_version(int argc, char **argv);
 
 static const struct command commands[] = {
     {"serve", command_serve, "a small, real backend for tests and traces, on one port"},
+    {"run", command_run, "run a file of tests, print a table, and exit with the verdict: for CI"},
     {"help", command_help, "this text, or that of a command: marline-backend-mock help serve"},
     {"version", command_version, "print the version"},
 };
@@ -49,6 +50,7 @@ static void print_help(FILE *out)
     (void)fputs("\nTry it:\n"
                 "  marline-backend-mock serve    # prints base URL, project and key\n"
                 "  marline-agent check           # in a second terminal, with what was printed\n"
+                "  marline-backend-mock run tests.yaml --with-agent agent.yaml --junit report.xml\n"
                 "\n"
                 "Options and exit codes: marline-backend-mock help COMMAND\n",
                 out);

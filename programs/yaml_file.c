@@ -15,11 +15,13 @@
 
 /* ---- opening ---- */
 
-static bool read_whole(const char *path, const char *advice, struct buffer *out, struct failure *f)
+static bool read_whole(const char *path, const struct yaml_advice *advice, struct buffer *out,
+                       struct failure *f)
 {
     FILE *file = fopen(path, "rbe");
     if (!file) {
-        return failure_set(f, EXIT_CODE_CONFIGURATION, "%s: %s; %s", path, strerror(errno), advice);
+        return failure_set(f, EXIT_CODE_CONFIGURATION, "%s: %s; %s", path, strerror(errno),
+                           advice->missing);
     }
     if (!marline__buffer_reserve(out, YAML_FILE_MAX + 1)) {
         must_buffer(out);
@@ -95,7 +97,7 @@ static bool check_single(const char *path, yaml_parser_t *parser, struct failure
     return true;
 }
 
-static bool parse(struct yaml_file *y, const struct buffer *text)
+static bool parse(struct yaml_file *y, const struct buffer *text, const struct yaml_advice *advice)
 {
     yaml_parser_t parser;
     if (!yaml_parser_initialize(&parser)) {
@@ -106,11 +108,8 @@ static bool parse(struct yaml_file *y, const struct buffer *text)
     if (!yaml_parser_load(&parser, &y->document)) {
         refuse_syntax(y->path, &parser, y->failure);
     } else if (!yaml_document_get_root_node(&y->document)) {
-        failure_set(
-            y->failure, EXIT_CODE_CONFIGURATION,
-            "%s: the file is empty; put settings such as 'base_url: http://…' in it, or leave "
-            "--config out",
-            y->path);
+        failure_set(y->failure, EXIT_CODE_CONFIGURATION, "%s: the file is empty; %s", y->path,
+                    advice->empty);
         yaml_document_delete(&y->document);
     } else {
         ok = check_single(y->path, &parser, y->failure);
@@ -122,13 +121,14 @@ static bool parse(struct yaml_file *y, const struct buffer *text)
     return ok;
 }
 
-bool yaml_file_open(struct yaml_file *y, const char *path, const char *advice, struct failure *f)
+bool yaml_file_open(struct yaml_file *y, const char *path, const struct yaml_advice *advice,
+                    struct failure *f)
 {
     struct buffer text = BUFFER_INIT;
     bool ok = read_whole(path, advice, &text, f);
     if (ok) {
         *y = (struct yaml_file){.path = must_text(path), .folder = path_folder(path), .failure = f};
-        ok = parse(y, &text);
+        ok = parse(y, &text, advice);
         if (!ok) {
             marline__memory_free(y->path);
             marline__memory_free(y->folder);

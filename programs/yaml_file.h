@@ -26,9 +26,15 @@ struct yaml_file {
     struct failure *failure;
 };
 
-/* Reads the whole file. On failure nothing needs closing. Borrows `f` until close. `advice` goes
- * into the complaint when there is no such file: where its name may have come from. */
-bool yaml_file_open(struct yaml_file *y, const char *path, const char *advice, struct failure *f);
+/* What goes behind the complaint that there is no such file, or that it is empty. */
+struct yaml_advice {
+    const char *missing; /* where its name may have come from */
+    const char *empty;   /* what to write into it */
+};
+
+/* Reads the whole file. On failure nothing needs closing. Borrows `f` until close. */
+bool yaml_file_open(struct yaml_file *y, const char *path, const struct yaml_advice *advice,
+                    struct failure *f);
 void yaml_file_close(struct yaml_file *y);
 yaml_node_t *yaml_file_root(struct yaml_file *y);
 

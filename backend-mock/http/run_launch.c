@@ -25,17 +25,17 @@ static void start(struct hub *hub, struct hub_job *job)
                                       .webhook = run->webhook};
     hub_run_start(hub, &options);
     marline__memory_free(tests);
+    l->stored(l, &l->commit.write.outcome);
     l->release(l);
 }
 
 static void tell(struct run_launch *l, const struct store_error *outcome)
 {
-    bool ok = outcome->status == STORE_OK;
-    l->stored(l, outcome);
-    if (ok) {
+    if (outcome->status == STORE_OK) { /* told once it runs: who is told may wait for its end */
         l->job.run = start;
         hub_post(l->server->hub, &l->job);
     } else {
+        l->stored(l, outcome);
         l->release(l);
     }
 }

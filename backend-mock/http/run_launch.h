@@ -1,5 +1,5 @@
-/* From the description of a run to a run under way: stored first, told to whoever asked, then
- * started on the loop. Embedded in what asks for it. */
+/* From the description of a run to a run under way: stored first, then started on the loop, then
+ * told to whoever asked, who may ask for it at once. Embedded in what asks for it. */
 #ifndef HTTP_RUN_LAUNCH_H
 #define HTTP_RUN_LAUNCH_H
 
