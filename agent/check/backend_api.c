@@ -108,6 +108,7 @@ bool backend_visit_span_rows(struct backend_api *api, const char *run_id,
 struct trace_reader {
     bool has_result;
     bool is_enriched;
+    double enriched_at_ms;
 };
 
 static void read_trace_member(struct json_reader *r, struct slice key, void *user)
@@ -117,7 +118,11 @@ static void read_trace_member(struct json_reader *r, struct slice key, void *use
         marline__json_key_is(key, "test_result") && marline__json_peek(r) == JSON_OBJECT;
     t->is_enriched |=
         marline__json_key_is(key, "enriched_data") && marline__json_peek(r) == JSON_OBJECT;
-    answer_skip(r);
+    if (marline__json_key_is(key, "enriched_at_ms")) {
+        answer_number(r, &t->enriched_at_ms);
+    } else {
+        answer_skip(r);
+    }
 }
 
 /* False after a failure; `*out_is_stored` is false where the backend does not know the trace. */
@@ -159,6 +164,7 @@ bool backend_api_query_trace(struct backend_api *api, struct facts *facts, struc
     bool ok = read_trace(api, facts->spans[i].trace_id, &trace, &is_stored, f);
     facts->query_ms = rest_duration_ms(api->rest);
     facts->is_enriched = ok && trace.is_enriched;
+    facts->enriched_at_ms = ok ? trace.enriched_at_ms : 0;
     return ok;
 }
 

@@ -54,6 +54,7 @@ enum event_type {
     EVENT_SPANS_STORED,
     EVENT_LINK_ATTEMPT,
     EVENT_RUN_FINISHED,
+    EVENT_ENRICHED, /* the check's own: read from the trace */
     EVENT_OTHER,
 };
 
@@ -101,7 +102,8 @@ struct facts {
     char stray_trace_id[FACT_ID_SIZE];
     bool stray_is_stored; /* of scenarios that have one: stored, and not linked to anything */
     struct disturbance_facts disturbance;
-    double query_ms;            /* reading a whole, enriched trace; 0 = was not tried */
+    double query_ms;            /* reading a whole trace; 0 = was not tried */
+    double enriched_at_ms;      /* when the backend cached that; 0 = not yet, or it does not tell */
     bool is_enriched;           /* the trace that was read */
     char verdict[FACT_ID_SIZE]; /* of the backend on spans without a result; "" = it gives none */
     double test_timeout_ms;

@@ -19,6 +19,8 @@ enum {
     POLL_MIN_MS = 25,
     POLL_MAX_MS = 250,
     SENTENCE_SIZE = 700,
+    CHECK_CACHE_MS =
+        500, /* an enrichment is cached this soon, or shown as computed for the reader */
     CHECK_EXPORT_MS = 500, /* an export takes this long at most, where nothing is wrong */
 };
 
@@ -102,6 +104,7 @@ static void enter_waiting(struct check *c, struct check_run *r)
     r->facts.scheduled_point = c->schedule ? schedule_links_at(c->schedule) : LINK_NONE;
     r->stray_is_made = false;
     r->link_deadline = 0;
+    r->cache_deadline = 0;
 }
 
 static void enter_settling(struct check *c, struct check_run *r)
@@ -185,6 +188,16 @@ static void disturb(struct verdict *v)
     }
 }
 
+static void add_enrichment(struct facts *f)
+{
+    if (f->enriched_at_ms > 0 && f->event_count > 0) {
+        struct event_fact *e = facts_add_event(f);
+        e->type = EVENT_ENRICHED;
+        (void)snprintf(e->type_text, sizeof e->type_text, "enriched");
+        e->at_ms = f->enriched_at_ms;
+    }
+}
+
 static bool finish(struct check *c, struct check_run *r, struct failure *f)
 {
     bool has_timeline = !r->scenario->has_no_result && !r->facts.is_forgotten;
@@ -192,9 +205,10 @@ static bool finish(struct check *c, struct check_run *r, struct failure *f)
         return false;
     }
     if (!disturbance_finish(&c->tools, r->scenario->disturbance, &r->disturbance, &r->facts, f) ||
-        !backend_api_query_trace(c->api, &r->facts, f)) {
+        (r->facts.query_ms <= 0 && !backend_api_query_trace(c->api, &r->facts, f))) {
         return false;
     }
+    add_enrichment(&r->facts);
     verdict_judge(&r->facts, &r->verdict);
     bool is_disturbed = r->verdict.failures.count == 0 && r->verdict.disturbances.count > 0;
     if (is_disturbed && r->attempts < CHECK_ATTEMPTS_MAX) {
@@ -235,6 +249,18 @@ static double link_patience(const struct check *c, const struct check_run *r)
     return facts_show_absence(&r->facts) && patience < past_export ? past_export : patience;
 }
 
+/* Enrichment is queued when spans are stored, and cached soon after: worth a look, not a wait. */
+static bool await_cache(struct check *c, struct check_run *r, double now, bool *out_is_ready,
+                        struct failure *f)
+{
+    r->cache_deadline =
+        r->cache_deadline > 0 ? r->cache_deadline : now + in_intervals(c, CHECK_CACHE_MS);
+    bool ok = backend_api_query_trace(c->api, &r->facts, f);
+    bool is_cached = r->facts.enriched_at_ms > 0 || !r->facts.is_enriched;
+    *out_is_ready = is_cached || now > r->cache_deadline;
+    return ok;
+}
+
 static bool settle(struct check *c, struct check_run *r, struct failure *f)
 {
     if (!look(c, r, f)) {
@@ -249,7 +275,11 @@ static bool settle(struct check *c, struct check_run *r, struct failure *f)
         disturbance_is_over(&c->tools, r->scenario->disturbance, &r->disturbance, &r->facts);
     bool is_time_up = now > r->deadline || r->facts.is_forgotten ||
                       (r->link_deadline > 0 && now > r->link_deadline);
-    return is_settled || is_time_up ? finish(c, r, f) : true;
+    bool is_ready = is_time_up;
+    if (is_settled && !is_time_up && !await_cache(c, r, now, &is_ready, f)) {
+        return false;
+    }
+    return !is_ready || finish(c, r, f);
 }
 
 /* The calm ones at once; one that disturbs when all before it are done. */

@@ -35,9 +35,10 @@ struct check_run {
     const struct scenario *scenario;
     enum check_state state;
     unsigned attempts;
-    size_t base;          /* tick that it counts from */
-    double deadline;      /* of the state; a position */
-    double link_deadline; /* 0 until every span is stored */
+    size_t base;           /* tick that it counts from */
+    double deadline;       /* of the state; a position */
+    double link_deadline;  /* 0 until every span is stored */
+    double cache_deadline; /* 0 until every span is linked */
     bool stray_is_made;
     char stray_trace_id[FACT_ID_SIZE];
     const char *obstacle; /* why it cannot be judged here; NULL = it can */

@@ -61,6 +61,17 @@ static void print_attempt(const struct page *p, const struct event_fact *e)
     (void)fputc('\n', p->out);
 }
 
+/* Each POST of spans queues the enrichment of their traces. */
+static double last_spans_ms(const struct facts *f)
+{
+    double last = 0;
+    for (size_t i = 0; i < f->event_count; i++) {
+        bool is_later = f->events[i].type == EVENT_SPANS_STORED && f->events[i].at_ms > last;
+        last = is_later ? f->events[i].at_ms : last;
+    }
+    return last;
+}
+
 static void print_event(const struct page *p, const struct event_fact *e)
 {
     char text[FACT_TEXT_SIZE + 64];
@@ -80,6 +91,10 @@ static void print_event(const struct page *p, const struct event_fact *e)
     case EVENT_SPANS_STORED:
         (void)snprintf(text, sizeof text, "%" PRIu64 " span%s stored (POST of %" PRIu64 ")",
                        e->spans, plural(e->spans), e->post_spans);
+        break;
+    case EVENT_ENRICHED:
+        (void)snprintf(text, sizeof text, "enrichment cached, queued %.0f ms before",
+                       e->at_ms - last_spans_ms(&p->run->facts));
         break;
     case EVENT_RUN_FINISHED:
     case EVENT_RESULT_RECEIVED: /* a moment before it is stored: one line for both is enough */
@@ -154,8 +169,10 @@ static void print_notes(const struct page *p)
                       plural(f->disturbance.strikes));
     }
     if (f->query_ms > 0) {
-        (void)fprintf(p->out, "        read back in %.1f ms%s\n", f->query_ms,
-                      f->is_enriched ? ", enriched" : "");
+        const char *how = f->enriched_at_ms > 0 ? ", enriched, from the cache"
+                          : f->is_enriched      ? ", enriched for this reader"
+                                                : "";
+        (void)fprintf(p->out, "        read back in %.1f ms%s\n", f->query_ms, how);
     }
 }
 

@@ -294,6 +294,15 @@ static void write_linked_from(struct json_writer *w, const struct trace_detail *
     marline__json_end_array(w);
 }
 
+static void write_enriched_at(struct json_writer *w, uint64_t unix_ns)
+{
+    if (unix_ns) {
+        marline__json_member_double(w, "enriched_at_ms", (double)unix_ns / 1e6);
+    } else {
+        marline__json_member_null(w, "enriched_at_ms");
+    }
+}
+
 static void write_completeness(struct json_writer *w, const struct trace_detail *detail)
 {
     if (detail->declared_span_count > 0) {
@@ -329,6 +338,7 @@ static void write_detail(const struct trace_detail *detail, const struct span_tr
     write_json(&w, "test", detail->test, SLICE_EMPTY);
     write_linked_from(&w, detail);
     write_json(&w, "enriched_data", detail->enriched_data, SLICE_EMPTY);
+    write_enriched_at(&w, detail->enriched_unix_ns);
     write_completeness(&w, detail);
     marline__json_end_object(&w);
 }

@@ -95,14 +95,15 @@ struct trace_detail {
     const struct trace_back_link *linked_from; /* in the order to show */
     size_t linked_from_count;
     struct slice enriched_data;   /* raw object */
+    uint64_t enriched_unix_ns;    /* when it was cached; 0 = computed for this reader */
     uint64_t declared_span_count; /* what the agent said it started; 0 = not told */
     uint64_t declared_span_found; /* how many of those are stored, inside the window or not */
     bool cut_by_window;           /* the time window of the query left out stored spans */
 };
 
 /* Ours, beside the protocol's members: on each span `links`; on the trace `linked_from`,
- * `enriched_data`, `declared_span_count`, `complete` (null when no count was declared: never
- * guessed) and `cut_by_window`. */
+ * `enriched_data`, `enriched_at_ms`, `declared_span_count`, `complete` (null when no count was
+ * declared: never guessed) and `cut_by_window`. */
 bool trace_detail_write(const struct trace_detail *detail, struct buffer *out);
 
 /* ---- the metrics ---- */

@@ -264,6 +264,7 @@ struct trace_read {
     size_t back_capacity;
     uint8_t trace_id[16];
     struct slice enriched;
+    uint64_t enriched_unix_ns;
     double cost_usd;
     size_t total_spans;
     uint64_t declared;
@@ -283,6 +284,7 @@ static void read_head(void *user, const struct store_trace_head *head)
 {
     struct trace_read *t = user;
     t->enriched = pool_text(&t->pool, head->enriched);
+    t->enriched_unix_ns = head->enriched_unix_ns;
     t->cost_usd = head->cost_usd;
     t->total_spans = head->span_count;
 }
@@ -431,6 +433,7 @@ static void answer_detail(struct http_request *r, struct trace_read *t)
         .linked_from = t->back,
         .linked_from_count = t->back_count,
         .enriched_data = t->enriched,
+        .enriched_unix_ns = t->enriched_unix_ns,
         .declared_span_count = t->declared,
         .declared_span_found = t->declared_found,
         .cut_by_window = t->count < t->total_spans,

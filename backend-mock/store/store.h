@@ -477,8 +477,9 @@ struct store_back_link {
 };
 
 struct store_trace_head {
-    size_t span_count;     /* within the scope */
-    struct slice enriched; /* JSON object, when it is current; else NULL */
+    size_t span_count;         /* within the scope */
+    struct slice enriched;     /* JSON object, when it is current; else NULL */
+    uint64_t enriched_unix_ns; /* when that was stored; 0 without it */
     double cost_usd;
     double cost_eur;
 };

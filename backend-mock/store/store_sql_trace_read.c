@@ -333,7 +333,7 @@ static enum store_status read_head(struct sql_connection *c, const struct store_
         "SELECT (SELECT count(*) FROM spans s JOIN sources src ON src.ref = s.source_ref"
         "  WHERE s.trace_ref = t.ref AND " IN_SCOPE "),"
         " e.spans = (SELECT count(*) FROM spans s WHERE s.trace_ref = t.ref), e.data, e.cost_usd,"
-        " e.cost_eur FROM organizations o JOIN traces t ON t.organization_ref = o.ref"
+        " e.cost_eur, e.at FROM organizations o JOIN traces t ON t.organization_ref = o.ref"
         " LEFT JOIN enrichments e ON e.trace_ref = t.ref WHERE o.id = ?1 AND t.trace_id = ?4";
     struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
@@ -348,6 +348,7 @@ static enum store_status read_head(struct sql_connection *c, const struct store_
         head = (struct store_trace_head){
             .span_count = (size_t)column_int(s, 0),
             .enriched = current ? column_text(s, 2) : SLICE_EMPTY,
+            .enriched_unix_ns = current ? (uint64_t)column_int(s, 5) : 0,
             .cost_usd = current ? column_double(s, 3) : 0,
             .cost_eur = current ? column_double(s, 4) : 0,
         };

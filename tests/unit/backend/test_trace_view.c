@@ -181,6 +181,7 @@ static void given_full_trace_when_detailed_then_every_member_and_the_tree(void *
         .linked_from = &back,
         .linked_from_count = 1,
         .enriched_data = SLICE("{\"metrics\":{}}"),
+        .enriched_unix_ns = 1500000000,
         .declared_span_count = 3,
         .declared_span_found = 2,
         .cut_by_window = true,
@@ -211,7 +212,8 @@ static void given_full_trace_when_detailed_then_every_member_and_the_tree(void *
         "\"linked_from\":[{\"trace_id\":\"cd000000000000000000000000000000\","
         "\"span_id\":\"0000000000000009\",\"span_name\":\"function.later\","
         "\"linked_span_id\":\"0000000000000001\"}],\"enriched_data\":{\"metrics\":{}},"
-        "\"declared_span_count\":3,\"complete\":false,\"cut_by_window\":true}");
+        "\"enriched_at_ms\":1500.0,\"declared_span_count\":3,\"complete\":false,\"cut_by_window\":"
+        "true}");
 }
 
 static void given_bare_trace_when_detailed_then_nulls_and_zeros(void **state)
@@ -234,7 +236,8 @@ static void given_bare_trace_when_detailed_then_nulls_and_zeros(void **state)
                 "\"events\":[],\"links\":[],\"children\":[" NODE_TAIL "]," NO_REVIEWS
                 "\"project\":null,\"endpoint\":null,\"test_run\":null,\"test_result\":null,"
                 "\"test\":null,\"linked_from\":[],\"enriched_data\":null,"
-                "\"declared_span_count\":null,\"complete\":null,\"cut_by_window\":false}");
+                "\"enriched_at_ms\":null,\"declared_span_count\":null,\"complete\":null,\"cut_by_"
+                "window\":false}");
 }
 
 /* The span ids of the tree in writing order, one hex digit each, with the brackets of children. */
