@@ -21,8 +21,7 @@ struct endpoint_sync {
     struct endpoint_texts *texts; /* of each */
     bool *has_mappings;
     size_t count;
-    size_t capacity;
-    struct text_map by_id; /* index + 1 */
+    struct text_map by_id; /* of the endpoints, which do not move */
 };
 
 /* Namespace of the derived ids: a constant of this program, random once. */
@@ -105,28 +104,15 @@ static char *make_body(const struct endpoint_owner *owner, const struct message_
 
 /* ---- the list ---- */
 
-static size_t add_place(struct endpoint_sync *s)
-{
-    if (s->count == s->capacity) {
-        s->capacity = s->capacity ? 2 * s->capacity : 8;
-        s->endpoints = alloc_resize(s->endpoints, s->capacity * sizeof(*s->endpoints));
-        s->texts = alloc_resize(s->texts, s->capacity * sizeof(*s->texts));
-        s->has_mappings = alloc_resize(s->has_mappings, s->capacity * sizeof(*s->has_mappings));
-    }
-    s->texts[s->count] = (struct endpoint_texts){NULL, NULL};
-    return s->count++;
-}
-
 static size_t find_place(struct endpoint_sync *s, const struct uuid *id)
 {
     struct slice key = {(const char *)id->bytes, sizeof(id->bytes)};
-    uintptr_t known = (uintptr_t)text_map_get(&s->by_id, key);
+    const struct store_entity *known = text_map_get(&s->by_id, key);
     if (known) {
-        return known - 1;
+        return (size_t)(known - s->endpoints);
     }
-    size_t place = add_place(s);
-    (void)text_map_put(&s->by_id, key, (void *)(uintptr_t)(place + 1));
-    return place;
+    (void)text_map_put(&s->by_id, key, &s->endpoints[s->count]);
+    return s->count++;
 }
 
 static void take(struct endpoint_sync *s, const struct message_function *function)
@@ -147,25 +133,41 @@ static void take(struct endpoint_sync *s, const struct message_function *functio
                                                 .body = marline__slice_text(texts->body)};
 }
 
-struct endpoint_sync *endpoint_sync_create(const struct endpoint_owner *owner,
-                                           struct slice functions)
+/* Calls `visit`, unless it is NULL, with each function; returns how many there are. */
+static size_t for_each(struct slice functions, struct endpoint_sync *s,
+                       void (*visit)(struct endpoint_sync *, const struct message_function *))
 {
-    struct endpoint_sync *s = alloc_zeroed(sizeof(*s));
     struct message_function function;
     struct buffer scratch = BUFFER_INIT;
     char reason[DECODE_REASON_SIZE];
     size_t position = 0;
+    size_t count = 0;
+    while (marline__message_next_function(functions, &position, &function, &scratch, reason)) {
+        if (visit) {
+            visit(s, &function);
+        }
+        marline__buffer_clear(&scratch);
+        count++;
+    }
+    marline__buffer_deinit(&scratch);
+    return count;
+}
+
+struct endpoint_sync *endpoint_sync_create(const struct endpoint_owner *owner,
+                                           struct slice functions)
+{
+    struct endpoint_sync *s = alloc_zeroed(sizeof(*s));
+    size_t most = 1 + for_each(functions, s, NULL);
     s->owner = *owner;
     s->environment = alloc_slice(owner->environment);
     s->project_name = alloc_slice(owner->project_name);
     s->owner.environment = marline__slice_text(s->environment);
     s->owner.project_name = marline__slice_text(s->project_name);
+    s->endpoints = alloc_array(most, sizeof(*s->endpoints));
+    s->texts = alloc_array(most, sizeof(*s->texts));
+    s->has_mappings = alloc_array(most, sizeof(*s->has_mappings));
     text_map_init(&s->by_id);
-    while (marline__message_next_function(functions, &position, &function, &scratch, reason)) {
-        take(s, &function);
-        marline__buffer_clear(&scratch);
-    }
-    marline__buffer_deinit(&scratch);
+    (void)for_each(functions, s, take);
     return s;
 }
 

@@ -139,6 +139,9 @@ static void get_run(struct http_request *r)
         marline__buffer_deinit(&body);
         routes_answer_store_error(r, &error, "Test Run not found");
     } else {
+        if (!l.begun) { /* no tests: the texts of the run were valid during the visits only */
+            run.name = run.environment = run.webhook = run.notice = SLICE_EMPTY;
+        }
         begin_run(&l);
         marline__json_end_array(&l.w);
         marline__json_end_object(&l.w);

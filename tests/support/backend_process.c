@@ -203,9 +203,15 @@ void backend_answer_deinit(struct backend_answer *a)
 void backend_wait_for(const struct backend_process *b, const char *path, const char *text,
                       struct backend_answer *out)
 {
+    backend_wait_for_as(b, NULL, path, text, out);
+}
+
+void backend_wait_for_as(const struct backend_process *b, const char *key, const char *path,
+                         const char *text, struct backend_answer *out)
+{
     uint64_t deadline = now_ms() + BACKEND_WAIT_MS;
     for (;;) {
-        backend_request(b, "GET", path, NULL, NULL, out);
+        backend_request(b, "GET", path, key, NULL, out);
         if (out->body.data && strstr(out->body.data, text)) {
             return;
         }

@@ -50,5 +50,8 @@ void backend_answer_deinit(struct backend_answer *a);
  * deadline. */
 void backend_wait_for(const struct backend_process *b, const char *path, const char *text,
                       struct backend_answer *out);
+/* The same with another key. */
+void backend_wait_for_as(const struct backend_process *b, const char *key, const char *path,
+                         const char *text, struct backend_answer *out);
 
 #endif
