@@ -148,6 +148,27 @@ static void given_work_that_hangs_when_signaled_twice_then_canceled_and_exit_0(v
     assert_int_equal(program_exit_status(&f->agent), EXIT_CODE_OK);
 }
 
+static const char stubborn_endpoint[] =
+    "endpoints:\n"
+    "  - {name: hang, exec: [/bin/sh, -c, 'trap \"\" TERM; exec tail -f /dev/null']}\n";
+
+static void given_work_that_ignores_term_when_signaled_thrice_then_left_at_once(void **state)
+{
+    struct fixture *f = *state;
+    start(f, stubborn_endpoint, "--log-level=debug", NULL);
+    cJSON_Delete(start_run(f, "hang"));
+    assert_true(program_wait_for_text(&f->agent, f->log, "hang: invocation", START_MS));
+    program_signal(&f->agent, SIGTERM);
+    assert_true(program_wait_for_text(&f->agent, f->log, "SIGTERM received", START_MS));
+    program_signal(&f->agent, SIGTERM);
+    assert_true(program_wait_for_text(&f->agent, f->log, "second signal", START_MS));
+    program_signal(&f->agent, SIGTERM);
+    assert_true(program_wait(&f->agent, STOP_MS));
+    int status = program_exit_status(&f->agent);
+    /* it may have been about to end by itself */
+    assert_true(status == 128 + SIGTERM || status == EXIT_CODE_OK || status == -1);
+}
+
 /* The status of one GET, with the body in `out`. */
 static int get(struct fixture *f, const char *base, const char *path, struct buffer *out)
 {
@@ -328,6 +349,7 @@ int main(void)
         TEST(given_broken_configuration_when_hup_then_the_old_one_stays),
         TEST(given_once_when_a_result_was_sent_then_exit_0),
         TEST(given_work_that_hangs_when_signaled_twice_then_canceled_and_exit_0),
+        TEST(given_work_that_ignores_term_when_signaled_thrice_then_left_at_once),
         TEST(given_health_port_when_asked_then_life_readiness_and_metrics),
         TEST(given_service_manager_when_run_then_ready_watchdog_and_stopping),
         TEST(given_foreign_project_when_run_then_the_log_names_cause_and_fix),

@@ -36,6 +36,12 @@ static const char config[] =
     "  - {name: silent, exec: ['/bin/true']}\n"
     "  - {name: failing, exec: [/bin/sh, -c, 'echo ValueError: bad input >&2; exit 3']}\n"
     "  - {name: dying, exec: [/bin/sh, -c, 'kill -ABRT $$']}\n"
+    "  - {name: grumbling, exec: [/bin/sh, -c, 'echo only here >&2']}\n"
+    "  - {name: garbled, exec: [/bin/sh, -c, 'printf \"a\\\\377b\"']}\n"
+    "  - {name: unclosed, exec: [/bin/sh, -c, 'printf \"{\\\\042output\\\\042: 1\"']}\n"
+    "  - {name: loud, output_max_bytes: 1000, exec: [/bin/sh, -c, 'yes | head -c 3000000']}\n"
+    "  - {name: deaf, exec: [/bin/sh, -c, 'exec <&-; echo heard nothing']}\n"
+    "  - {name: leaving, exec: [/bin/sh, -c, 'tail -f /dev/null & echo left']}\n"
     "  - {name: hanging, exec: [/usr/bin/tail, -f, /dev/null], timeout_ms: 300}\n"
     "  - {name: lines, process: long_lived, exec: [/bin/sh, lines.sh]}\n"
     "  - name: context\n"
@@ -144,6 +150,18 @@ static void given_programs_that_fail_when_invoked_then_the_error_names_the_cause
     assert_result(*state, "dying", "{}", "Error", "error", "dying was ended by signal 6");
     assert_result(*state, "silent", "{}", "Error", "error", "wrote nothing to stdout");
     assert_result(*state, "hanging", "{}", "Error", "error", "hanging timed out after 300 ms");
+    assert_result(*state, "echo", "{\"input\":\"still here\"}", "Pass", "output", "still here");
+}
+
+static void given_programs_that_misbehave_when_invoked_then_each_result_is_sound(void **state)
+{
+    assert_result(*state, "grumbling", "{}", "Error", "error",
+                  "a result is expected there; last line of stderr: only here");
+    assert_result(*state, "garbled", "{}", "Pass", "output", "\"a\357\277\275b\"");
+    assert_result(*state, "unclosed", "{}", "Pass", "output", "\"{\\\"output\\\": 1\"");
+    assert_result(*state, "loud", "{}", "Error", "error", "more than 1000 bytes");
+    assert_result(*state, "deaf", "{\"input\":\"hello\"}", "Pass", "output", "heard nothing");
+    assert_result(*state, "leaving", "{}", "Pass", "output", "\"left\"");
     assert_result(*state, "echo", "{\"input\":\"still here\"}", "Pass", "output", "still here");
 }
 
@@ -283,6 +301,7 @@ int main(void)
         cmocka_unit_test(given_program_when_invoked_then_its_output_is_the_result),
         cmocka_unit_test(given_program_when_invoked_then_it_knows_test_and_trace_but_no_key),
         cmocka_unit_test(given_programs_that_fail_when_invoked_then_the_error_names_the_cause),
+        cmocka_unit_test(given_programs_that_misbehave_when_invoked_then_each_result_is_sound),
         cmocka_unit_test(given_long_lived_program_when_invoked_often_then_it_stays),
         cmocka_unit_test(given_bad_input_when_started_then_cause_named_and_exit_code_documented),
         cmocka_unit_test(given_help_when_asked_then_it_fits_a_terminal_and_has_exit_codes),

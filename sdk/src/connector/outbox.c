@@ -84,7 +84,9 @@ static const char *const texts[STATEMENTS] = {
     [PRUNE] = "DELETE FROM invocation WHERE row<=?1 AND state=3",
     [FORGET_SPANS] = "UPDATE invocation SET request=NULL,traceparent=NULL"
                      " WHERE traceparent IS NOT NULL AND state=3 AND stored_ns<?1",
-    [LAST] = "SELECT max(stored_ns) FROM invocation WHERE scope=?1",
+    /* The newest, not the highest: the clock may have been set back. */
+    [LAST] = "SELECT stored_ns FROM invocation WHERE scope=?1 AND stored_ns>0"
+             " ORDER BY row DESC LIMIT 1",
     [LOAD] = "SELECT row,id,is_metric,state,accepted_ns,request,result,span_count,"
              "span_start_ns,traceparent,stored_ns FROM invocation WHERE scope=?1 ORDER BY row",
     [BURY] = "INSERT INTO dead_letter(scope,id,at_ns,reason,request,result,traceparent)"

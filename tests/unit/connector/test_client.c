@@ -273,6 +273,22 @@ static void given_backend_when_started_then_registers_with_headers_and_mappings(
     assert_int_equal(marline_client_current_state(rig->client), MARLINE_CLIENT_REGISTERED);
 }
 
+static void given_project_in_upper_case_when_started_then_sent_in_lower_case(void **state)
+{
+    struct rig *rig = *state;
+    marline_client_options options = MARLINE_CLIENT_OPTIONS_INIT;
+    marline_client *client = NULL;
+    options.base_url = rig->server.url;
+    options.api_key = "rh-key";
+    options.project_id = "ABCDEF00-0000-4000-8000-00000000000A";
+    assert_int_equal(marline_client_create(&options, &client, NULL), MARLINE_OK);
+    assert_int_equal(marline_client_start(client, NULL), MARLINE_OK);
+    assert_has(serve_registration(rig), "\"project_id\":\"abcdef00-0000-4000-8000-00000000000a\"");
+    assert_string_equal(frame_server_header(&rig->server, "X-Rhesis-Project"),
+                        "abcdef00-0000-4000-8000-00000000000a");
+    marline_client_destroy(client);
+}
+
 static void given_wrong_key_when_started_then_wait_says_so(void **state)
 {
     struct rig *rig = *state;
@@ -709,6 +725,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         RIGGED(given_backend_when_started_then_registers_with_headers_and_mappings),
+        RIGGED(given_project_in_upper_case_when_started_then_sent_in_lower_case),
         RIGGED(given_wrong_key_when_started_then_wait_says_so),
         RIGGED(given_unknown_project_when_registering_then_wait_says_so),
         RIGGED(given_nobody_listens_when_waiting_then_timeout_with_reason),

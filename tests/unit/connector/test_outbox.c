@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -9,12 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 #include <sqlite3.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "connector/outbox.h"
 #include <marline/dead_letters.h>
 
@@ -326,6 +329,80 @@ static void given_outbox_of_the_first_version_when_opened_then_brought_up_to_dat
     assert_int_equal(marline_dead_letters_retry(folder->path, 1, NULL, NULL), MARLINE_OK);
 }
 
+static bool count_records(void *user, const struct outbox_record *record)
+{
+    assert_int_equal(record->state, OUTBOX_STORED);
+    ++*(int *)user;
+    return true;
+}
+
+/* The limit on the size of a file stands for a disk that is full. */
+static void given_full_disk_when_stored_then_counted_and_the_rest_is_intact(void **state)
+{
+    const struct folder *folder = *state;
+    enum { ROOM = 96 * 1024, TEXT = 4096, MANY = 100 };
+    static char text[TEXT + 1];
+    memset(text, 'x', TEXT);
+    struct outbox *box = open_box(folder, "s");
+    struct rlimit before;
+    void (*action)(int) = signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &(struct rlimit){ROOM, before.rlim_max}), 0);
+    int kept = 0;
+    for (int i = 0; i < MANY; i++) {
+        struct outbox_record record = {.id = SLICE("id"), .result = marline__slice_text(text)};
+        bool stored = marline__outbox_stored(box, &record) != 0;
+        kept += marline__outbox_commit(box) == MARLINE_OK && stored;
+    }
+    assert_in_range(kept, 1, MANY - 1);
+    assert_true(marline__outbox_failures(box) > 0);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    (void)signal(SIGXFSZ, action);
+    struct outbox_record record = {.id = SLICE("id"), .result = SLICE("{}")};
+    assert_true(marline__outbox_stored(box, &record) != 0); /* there is room again */
+    assert_int_equal(marline__outbox_commit(box), MARLINE_OK);
+    marline__outbox_close(box);
+    int found = 0;
+    box = open_box(folder, "s");
+    assert_int_equal(marline__outbox_load(box, count_records, &found), MARLINE_OK);
+    assert_int_equal(found, kept + 1);
+    marline__outbox_close(box);
+}
+
+static bool count_doubtful(void *user, const struct outbox_record *record)
+{
+    *(int *)user += marline__trace_id_is_valid(record->span.trace_id);
+    return true;
+}
+
+/* An execution whose result is settled at this time of the wall clock. */
+static void settle_at(struct outbox *box, uint64_t unix_s)
+{
+    struct outbox_record record = {.id = SLICE("id"),
+                                   .result = SLICE("{}"),
+                                   .span = {.trace_id = {1}, .span_id = {1}, .flags = 1},
+                                   .stored_unix_ns = unix_s * NS_PER_S};
+    record.row = marline__outbox_accepted(box, record.id, false, SLICE("{}"), unix_s * NS_PER_S);
+    (void)marline__outbox_stored(box, &record);
+    marline__outbox_settled(box, record.row);
+}
+
+static void given_clock_set_back_when_killed_then_the_latest_spans_are_still_in_doubt(void **state)
+{
+    const struct folder *folder = *state;
+    struct outbox *box = open_box(folder, "s");
+    int doubtful = 0;
+    settle_at(box, 1000);
+    settle_at(box, 5000); /* so long after it that the first is safe */
+    assert_int_equal(marline__outbox_load(box, count_doubtful, &doubtful), MARLINE_OK);
+    assert_int_equal(doubtful, 1);
+    settle_at(box, 2000); /* the clock was set back */
+    doubtful = 0;
+    assert_int_equal(marline__outbox_load(box, count_doubtful, &doubtful), MARLINE_OK);
+    assert_int_equal(doubtful, 2);
+    marline__outbox_close(box);
+}
+
 #define BOXED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -341,6 +418,8 @@ int main(void)
         BOXED(given_dead_letters_when_listed_and_dropped_then_exact_also_beside_the_agent),
         BOXED(given_outbox_when_reopened_then_the_agent_is_the_same),
         BOXED(given_open_outbox_when_another_asks_for_a_retry_then_told_and_found),
+        BOXED(given_full_disk_when_stored_then_counted_and_the_rest_is_intact),
+        BOXED(given_clock_set_back_when_killed_then_the_latest_spans_are_still_in_doubt),
         BOXED(given_outbox_of_the_first_version_when_opened_then_brought_up_to_date),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

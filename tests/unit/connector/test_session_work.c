@@ -88,6 +88,37 @@ static void given_rubbish_when_received_then_counted_and_survived(void **state)
     rig_invoke(rig, "a");
 }
 
+/* Messages that belong to somebody else, or come when their time is over, and again. */
+static void given_foreign_and_late_messages_when_received_then_nothing_changes(void **state)
+{
+    struct rig *rig = *state;
+    static const char *const messages[] = {
+        "{\"type\":\"result_ack\",\"test_run_id\":\"never heard of\"}",
+        "{\"type\":\"result_ack\",\"test_run_id\":\"a\"}", /* acknowledged before its result */
+        "{\"type\":\"cancel\",\"test_run_id\":\"never heard of\"}",
+        "{\"type\":\"test_result\",\"test_run_id\":\"a\",\"status\":\"success\"}",
+        "{\"type\":\"register\",\"sdk_version\":\"1\",\"functions\":[]}",
+        "{\"type\":\"registered\",\"status\":\"success\"}",
+        "{\"type\":\"pong\"}",
+    };
+    rig_open(rig);
+    rig_register(rig, EXTENSIONS);
+    rig_invoke(rig, "a");
+    for (size_t i = 0; i < 2 * (sizeof messages / sizeof messages[0]); i++) {
+        rig_receive(rig, messages[i / 2]);
+        rig_expect_no_action(rig);
+        assert_null(rig_text(rig));
+    }
+    rig_finish(rig, "a");
+    assert_non_null(strstr(rig_text(rig), "\"test_run_id\":\"a\",\"status\":\"success\""));
+    rig_receive(rig, "{\"type\":\"cancel\",\"test_run_id\":\"a\"}");
+    rig_receive(rig, messages[1]);
+    rig_receive(rig, messages[1]);
+    rig_expect_no_action(rig);
+    assert_null(rig_text(rig));
+    assert_int_equal(marline__session_undelivered(rig->session), 0);
+}
+
 static void given_ping_when_received_then_pong(void **state)
 {
     struct rig *rig = *state;
@@ -335,6 +366,7 @@ int main(void)
         RIGGED(given_unknown_function_when_invoked_then_the_protocols_error),
         RIGGED(given_malformed_invocation_with_id_then_error_result),
         RIGGED(given_rubbish_when_received_then_counted_and_survived),
+        RIGGED(given_foreign_and_late_messages_when_received_then_nothing_changes),
         RIGGED(given_ping_when_received_then_pong),
         RIGGED(given_invocation_before_registered_then_runs_and_result_waits),
         RIGGED(given_running_or_done_when_repeated_then_executed_once),
