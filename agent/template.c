@@ -25,11 +25,8 @@ static struct slice trim(struct slice s)
 static bool find_hole(struct slice text, size_t from, size_t *out_start, size_t *out_end,
                       struct slice *out_name)
 {
-    if (from == text.size) {
-        return false; /* nothing, and perhaps not even a pointer */
-    }
     struct slice rest = {text.data + from, text.size - from};
-    const char *open = memmem(rest.data, rest.size, "{{", 2);
+    const char *open = rest.size ? memmem(rest.data, rest.size, "{{", 2) : NULL;
     if (!open) {
         return false;
     }
@@ -100,6 +97,9 @@ static bool fill(struct slice text, struct slice inputs, enum template_escape es
     size_t start;
     size_t end;
     struct slice name;
+    if (text.size == 0) {
+        return true; /* perhaps there is not even a pointer */
+    }
     while (find_hole(text, at, &start, &end, &name)) {
         struct slice value;
         if (!find_input(inputs, name, &value)) {

@@ -2,11 +2,16 @@
  *
  * A length stands before what it measures. Of attributes it is computed; of larger messages its
  * usual width is left free, and when the guess was wrong the message is moved by a byte or two,
- * which happens to small ones (cheap) or very large ones (rare). */
+ * which happens to small ones (cheap) or very large ones (rare).
+ *
+ * A string of protobuf is UTF-8, and a receiver refuses the whole request for one that is not:
+ * texts are checked, which costs little, and what has malformed ones is written from a repaired
+ * copy. */
 #include "wire/otlp_encode.h"
 
 #include "wire/otlp_group.h"
 #include "wire/output.h"
+#include "wire/span_repair.h"
 
 /* First bytes on the wire (§4.2). */
 enum {
@@ -381,21 +386,63 @@ static void write_span(struct output *o, const marline_span_data *span)
     message_end(o, content, WIDTH_SPAN);
 }
 
+static void write_any_span(struct output *o, const marline_span_data *span)
+{
+    if (marline__span_is_utf8(span)) {
+        write_span(o, span);
+        return;
+    }
+    struct arena arena = ARENA_INIT;
+    marline_span_data repaired = *span;
+    if (marline__span_repair(&repaired, &arena)) {
+        write_span(o, &repaired);
+    } else {
+        o->buffer->failed = true;
+    }
+    marline__arena_deinit(&arena);
+}
+
 /* ---- groups ---- */
+
+static void write_repaired_attributes(struct output *o, char tag,
+                                      const marline_attribute *attributes, size_t count)
+{
+    struct arena arena = ARENA_INIT;
+    bool good = marline__attributes_are_utf8(attributes, count) ||
+                marline__attributes_repair(&attributes, count, &arena);
+    if (good) {
+        write_attributes(o, tag, attributes, count);
+    } else {
+        o->buffer->failed = true;
+    }
+    marline__arena_deinit(&arena);
+}
+
+static void write_repaired_text(struct output *o, char tag, marline_string text)
+{
+    struct arena arena = ARENA_INIT;
+    if (marline__string_repair(&text, &arena)) {
+        write_text(o, tag, text);
+    } else {
+        o->buffer->failed = true;
+    }
+    marline__arena_deinit(&arena);
+}
 
 static void write_resource(struct output *o, const marline_resource_data *resource)
 {
     size_t content = message_begin(o, TAG_RESOURCE_SPANS_RESOURCE, WIDTH_SPAN);
-    write_attributes(o, TAG_RESOURCE_ATTRIBUTES, resource->attributes, resource->attribute_count);
+    write_repaired_attributes(o, TAG_RESOURCE_ATTRIBUTES, resource->attributes,
+                              resource->attribute_count);
     message_end(o, content, WIDTH_SPAN);
 }
 
 static void write_scope(struct output *o, const marline_scope_data *scope)
 {
     size_t content = message_begin(o, TAG_SCOPE_SPANS_SCOPE, WIDTH_PART);
-    write_text(o, TAG_SCOPE_NAME, scope->name);
-    write_text(o, TAG_SCOPE_VERSION, scope->version);
-    write_attributes(o, TAG_SCOPE_ATTRIBUTES, scope->attributes, scope->attribute_count);
+    write_repaired_text(o, TAG_SCOPE_NAME, scope->name);
+    write_repaired_text(o, TAG_SCOPE_VERSION, scope->version);
+    write_repaired_attributes(o, TAG_SCOPE_ATTRIBUTES, scope->attributes, scope->attribute_count);
     message_end(o, content, WIDTH_PART);
 }
 
@@ -406,9 +453,9 @@ static void write_group(struct output *o, const struct otlp_groups *groups,
     write_scope(o, group->scope);
     OTLP_GROUP_EACH(groups, group, i)
     {
-        write_span(o, &spans[i]);
+        write_any_span(o, &spans[i]);
     }
-    write_text(o, TAG_SCOPE_SPANS_SCHEMA_URL, group->scope->schema_url);
+    write_repaired_text(o, TAG_SCOPE_SPANS_SCHEMA_URL, group->scope->schema_url);
     message_end(o, content, WIDTH_BATCH);
 }
 
@@ -423,7 +470,7 @@ void marline__otlp_protobuf_encode(const struct otlp_groups *groups, const marli
         for (; i < groups->count && groups->groups[i].resource == resource; i++) {
             write_group(&o, groups, &groups->groups[i], spans);
         }
-        write_text(&o, TAG_RESOURCE_SPANS_SCHEMA_URL, resource->schema_url);
+        write_repaired_text(&o, TAG_RESOURCE_SPANS_SCHEMA_URL, resource->schema_url);
         message_end(&o, content, WIDTH_BATCH);
     }
     output_end(&o);

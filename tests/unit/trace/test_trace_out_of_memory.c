@@ -74,6 +74,7 @@ static void big_span(marline_tracer *tracer, marline_context *context)
     options.parent = context;
     marline_span span = marline_span_start(tracer, "function.a", &options);
     marline_span_set_string(&span, "big", (marline_string){text, sizeof text});
+    marline_span_set_string(&span, "no utf-8", (marline_string){"\xff", 1});
     marline_span_set_attribute(&span, &map);
     for (int i = 0; i < 20; i++) {
         char key[2] = {(char)('a' + i), '\0'};

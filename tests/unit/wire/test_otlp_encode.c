@@ -165,6 +165,64 @@ given_special_values_when_encoded_as_json_then_as_protobuf_json_has_them_JS_09_P
 }
 
 /* Every width of a length: the guess is right, too small and too large. */
+/* One such byte would have a collector refuse the request. */
+static void given_texts_that_are_no_utf8_when_encoded_then_repaired_and_decodable(void **state)
+{
+    (void)state;
+#define BAD                                                                                        \
+    {                                                                                              \
+        "a\xff", 2                                                                                 \
+    }
+#define REPAIRED "a\xef\xbf\xbd"
+    const marline_value item = {.type = MARLINE_VALUE_STRING, .as.string = BAD};
+    const marline_attribute inner = {BAD, {.type = MARLINE_VALUE_ARRAY, .as.array = {&item, 1}}};
+    const marline_attribute attributes[] = {
+        {BAD, {.type = MARLINE_VALUE_STRING, .as.string = BAD}},
+        {{"map", 3}, {.type = MARLINE_VALUE_MAP, .as.map = {&inner, 1}}},
+        {{"raw", 3}, {.type = MARLINE_VALUE_BYTES, .as.string = BAD}}};
+    const marline_event_data event = {.name = BAD, .attributes = attributes, .attribute_count = 1};
+    const marline_link_data link = {
+        .trace_id = {1}, .span_id = {1}, .attributes = attributes, .attribute_count = 1};
+    const marline_scope_data bad_scope = {
+        .name = BAD, .version = BAD, .attributes = attributes, .attribute_count = 1};
+    const marline_resource_data bad_resource = {.attributes = attributes, .attribute_count = 1};
+    const marline_span_data span = {.trace_id = {1},
+                                    .span_id = {2},
+                                    .name = BAD,
+                                    .kind = MARLINE_SPAN_KIND_CLIENT,
+                                    .status = MARLINE_SPAN_STATUS_ERROR,
+                                    .status_message = BAD,
+                                    .attributes = attributes,
+                                    .attribute_count = 3,
+                                    .events = &event,
+                                    .event_count = 1,
+                                    .links = &link,
+                                    .link_count = 1,
+                                    .scope = &bad_scope,
+                                    .resource = &bad_resource};
+    struct buffer body = BUFFER_INIT;
+    struct otlp_request request;
+    marline__otlp_encode(OTLP_PROTOBUF, &span, 1, &body);
+    assert_false(body.failed);
+    assert_int_equal(marline__otlp_decode(OTLP_PROTOBUF, marline__buffer_slice(&body), &request),
+                     OTLP_DECODE_OK);
+    const marline_span_data *read = &request.spans[0];
+    assert_int_equal(read->name.size, sizeof REPAIRED - 1);
+    assert_memory_equal(read->name.data, REPAIRED, sizeof REPAIRED - 1);
+    assert_memory_equal(read->status_message.data, REPAIRED, sizeof REPAIRED - 1);
+    assert_memory_equal(read->attributes[0].key.data, REPAIRED, sizeof REPAIRED - 1);
+    const marline_attribute *map = read->attributes[1].value.as.map.items;
+    assert_memory_equal(map[0].value.as.array.items[0].as.string.data, REPAIRED,
+                        sizeof REPAIRED - 1);
+    assert_int_equal(read->attributes[2].value.as.string.size, 2); /* bytes are left alone */
+    assert_memory_equal(read->events[0].name.data, REPAIRED, sizeof REPAIRED - 1);
+    assert_memory_equal(read->scope->name.data, REPAIRED, sizeof REPAIRED - 1);
+    assert_memory_equal(read->resource->attributes[0].value.as.string.data, REPAIRED,
+                        sizeof REPAIRED - 1);
+    marline__otlp_request_deinit(&request);
+    marline__buffer_deinit(&body);
+}
+
 static void given_names_of_all_sizes_when_encoded_and_decoded_then_same(void **state)
 {
     (void)state;
@@ -217,6 +275,7 @@ int main(void)
         cmocka_unit_test(given_several_scopes_and_resources_when_encoded_then_grouped_PB_05),
         cmocka_unit_test(
             given_special_values_when_encoded_as_json_then_as_protobuf_json_has_them_JS_09_PB_02),
+        cmocka_unit_test(given_texts_that_are_no_utf8_when_encoded_then_repaired_and_decodable),
         cmocka_unit_test(given_names_of_all_sizes_when_encoded_and_decoded_then_same),
         cmocka_unit_test(given_content_types_when_read_then_format),
     };
