@@ -54,10 +54,14 @@ static bool run_seed(const struct simulate_options *options, uint64_t seed, stru
     }
     simulation_run(&run, store, &outcome);
     add(t, &outcome);
-    if (outcome.violation[0]) {
+    t->store_failed = outcome.store_died;
+    if (outcome.store_died) {
+        (void)snprintf(t->violation, sizeof t->violation, "seed %llu: %.480s", (unsigned long long)seed,
+                       outcome.violation);
+    } else if (outcome.violation[0]) {
         note_violation(t, seed, outcome.violation);
     }
-    return !t->violated;
+    return !t->violated && !t->store_failed;
 }
 
 static bool run_some(const struct simulate_options *options, uint64_t from, uint64_t count,

@@ -47,6 +47,7 @@ expect 0 '2 of 2 spans linked' replay --design A --schedule RRSRSSRS --store sql
 expect 0 '"id":"A","isolation":"READ COMMITTED","schedules":70,"missed":40' explore --json --design A
 expect 3 'apt install postgresql' explore --store postgres --programs /nonexistent
 TMPDIR=/nonexistent expect 4 'no temporary folder' explore --store sqlite
+expect 2 'seed "18446744073709551616" is not a number from 0 to' simulate --seed 18446744073709551616
 expect 2 'runs "0" is not a number from 1' simulate --runs 0
 expect 2 'no faults "some"; there are mix and none' simulate --faults some
 expect 2 'no mutant "x"' simulate --mutant x
@@ -55,5 +56,11 @@ expect 3 'apt install postgresql' simulate --store postgres --programs /nonexist
 expect 0 'no invariant was violated' simulate --seed 7
 expect 0 'agent 0: connecting' simulate --seed 7 --log
 expect 1 '--log --mutant no-sweeper' simulate --seed 1 --runs 1000 --mutant no-sweeper
+
+# All designs on the model, within two seconds of processor time (it takes a hundredth of that).
+(ulimit -t 2 && "$program" explore >/dev/null) || {
+    echo 'FAILED: explore on the model, within 2 s of processor time'
+    failed=1
+}
 
 exit "$failed"

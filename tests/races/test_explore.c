@@ -3,11 +3,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "explore.h"
+#include "report.h"
 
 struct expectation {
     const char *id;
@@ -109,6 +112,56 @@ static void given_another_predictor_when_explored_then_differences_are_named(voi
     race_store_close(sqlite);
     assert_true(t.different > 0);
     assert_non_null(strstr(t.first_difference, "the model says"));
+}
+
+/* The predictor is made to say that every schedule leaves a span unlinked. */
+static struct race_store *wrong_inner;
+
+static bool wrong_look(struct race_store *s, struct rest *out_rest)
+{
+    (void)s;
+    bool ok = wrong_inner->functions->look_at_rest(wrong_inner, out_rest);
+    out_rest->unlinked = 1;
+    return ok;
+}
+
+static bool wrong_reset(struct race_store *s, const struct design *design)
+{
+    (void)s;
+    return wrong_inner->functions->reset(wrong_inner, design);
+}
+
+static enum outcome wrong_run(struct race_store *s, int party, enum step step, struct sight *sight)
+{
+    (void)s;
+    return wrong_inner->functions->run(wrong_inner, party, step, sight);
+}
+
+static enum outcome wrong_resume(struct race_store *s, int party, struct sight *sight)
+{
+    (void)s;
+    return wrong_inner->functions->resume(wrong_inner, party, sight);
+}
+
+static void given_a_wrong_prediction_when_explored_then_the_difference_is_printed(void **state)
+{
+    static const struct race_store_functions functions = {
+        .reset = wrong_reset, .run = wrong_run, .resume = wrong_resume, .look_at_rest = wrong_look};
+    struct race_store wrong = {.functions = &functions, .kind = STORE_MODEL};
+    const struct design *c2 = design_find("C2");
+    struct tally t;
+    char *text = NULL;
+    size_t size = 0;
+    assert_int_equal(store_model_open(false, &wrong_inner), STORE_OPEN_OK);
+    explore_design(*state, &wrong, c2, &seeded, &t);
+    race_store_close(wrong_inner);
+    FILE *out = open_memstream(&text, &size);
+    report_table_row(out, c2, STORE_MODEL, &t);
+    assert_int_equal(fclose(out), 0);
+    assert_non_null(strstr(text, "NOT AS MEASURED"));
+    assert_non_null(strstr(text, "6 schedules differ from the model, the first: RRSS: "));
+    assert_non_null(strstr(text, "0 of 2 unlinked; the model says 1 of 2 unlinked"));
+    free(text);
 }
 
 /* A store that dies at its n-th statement. */
@@ -230,6 +283,7 @@ int main(void)
         TEST(given_three_parties_when_sampled_then_half_a_fix_loses_and_the_design_holds),
         TEST(given_a_wrong_count_when_judged_then_not_golden),
         TEST(given_another_predictor_when_explored_then_differences_are_named),
+        TEST(given_a_wrong_prediction_when_explored_then_the_difference_is_printed),
         TEST(given_a_store_that_dies_when_explored_then_said_at_every_step),
         TEST(given_a_losing_design_when_shrunk_then_the_fewest_turns),
         TEST(given_a_holding_design_when_shrunk_then_none),

@@ -12,7 +12,7 @@
 #include "simulate.h"
 #include "simulation/memory_store.h"
 
-enum { FEW_RUNS = 40, SQLITE_RUNS = 20 };
+enum { FEW_RUNS = 40, SQLITE_RUNS = 10, COVERING_RUNS = 200 };
 
 static char *logged_run(uint64_t seed, uint64_t *out_hash)
 {
@@ -63,10 +63,10 @@ static void assert_green(const struct simulate_tally *t, uint64_t runs)
 static void given_the_design_when_simulated_then_no_violation_and_every_situation(void **state)
 {
     (void)state;
-    const struct simulate_options options = {.seed = 1, .runs = SIMULATE_COVERED_RUNS};
+    const struct simulate_options options = {.seed = 1, .runs = COVERING_RUNS};
     struct simulate_tally t;
     simulate_runs(&options, &t);
-    assert_green(&t, SIMULATE_COVERED_RUNS);
+    assert_green(&t, COVERING_RUNS);
     for (int i = 0; i < SITUATION_COUNT; i++) {
         if (t.visits[i] == 0)
             fail_msg("never visited: %s", situation_text((enum situation)i));
@@ -168,6 +168,94 @@ static void given_each_mutant_when_simulated_then_it_is_found(void **state)
     }
 }
 
+/* A store that dies at its n-th write. */
+static struct store *mortal_inner;
+static int mortal_left;
+
+static enum store_status mortal_write(struct store *store, struct store_write *const *writes,
+                                      size_t count, struct store_error *error)
+{
+    (void)store;
+    if (mortal_left-- <= 0) {
+        error->status = STORE_BROKEN;
+        (void)snprintf(error->text, sizeof error->text, "the disk is gone");
+        return STORE_BROKEN;
+    }
+    return mortal_inner->ops->write_all(mortal_inner, writes, count, error);
+}
+
+static enum store_status mortal_run_spans(struct store *store, const struct store_scope *scope,
+                                          const struct uuid *run, store_span_row_fn visit,
+                                          void *user, struct store_error *error)
+{
+    (void)store;
+    return mortal_inner->ops->read_run_spans(mortal_inner, scope, run, visit, user, error);
+}
+
+static enum store_status mortal_ledger(struct store *store, const struct store_scope *scope,
+                                       struct store_ledger *out, struct store_error *error)
+{
+    (void)store;
+    return mortal_inner->ops->read_ledger(mortal_inner, scope, out, error);
+}
+
+static enum store_status mortal_waiting(struct store *store, size_t limit, store_key_fn visit,
+                                        void *user, struct store_error *error)
+{
+    (void)store;
+    return mortal_inner->ops->waiting_keys(mortal_inner, limit, visit, user, error);
+}
+
+static enum store_status mortal_unfinished(struct store *store, store_run_fn visit, void *user,
+                                           struct store_error *error)
+{
+    (void)store;
+    return mortal_inner->ops->unfinished_runs(mortal_inner, visit, user, error);
+}
+
+static enum store_status mortal_answered(struct store *store, size_t limit,
+                                         store_invocation_fn visit, void *user,
+                                         struct store_error *error)
+{
+    (void)store;
+    return mortal_inner->ops->answered_invocations(mortal_inner, limit, visit, user, error);
+}
+
+static void given_a_store_that_dies_when_simulated_then_that_is_said_and_no_violation(void **state)
+{
+    (void)state;
+    static const struct store_ops ops = {.write_all = mortal_write,
+                                         .read_run_spans = mortal_run_spans,
+                                         .read_ledger = mortal_ledger,
+                                         .waiting_keys = mortal_waiting,
+                                         .unfinished_runs = mortal_unfinished,
+                                         .answered_invocations = mortal_answered};
+    static const struct faults none = {.network_ms_max = 10};
+    struct store mortal = {.ops = &ops};
+    for (int writes = 0; writes < 20; writes++) {
+        const struct simulation_options options = {.seed = 1, .faults = &none};
+        struct simulation_outcome outcome;
+        mortal_inner = memory_store_open(MUTANT_NONE);
+        mortal_left = writes;
+        simulation_run(&options, &mortal, &outcome);
+        store_close(mortal_inner);
+        assert_true(outcome.store_died);
+        assert_string_equal(outcome.violation, "the store failed: the disk is gone");
+    }
+}
+
+static void given_a_store_that_cannot_be_opened_when_simulated_then_said(void **state)
+{
+    (void)state;
+    const struct simulate_options options = {
+        .seed = 1, .runs = 1, .location = "sqlite:/nonexistent/folder/file.db"};
+    struct simulate_tally t;
+    simulate_runs(&options, &t);
+    assert_true(t.store_failed);
+    assert_false(t.violated);
+    assert_non_null(strstr(t.violation, "/nonexistent/folder/file.db"));
+}
+
 static void given_names_when_looked_up_then_known_or_refused(void **state)
 {
     (void)state;
@@ -193,6 +281,8 @@ int main(void)
         cmocka_unit_test(given_failing_store_when_a_run_ends_then_its_status_is_stored_again),
         cmocka_unit_test(given_key_linked_between_sweeps_when_seen_again_then_the_sweeper_waits),
         cmocka_unit_test(given_each_mutant_when_simulated_then_it_is_found),
+        cmocka_unit_test(given_a_store_that_dies_when_simulated_then_that_is_said_and_no_violation),
+        cmocka_unit_test(given_a_store_that_cannot_be_opened_when_simulated_then_said),
         cmocka_unit_test(given_names_when_looked_up_then_known_or_refused),
     };
     return cmocka_run_group_tests_name("simulation", tests, NULL, NULL);

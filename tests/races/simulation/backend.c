@@ -97,6 +97,9 @@ static bool carry_out(struct backend *b)
         }
         return true;
     }
+    if (!fails) {
+        simulation_store_died(b->sim, &error);
+    }
     for (size_t i = 0; i < count; i++) {
         writes[i]->outcome = error;
     }
@@ -194,9 +197,12 @@ static void sweep_done(struct world *w, void *user, bool dead)
     if (!dead) {
         struct backend *b = sweep->backend;
         struct store_error error;
-        bool ok = !world_fault(w, w->faults.store_failure) &&
-                  store_waiting_keys(b->sim->store, LINKER_SWEEP_KEYS_MAX, add_key, sweep,
-                                     &error) == STORE_OK;
+        bool ok = !world_fault(w, w->faults.store_failure);
+        if (ok && store_waiting_keys(b->sim->store, LINKER_SWEEP_KEYS_MAX, add_key, sweep,
+                                     &error) != STORE_OK) {
+            simulation_store_died(b->sim, &error);
+            ok = false;
+        }
         linker_sweep_done(b->linker, w->now_ns, ok ? sweep->keys : NULL, ok ? sweep->count : 0, ok);
         backend_settle(b);
     }

@@ -342,7 +342,7 @@ static void resume(struct backend *b, struct backend_run *r, enum run_status sta
     }
     if (store_read_attempts(b->sim->store, &scope, &r->id, restore_attempt, r, &error) !=
         STORE_OK) {
-        world_violate(&b->sim->world, "the attempts of a run cannot be read: %s", error.text);
+        simulation_store_died(b->sim, &error);
         return;
     }
     world_visit(&b->sim->world, SITUATION_RUN_RESUMED);
@@ -357,7 +357,7 @@ void backend_restore(struct backend *b)
     if (store_answered_invocations(b->sim->store, ROUTER_COMPLETED_MAX, remember, b->router,
                                    &error) != STORE_OK ||
         store_unfinished_runs(b->sim->store, add_unfinished, &all, &error) != STORE_OK) {
-        world_violate(&b->sim->world, "what is to be taken up cannot be read: %s", error.text);
+        simulation_store_died(b->sim, &error);
         return;
     }
     bool resumes = !world_is_mutant(&b->sim->world, MUTANT_NOTHING_RESUMED);

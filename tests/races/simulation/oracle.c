@@ -203,7 +203,7 @@ static void check_ledger(struct simulation *s)
     struct store_ledger l;
     struct store_error error;
     if (store_read_ledger(s->store, &scope, &l, &error) != STORE_OK) {
-        world_violate(&s->world, "the ledger cannot be read: %s", error.text);
+        simulation_store_died(s, &error);
         return;
     }
     if (l.received != l.stored + l.rejected + l.duplicate ||
@@ -229,7 +229,7 @@ void oracle_check_store(struct simulation *s)
         enum store_status status =
             store_read_run_spans(s->store, &scope, &s->runs[i].id, check_span, s, &error);
         if (status != STORE_OK && status != STORE_NOT_FOUND) {
-            world_violate(&s->world, "the spans of a run cannot be read: %s", error.text);
+            simulation_store_died(s, &error);
         }
     }
     check_ledger(s);
@@ -277,8 +277,10 @@ static void check_run(struct simulation *s, int number)
     if (store_read_run(s->store, &scope, &run->id, &row, ignore_test, NULL, &error) != STORE_OK ||
         store_read_attempts(s->store, &scope, &run->id, read_attempt, &reading, &error) !=
             STORE_OK) {
-        if (!run->given_up || error.status != STORE_NOT_FOUND) {
-            world_violate(&s->world, "I7: run %d is not in the store: %s", number, error.text);
+        if (error.status != STORE_NOT_FOUND) {
+            simulation_store_died(s, &error);
+        } else if (!run->given_up) {
+            world_violate(&s->world, "I7: run %d is not in the store", number);
         }
         return;
     }

@@ -114,6 +114,14 @@ static void chaos(struct world *w, void *user, bool dead)
 
 /* ---- a run ---- */
 
+void simulation_store_died(struct simulation *s, const struct store_error *error)
+{
+    if (!s->world.violation[0]) {
+        s->store_died = true;
+        world_violate(&s->world, "the store failed: %s", error->text);
+    }
+}
+
 /* What an operator has done before. */
 static void create_project(struct simulation *s, int agent)
 {
@@ -125,7 +133,7 @@ static void create_project(struct simulation *s, int agent)
                                                          .project_id = s->agents[agent].project,
                                                          .name = SLICE("simulated")};
     if (store_write_all(s->store, writes, 1, &error) != STORE_OK) {
-        world_violate(&s->world, "no project: %s", error.text);
+        simulation_store_died(s, &error);
     }
 }
 
@@ -195,6 +203,7 @@ void simulation_run(const struct simulation_options *options, struct store *stor
         oracle_check_rest(s);
     }
     *out = (struct simulation_outcome){.visited = s->world.visited,
+                                       .store_died = s->store_died,
                                        .log_hash = s->world.log_hash,
                                        .steps = s->world.steps,
                                        .virtual_ms = s->world.now_ns / NS_PER_MS};

@@ -268,7 +268,8 @@ struct simulation {
     struct backend_run runs[RUNS_MAX];
     int run_count;
     struct oracle oracle;
-    bool quiet; /* a run without any fault: the sweeper must find nothing */
+    bool store_died; /* the real one, not a fault of the world's; the violation says how */
+    bool quiet;      /* a run without any fault: the sweeper must find nothing */
 };
 
 struct simulation_options {
@@ -280,12 +281,15 @@ struct simulation_options {
 
 struct simulation_outcome {
     char violation[512]; /* empty: none */
+    bool store_died;     /* then no invariant was violated: the store failed, as said there */
     uint64_t visited;    /* situations */
     uint64_t log_hash;
     uint64_t steps;
     uint64_t virtual_ms;
 };
 
+/* A call of the store failed by itself: ends the run. */
+void simulation_store_died(struct simulation *s, const struct store_error *error);
 /* The store must be empty, or hold other organizations only. */
 void simulation_run(const struct simulation_options *options, struct store *store,
                     struct simulation_outcome *out);
