@@ -335,7 +335,7 @@ static void handle_step(struct hub *hub, struct hub_session *s, const struct age
         journal_note(hub->options.journal, &s->identity.organization_id, FAULT_RECEIVED,
                      step->message->type_name, 0);
     }
-    if (step->event != AGENT_NOTHING) {
+    if (step->message && step->event != AGENT_NOTHING) {
         fault = faults_match(hub->options.faults, &s->identity.organization_id, FAULT_RECEIVED,
                              step->message->type_name);
     }
