@@ -187,14 +187,15 @@ static enum store_status link_by_choice(struct sql_connection *c, struct store_l
 
 /* ---- one attempt at linking ---- */
 
+/* `context` is that of the link's key; a key without number is the one looked for. */
 static enum store_status link_unnumbered(struct sql_connection *c, struct store_link *link,
-                                         const struct known_attempts *known,
+                                         int64_t context, const struct known_attempts *known,
                                          struct store_error *error)
 {
     struct link_key key = link->key;
     key.attempt = 0;
-    int64_t context = 0;
-    enum store_status status = sql_context_find(c, &key, &context, error);
+    enum store_status status =
+        link->key.attempt ? sql_context_find(c, &key, &context, error) : STORE_OK;
     if (status != STORE_OK || context == 0) {
         return status;
     }
@@ -261,7 +262,7 @@ enum store_status sql_link(struct sql_store *store, struct store_write *write,
         status = link_context(c, link, context, result, error);
     }
     if (status == STORE_OK) {
-        status = link_unnumbered(c, link, &known, error);
+        status = link_unnumbered(c, link, context, &known, error);
     }
     return status == STORE_OK ? record(c, write, context, link, SLICE_EMPTY, error) : status;
 }
