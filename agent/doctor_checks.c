@@ -164,6 +164,41 @@ static void check_reach(struct patient *p, struct finding *out)
 
 /* ---- HTTP ---- */
 
+/* The port has answered, so what fails is what is spoken there. */
+static void explain_no_answer(const struct patient *p, marline_status status, const char *text,
+                              struct finding *out)
+{
+    bool lacks_certificate = p->url.secure && !p->connection->certificate_file;
+    if (p->url.secure && strstr(text, "wrong version number")) {
+        find_fault(out, EXIT_CODE_UNREACHABLE,
+                   "the port answers without TLS: check scheme (http, not https?) and port of "
+                   "RHESIS_BASE_URL",
+                   "%s", text);
+    } else if (lacks_certificate && strstr(text, "certificate required")) {
+        find_fault(out, EXIT_CODE_REFUSED,
+                   "the backend wants a client certificate: give one by "
+                   "--client-certificate-file and --client-key-file",
+                   "%s", text);
+    } else if (status == MARLINE_EAUTH) {
+        find_fault(out, EXIT_CODE_REFUSED,
+                   "the certificate is not trusted here: install the backend's CA (or name it by "
+                   "--ca-file), or mend its certificate",
+                   "%s", text);
+    } else if (status == MARLINE_EPROTO) {
+        find_fault(
+            out, EXIT_CODE_UNREACHABLE,
+            "this is no HTTP server: check scheme (http or https) and port of RHESIS_BASE_URL",
+            "%s", text);
+    } else {
+        find_fault(out, EXIT_CODE_UNREACHABLE,
+                   lacks_certificate
+                       ? "check scheme and port of RHESIS_BASE_URL; where the backend wants a "
+                         "client certificate, give one by --client-certificate-file"
+                       : "check scheme and port of RHESIS_BASE_URL",
+                   "%s", text);
+    }
+}
+
 static bool request(struct patient *p, const char *path, const char *body, struct finding *out)
 {
     struct buffer url = BUFFER_INIT;
@@ -182,23 +217,8 @@ static bool request(struct patient *p, const char *path, const char *body, struc
     p->asked_ns = now_ns();
     marline_status status = marline__http_client_perform(p->http, &r, &p->response, &error);
     marline__buffer_deinit(&url);
-    if (status == MARLINE_EAUTH) {
-        find_fault(out, EXIT_CODE_REFUSED,
-                   "the certificate is not trusted here: install the backend's CA, or mend its "
-                   "certificate",
-                   "%s", error.text);
-    } else if (status == MARLINE_EPROTO) {
-        find_fault(
-            out, EXIT_CODE_UNREACHABLE,
-            "this is no HTTP server: check scheme (http or https) and port of RHESIS_BASE_URL",
-            "%s", error.text);
-    } else if (status) {
-        bool is_plain = p->url.secure && strstr(error.text, "wrong version number");
-        find_fault(out, EXIT_CODE_UNREACHABLE,
-                   is_plain ? "the port answers without TLS: check scheme (http, not https?) and "
-                              "port of RHESIS_BASE_URL"
-                            : "check scheme and port of RHESIS_BASE_URL",
-                   "%s", error.text);
+    if (status) {
+        explain_no_answer(p, status, error.text, out);
     }
     return status == MARLINE_OK;
 }
