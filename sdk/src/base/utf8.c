@@ -1,8 +1,6 @@
 /* UTF-8; see utf8.h. */
 #include "base/utf8.h"
 
-#include <string.h>
-
 /* How many bytes of the sequence at the start are as they should be, and how many it should have;
  * the table of RFC 3629, section 4. */
 static size_t matched(struct slice text, size_t *out_size)
@@ -40,27 +38,10 @@ size_t marline__utf8_malformed(struct slice text)
     return count > 0 ? count : 1;
 }
 
-/* Bytes of ASCII at the start, in steps of a word: most texts are nothing else. */
-static size_t ascii_words(struct slice text)
-{
-    const uint64_t high_bits = 0x8080808080808080;
-    size_t size = 0;
-    uint64_t word;
-    while (text.size - size >= sizeof word) {
-        memcpy(&word, text.data + size, sizeof word);
-        if (word & high_bits) {
-            break;
-        }
-        size += sizeof word;
-    }
-    return size;
-}
-
-bool marline__utf8_is_valid(struct slice text)
+bool marline__utf8_is_valid_slow(struct slice text)
 {
     while (text.size > 0) {
-        size_t size = ascii_words(text);
-        size = size > 0 ? size : marline__utf8_sequence(text);
+        size_t size = marline__utf8_sequence(text);
         if (size == 0) {
             return false;
         }

@@ -6,6 +6,9 @@
 
 #include <cmocka.h>
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/utf8.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -64,9 +67,28 @@ static void given_text_when_measured_then_characters_not_bytes(void **state)
     assert_int_equal(marline__utf8_length(SLICE("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80")), 4);
 }
 
+static void given_one_bad_byte_when_anywhere_then_found(void **state)
+{
+    (void)state;
+    enum { SIZE_MAX_TRIED = 40 };
+    for (size_t size = 0; size <= SIZE_MAX_TRIED; size++) {
+        char *text = malloc(size + 1); /* of the exact size: a sanitizer sees a read beyond */
+        assert_non_null(text);
+        memset(text, 'a', size);
+        assert_true(marline__utf8_is_valid((struct slice){text, size}));
+        for (size_t i = 0; i < size; i++) {
+            text[i] = (char)0xff;
+            assert_false(marline__utf8_is_valid((struct slice){text, size}));
+            text[i] = 'a';
+        }
+        free(text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(given_one_bad_byte_when_anywhere_then_found),
         cmocka_unit_test(given_text_when_checked_then_only_well_formed_passes),
         cmocka_unit_test(given_every_code_point_when_encoded_then_one_well_formed_sequence),
         cmocka_unit_test(given_malformed_text_when_repaired_then_one_mark_for_each_maximal_part),
