@@ -12,9 +12,9 @@ STOP_LIMIT_S = 20
 
 
 class SdkProgram:
-    def __init__(self, version, environment, log_folder, program=PROGRAM):
+    def __init__(self, version, environment, log_folder, program=PROGRAM, log_name="program.log"):
         interpreter, sdk = packages.python_sdk(os.environ["MARLINE_INTEROP_BUILD"], version)
-        self._log_path = pathlib.Path(log_folder) / "program.log"
+        self._log_path = pathlib.Path(log_folder) / log_name
         everything = {
             **os.environ,
             **environment,
@@ -31,6 +31,14 @@ class SdkProgram:
 
     def log(self):
         return self._log_path.read_text(encoding="utf-8", errors="replace")
+
+    def wait(self, limit_s):
+        """The exit code of a program that ends by itself; it is killed when it does not."""
+        try:
+            return self._process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
 
     def stop(self):
         """Ctrl+C, as its user would: it closes the connection and posts the spans that wait."""
