@@ -12,7 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { CONNECTIONS = 256, STEP_SIZE = 64 };
+enum { CONNECTIONS = 1024, STEP_SIZE = 64 };
 
 struct step_server {
     struct step_events events;

@@ -71,7 +71,8 @@ typedef struct marline_client_options {
     uint32_t flush_wait_ms;      /* optional: 0 = 2000; how long a result waits for its spans */
     /* optional: a file (SQLite) that keeps results until the backend has them, over restarts and
      * kill -9; NULL = in memory. Invocations that ran when the program died are then reported as
-     * errors at the next start, and none is executed twice. One process at a time. */
+     * errors at the next start, and none is executed twice; the span of an execution that died with
+     * the program before it was exported is recorded again. One process at a time. */
     const char *outbox_path;
     bool outbox_durable; /* optional: the outbox survives a power cut too, at the price of a flush
                           * to the disk per result */
@@ -127,8 +128,9 @@ MARLINE_API marline_status marline_client_wait_registered(marline_client *client
 /* Accepts nothing new, lets running handlers finish and their results leave, closes with 1000. What
  * is not done when the time is up is cancelled, and reported to the backend as an error within half
  * a second more; then MARLINE_ETIMEDOUT. A handler that does not return even so is left alone with
- * its thread. A second call, from another thread, shortens the time of the first. Does not flush
- * the provider: do that afterwards. */
+ * its thread. A second call, from another thread, shortens the time of the first. With an outbox an
+ * orderly end flushes the provider, for flush_wait_ms at most, so that the next start need not
+ * record those spans again; else flush it afterwards. */
 MARLINE_API marline_status marline_client_stop(marline_client *client, uint64_t timeout_ms);
 
 /* Where a client stands, for health checks and metrics. Counters count from its start. */
