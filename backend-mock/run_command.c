@@ -427,7 +427,8 @@ static bool wait_for_end(struct runner *r, struct failure *f)
     return true;
 }
 
-/* Reads the run until its traces are linked, or the time for that is over. */
+/* Reads the run until its traces are linked and its webhook is told, or the time for that is over.
+ */
 static bool wait_for_links(struct runner *r, struct failure *f)
 {
     uint64_t deadline = now_ns() + options_whole(&r->options, "link-timeout-ms") * NS_PER_MS;
@@ -442,7 +443,8 @@ static bool wait_for_links(struct runner *r, struct failure *f)
             return failure_set(f, EXIT_CODE_UNREACHABLE,
                                "what the backend says of the run cannot be read");
         }
-        if (r->report.is_complete || now_ns() >= deadline || is_interrupted(r)) {
+        bool is_told = !r->suite.webhook || r->report.has_notice;
+        if ((r->report.is_complete && is_told) || now_ns() >= deadline || is_interrupted(r)) {
             return true;
         }
         (void)pause_for(r, LOOK_MS);
@@ -533,6 +535,10 @@ static enum exit_code end(struct runner *r, bool ok, const struct failure *f)
     progress_clear(&r->progress);
     if (ok) {
         code = verdict(r);
+        if (r->suite.webhook && (!r->report.has_notice || r->report.notice_error)) {
+            console_error("the webhook was not told of the end: %s",
+                          r->report.notice_error ? r->report.notice_error : "it has not answered");
+        }
         if (!is_interrupted(r) && !r->report.is_complete) {
             console_error("some traces are not wholly linked; see docs/debugging.md, or give more "
                           "time with --link-timeout-ms");

@@ -67,6 +67,13 @@ static void read_test(struct run_report *r, const struct json_node *from)
     r->is_complete = r->is_complete && (t->is_complete || t->status == REPORT_SKIPPED);
 }
 
+static void read_notice(struct run_report *r, const struct json_node *root)
+{
+    const struct json_node *notice = json_tree_member(root, "notice");
+    r->has_notice = notice && notice->type == JSON_OBJECT;
+    r->notice_error = r->has_notice ? copy_text(notice, "error") : NULL;
+}
+
 bool run_report_read(struct run_report *r, struct slice body)
 {
     struct arena arena = ARENA_INIT;
@@ -76,6 +83,7 @@ bool run_report_read(struct run_report *r, struct slice body)
         json_tree_parse(body, &arena, &root) ? json_tree_member(&root, "results") : NULL;
     if (results && results->type == JSON_ARRAY) {
         r->tests = must(marline__memory_array(results->count + 1, sizeof *r->tests));
+        read_notice(r, &root);
         r->is_cancelled = is_raw(&root, "status", "\"cancelled\"");
         for (size_t i = 0; i < results->count; i++) {
             read_test(r, &results->items[i]);
@@ -92,6 +100,7 @@ void run_report_deinit(struct run_report *r)
         marline__memory_free(r->tests[i].reason);
     }
     marline__memory_free(r->tests);
+    marline__memory_free(r->notice_error);
     *r = (struct run_report){.count = 0};
 }
 

@@ -31,6 +31,8 @@ struct run_report {
     size_t linked;
     bool is_complete; /* of every test that has a result */
     bool is_cancelled;
+    bool has_notice;    /* it is known what became of the webhook */
+    char *notice_error; /* owned: why it was not told; NULL = it was, or is not known */
 };
 
 /* False when the text is not such a body; then nothing is left to free. */

@@ -141,6 +141,32 @@ static void given_killed_backend_when_started_again_then_the_run_goes_on_to_its_
     assert_null(strstr(r->text.data, "reason"));
 }
 
+static void
+given_criteria_when_backend_is_killed_then_answer_is_judged_by_them_afterwards(void **state)
+{
+    static const char body[] =
+        "{\"project_id\":\"" BACKEND_PROJECT "\",\"tests\":[{\"function_name\":\"one\","
+        "\"expect\":{\"pointer\":\"/a\",\"equals\":2}}]}";
+    struct restart *r = *state;
+    char id[NAME_SIZE];
+    char ids[NAME_SIZE + 4];
+    struct backend_answer answer;
+    connect_agent(r, "[]");
+    backend_request(&r->backend, "POST", "/mock/runs", NULL, body, &answer);
+    backend_copy_member(answer.body.data, "test_run_id", r->run, sizeof r->run);
+    backend_answer_deinit(&answer);
+    ws_peer_expect(&r->agent, "\"function_name\":\"one\"", &r->executes[0]);
+    backend_copy_member(r->executes[0].data, "test_run_id", id, sizeof id);
+    restart(r);
+    (void)snprintf(ids, sizeof ids, "[\"%s\"]", id);
+    connect_agent(r, ids);
+    backend_send_result(&r->agent, r->executes[0].data, backend_success);
+    ws_peer_expect(&r->agent, "\"type\":\"result_ack\"", &r->text);
+    backend_wait_for_run(&r->backend, r->run, "", "\"status\":\"completed\"", &answer);
+    assert_non_null(strstr(answer.body.data, "\"reason\":\"/a: expected 2, found 1.50\""));
+    backend_answer_deinit(&answer);
+}
+
 static void given_invocation_lost_in_the_crash_when_agent_reports_then_error_at_once(void **state)
 {
     struct restart *r = *state;
@@ -215,6 +241,8 @@ int main(void)
 #define RESTART_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         RESTART_TEST(given_killed_backend_when_started_again_then_the_run_goes_on_to_its_end),
+        RESTART_TEST(
+            given_criteria_when_backend_is_killed_then_answer_is_judged_by_them_afterwards),
         RESTART_TEST(given_invocation_lost_in_the_crash_when_agent_reports_then_error_at_once),
         RESTART_TEST(given_lost_invocation_with_retries_when_reported_then_next_attempt_is_sent),
         RESTART_TEST(given_cancelled_run_when_killed_and_started_again_then_it_ends_cancelled),

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "../support/http_peer.h"
 #include "agent_fixture.h"
 #include "base/memory.h"
 
@@ -138,6 +139,31 @@ static void given_json_when_run_then_stdout_is_the_run(void **state)
     marline__memory_free(log);
 }
 
+static void given_webhook_when_run_then_told_before_the_end(void **state)
+{
+    static const struct http_peer_step script[] = {{HTTP_PEER_ANSWER, 204, NULL, NULL}};
+    static const struct http_peer_step refusing[] = {{HTTP_PEER_ANSWER, 404, NULL, NULL}};
+    char suite[256];
+    struct http_peer *peer = http_peer_start(script, 1);
+    (void)state;
+    (void)snprintf(suite, sizeof suite, "webhook: %s/\ntests: [{endpoint: upper}]\n",
+                   http_peer_url(peer));
+    write_file("webhook.yaml", suite);
+    expect_run((const char *const[]){"webhook.yaml", "--with-agent", "agent.yaml", NULL}, 0,
+               (const char *const[]){"1 passed of 1", NULL});
+    assert_int_equal(http_peer_request_count(peer), 1);
+    assert_non_null(strstr(http_peer_body(peer, 0), "\"tests\":1,\"passed\":1"));
+    http_peer_stop(peer);
+    peer = http_peer_start(refusing, 1);
+    (void)snprintf(suite, sizeof suite, "webhook: %s/\ntests: [{endpoint: upper}]\n",
+                   http_peer_url(peer));
+    write_file("webhook.yaml", suite);
+    expect_run((const char *const[]){"webhook.yaml", "--with-agent", "agent.yaml", NULL}, 0,
+               (const char *const[]){
+                   "the webhook was not told of the end: the receiver answers 404", NULL});
+    http_peer_stop(peer);
+}
+
 static void given_mistake_when_run_then_exit_code_and_cause(void **state)
 {
     static const struct {
@@ -229,6 +255,7 @@ int main(void)
         cmocka_unit_test(given_passing_file_when_run_then_0_and_all_linked),
         cmocka_unit_test(given_failing_file_when_run_then_1_and_reasons),
         cmocka_unit_test(given_json_when_run_then_stdout_is_the_run),
+        cmocka_unit_test(given_webhook_when_run_then_told_before_the_end),
         cmocka_unit_test(given_mistake_when_run_then_exit_code_and_cause),
         cmocka_unit_test(given_running_backend_when_run_against_it_then_its_verdict),
         cmocka_unit_test(given_run_when_signalled_then_cancelled_and_reported),
