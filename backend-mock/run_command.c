@@ -155,7 +155,7 @@ static void print_help(void)
         "  1    a test failed, ended in error or was skipped; with --require-links also:\n"
         "       a trace is not wholly linked\n"
         "  2    wrong command line\n"
-        "  3    the file of tests, the agent's configuration or an output file is at fault\n"
+        "  3    the file of tests, the agent's configuration or an output file is faulty\n"
         "  4    backend not reached, the agent ended early, or endpoints are not served\n"
         "  5    key or project refused\n"
         "  70   internal error, or out of memory\n"

@@ -1,5 +1,6 @@
 #!/bin/sh
 # The man pages name every option that the programs' help names, and groff reads them without a word.
+# No line of help is longer than 80 columns.
 # Usage: test_man_pages.sh FOLDER_OF_PAGES FOLDER_OF_PROGRAMS
 set -eu
 pages=$1
@@ -8,6 +9,10 @@ for program in marline-agent marline-backend-mock; do
     page=$pages/$program.1
     count=0
     for command in $("$programs/$program" --help | awk '/^Commands:$/ { on = 1; next } /^$/ { on = 0 } on { print $1 }'); do
+        "$programs/$program" help "$command" | LC_ALL=C awk -v what="$program $command" '
+            { text = $0; gsub(/[\200-\277]/, "", text) } # code points, not bytes
+            length(text) > 80 { print what ": too long: " $0; bad = 1 }
+            END { exit bad }'
         for option in $("$programs/$program" help "$command" | sed -n 's/^  \(--[a-z-]*\).*/\1/p'); do
             count=$((count + 1))
             grep -q -e "^\.B $(echo "$option" | sed 's/-/\\\\-/g')\( \|$\)" "$page" || {

@@ -264,6 +264,29 @@ static void given_bad_input_when_started_then_cause_named_and_exit_code_document
     }
 }
 
+static size_t count_of(const char *text, const char *part)
+{
+    size_t count = 0;
+    for (const char *at = text; (at = strstr(at, part)) != NULL; at++) {
+        count++;
+    }
+    return count;
+}
+
+static void
+given_key_that_is_refused_when_run_then_told_once_with_every_way_to_give_one(void **state)
+{
+    struct fixture *f = *state;
+    const char *arguments[] = {"run", "--exec", "a=/bin/cat", NULL};
+    const char *environment[] = {"RHESIS_API_KEY=rh-wrong", NULL};
+    struct process_outcome outcome;
+    agent_fixture_run_agent(f->backend, arguments, environment, &outcome);
+    assert_int_equal(outcome.detail, EXIT_CODE_REFUSED);
+    assert_int_equal(count_of(f->backend->errors.data, "HTTP 403"), 1);
+    assert_int_equal(count_of(f->backend->errors.data, "--api-key-file"), 1);
+    marline__buffer_deinit(&outcome.output);
+}
+
 /* Code points of the longest line. */
 static size_t longest_line(const char *text)
 {
@@ -304,6 +327,8 @@ int main(void)
         cmocka_unit_test(given_programs_that_misbehave_when_invoked_then_each_result_is_sound),
         cmocka_unit_test(given_long_lived_program_when_invoked_often_then_it_stays),
         cmocka_unit_test(given_bad_input_when_started_then_cause_named_and_exit_code_documented),
+        cmocka_unit_test(
+            given_key_that_is_refused_when_run_then_told_once_with_every_way_to_give_one),
         cmocka_unit_test(given_help_when_asked_then_it_fits_a_terminal_and_has_exit_codes),
         cmocka_unit_test(given_term_when_running_then_spans_are_flushed_and_exit_is_0),
     };
