@@ -25,6 +25,9 @@ static struct slice trim(struct slice s)
 static bool find_hole(struct slice text, size_t from, size_t *out_start, size_t *out_end,
                       struct slice *out_name)
 {
+    if (text.size == 0) {
+        return false; /* perhaps there is not even a pointer */
+    }
     struct slice rest = {text.data + from, text.size - from};
     const char *open = rest.size ? memmem(rest.data, rest.size, "{{", 2) : NULL;
     if (!open) {

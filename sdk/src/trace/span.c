@@ -61,31 +61,46 @@ static const marline_span_options *options_or_default(const marline_span_options
 
 enum { DRAWS_MAX = 4 }; /* of a program's generator that gives zeros */
 
-static void draw_trace_id(const marline_provider *provider, struct shard *shard,
-                          marline_span_context *out)
+/* Kept out of the usual path. False: the library's own are taken. */
+__attribute__((noinline, cold)) static bool draw_own_trace_id(const marline_id_generator *own,
+                                                              marline_span_context *out)
 {
-    const marline_id_generator *own = &provider->ids;
-    for (int i = 0; own->trace_id && i < DRAWS_MAX; i++) {
+    for (int i = 0; i < DRAWS_MAX; i++) {
         own->trace_id(own->user, out->trace_id);
         if (marline__trace_id_is_valid(out->trace_id)) {
             out->flags = own->is_random ? FLAG_RANDOM : 0;
-            return;
+            return true;
         }
     }
-    marline__ids_trace(&shard->ids, out->trace_id);
-    out->flags = FLAG_RANDOM;
+    return false;
+}
+
+__attribute__((noinline, cold)) static bool draw_own_span_id(const marline_id_generator *own,
+                                                             uint8_t out[8])
+{
+    for (int i = 0; i < DRAWS_MAX; i++) {
+        own->span_id(own->user, out);
+        if (marline__span_id_is_valid(out)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void draw_trace_id(const marline_provider *provider, struct shard *shard,
+                          marline_span_context *out)
+{
+    if (!provider->ids.trace_id || !draw_own_trace_id(&provider->ids, out)) {
+        marline__ids_trace(&shard->ids, out->trace_id);
+        out->flags = FLAG_RANDOM;
+    }
 }
 
 static void draw_span_id(const marline_provider *provider, struct shard *shard, uint8_t out[8])
 {
-    const marline_id_generator *own = &provider->ids;
-    for (int i = 0; own->span_id && i < DRAWS_MAX; i++) {
-        own->span_id(own->user, out);
-        if (marline__span_id_is_valid(out)) {
-            return;
-        }
+    if (!provider->ids.span_id || !draw_own_span_id(&provider->ids, out)) {
+        marline__ids_span(&shard->ids, out);
     }
-    marline__ids_span(&shard->ids, out);
 }
 
 /* CTX-08 to CTX-10: the parent's trace id and random bit, or a new trace. */
@@ -111,6 +126,7 @@ static void begin_identity(const marline_provider *provider, struct shard *shard
 /* What the sampler decided, and what it wants besides. */
 struct decision {
     marline_sampling sampling;
+    bool was_asked; /* then `wanted` is filled */
     marline_sampling_output wanted;
 };
 
@@ -140,7 +156,9 @@ static struct decision decide(const marline_provider *provider, const marline_sp
                               const marline_span_context *parent, const struct facts *facts,
                               const char *name, const marline_span_options *o)
 {
-    struct decision d = {.sampling = MARLINE_SAMPLING_RECORD_AND_SAMPLE};
+    struct decision d;
+    d.sampling = MARLINE_SAMPLING_RECORD_AND_SAMPLE;
+    d.was_asked = false;
     if (atomic_load_explicit(&provider->processor_count, memory_order_acquire) == 0) {
         d.sampling = MARLINE_SAMPLING_DROP;
     } else if (provider->keeps_all) {
@@ -148,6 +166,8 @@ static struct decision decide(const marline_provider *provider, const marline_sp
                     (own->flags & FLAG_SAMPLED); /* so it was, the first time */
         d.sampling = keep ? MARLINE_SAMPLING_RECORD_AND_SAMPLE : MARLINE_SAMPLING_DROP;
     } else if ((!facts || !facts->is_test) && !(own->flags & FLAG_SAMPLED)) {
+        d.was_asked = true;
+        d.wanted = (marline_sampling_output){0};
         d.sampling = ask_sampler(provider, own, parent, facts, name, o, &d.wanted);
     }
     return d;
@@ -301,7 +321,7 @@ marline_span marline_span_start(marline_tracer *tracer, const char *name,
         span.context.flags = random_only; /* sampled, not recorded: never (SMP-01) */
         return span;
     }
-    span.has_own_state = grant(r, &decision.wanted);
+    span.has_own_state = decision.was_asked && grant(r, &decision.wanted);
     span.record = r;
     span.generation = atomic_load_explicit(&r->generation, memory_order_relaxed) + 1;
     atomic_store_explicit(&r->generation, span.generation, memory_order_release);
