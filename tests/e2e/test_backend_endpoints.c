@@ -105,11 +105,40 @@ static void given_bad_invocations_when_posted_then_the_documented_answers(void *
     backend_expect(b, "POST", unknown, "{", 400, "missing_input");
 }
 
+static void given_backend_started_again_when_listed_then_the_endpoint_is_still_there(void **state)
+{
+    (void)state;
+    static const char *const arguments[] = {"--store", "sqlite:endpoints.db", "--log-level",
+                                            "error", NULL};
+    static const char *const files[] = {"endpoints.db", "endpoints.db.key", "endpoints.db-wal",
+                                        "endpoints.db-shm"};
+    struct backend_process b;
+    struct ws_peer agent;
+    struct buffer text = BUFFER_INIT;
+    char id[64];
+    char path[128];
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        (void)unlink(files[i]);
+    }
+    backend_process_start(&b, arguments);
+    backend_connect_agent(&b, &agent, &text);
+    register_mapped(&agent, &text);
+    find_endpoint(&b, id);
+    backend_process_kill(&b); /* what the agent was told is on disk */
+    ws_peer_deinit(&agent);
+    backend_process_start(&b, arguments);
+    (void)snprintf(path, sizeof(path), "/endpoints/%s", id);
+    backend_expect(&b, "GET", path, NULL, 200, "\"response_mapping\":{\"output\":\"$.reply\"}");
+    assert_int_equal(backend_process_stop(&b), 0);
+    marline__buffer_deinit(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         BACKEND_TEST(given_endpoint_when_invoked_then_mapped_both_ways),
         BACKEND_TEST(given_bad_invocations_when_posted_then_the_documented_answers),
+        cmocka_unit_test(given_backend_started_again_when_listed_then_the_endpoint_is_still_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
