@@ -6,6 +6,7 @@
 #include "trace/spool.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -206,6 +207,11 @@ static enum opening open_file(struct spool *s)
     static const char *const settings[] = {"PRAGMA locking_mode=EXCLUSIVE",
                                            "PRAGMA auto_vacuum=FULL", "PRAGMA journal_mode=WAL",
                                            "PRAGMA synchronous=NORMAL"};
+    int made =
+        open(s->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600); /* spans are nobody else's business */
+    if (made >= 0) {
+        close(made);
+    }
     int code = sqlite3_open_v2(s->path, &s->db, flags, NULL);
     for (size_t i = 0; code == SQLITE_OK && i < sizeof settings / sizeof *settings; i++) {
         code = sqlite3_exec(s->db, settings[i], NULL, NULL, NULL);

@@ -197,6 +197,7 @@ static void given_emptied_spool_when_closed_then_the_file_is_small_again(void **
     }
     close_spool(f);
     assert_int_equal(stat(f->path, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0600);
     assert_true(info.st_size < 64 * 1024);
 }
 
