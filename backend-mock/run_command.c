@@ -148,19 +148,18 @@ static void print_help(void)
                 "Options:\n",
                 stdout);
     options_print_help(specs, COUNT(specs), stdout);
-    (void)fputs(
-        "\n"
-        "Exit codes:\n"
-        "  0    every test passed\n"
-        "  1    a test failed, ended in error or was skipped; with --require-links also:\n"
-        "       a trace is not wholly linked\n"
-        "  2    wrong command line\n"
-        "  3    the file of tests, the agent's configuration or an output file is faulty\n"
-        "  4    backend not reached, the agent ended early, or endpoints are not served\n"
-        "  5    key or project refused\n"
-        "  70   internal error, or out of memory\n"
-        "  129, 130, 143  cancelled by SIGHUP, SIGINT, SIGTERM\n",
-        stdout);
+    (void)fputs("\n"
+                "Exit codes:\n"
+                "  0    every test passed\n"
+                "  1    a test failed, ended in error or was skipped; with --require-links also:\n"
+                "       a trace is not wholly linked\n"
+                "  2    wrong command line\n"
+                "  3    the file of tests, the agent's configuration or an output file is faulty\n"
+                "  4    backend not reached, the agent ended early, or endpoints are not served\n"
+                "  5    key or project refused\n"
+                "  70   internal error, or out of memory\n"
+                "  129, 130, 143  cancelled by SIGHUP, SIGINT, SIGTERM\n",
+                stdout);
 }
 
 /* ---- time and signals ---- */

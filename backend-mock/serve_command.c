@@ -106,34 +106,33 @@ static void print_help(void)
                 "Options:\n",
                 stdout);
     options_print_help(specs, COUNT(specs), stdout);
-    (void)fputs(
-        "\n"
-        "What it serves:\n"
-        "  agents  WebSocket /connector/ws\n"
-        "  spans   POST /telemetry/traces (the platform's JSON), POST /v1/traces (OTLP)\n"
-        "  traces  GET /telemetry/traces, …/{trace_id}, /telemetry/metrics\n"
-        "  calls   POST /connector/trigger, GET /connector/status/{project_id}\n"
-        "  runs    POST /mock/runs, GET /mock/runs/{id}, …/progress, …/junit, …/timeline,\n"
-        "          …/spans, …/wait, POST …/cancel; POST /mock/metrics\n"
-        "  links   GET /mock/ledger, /mock/links/{trace_id}, PUT /mock/link-points\n"
-        "  faults  POST, GET, DELETE /mock/faults, POST /mock/reset, /mock/sessions\n"
-        "  health  GET /health, /healthz, /readyz, /metrics\n"
-        "  all     GET /openapi.json\n"
-        "\n"
-        "The key:\n"
-        "  A project and a key exist from the first start. The store keeps only a hash of\n"
-        "  the key; the key itself lies beside a SQLite file, in PATH.key, readable by\n"
-        "  you alone, so that every start can show it. With a store in memory or\n"
-        "  PostgreSQL the key is new at every start, unless --api-key is given.\n"
-        "\n"
-        "Exit codes:\n"
-        "  0   stopped by SIGTERM or SIGINT, everything acknowledged is stored\n"
-        "  2   wrong command line\n"
-        "  3   cannot listen (port in use, address not ours), or a variable is malformed\n"
-        "  4   the store cannot be opened\n"
-        "  5   the key file or the ready file cannot be read or written\n"
-        "  70  no memory or no threads\n",
-        stdout);
+    (void)fputs("\n"
+                "What it serves:\n"
+                "  agents  WebSocket /connector/ws\n"
+                "  spans   POST /telemetry/traces (the platform's JSON), POST /v1/traces (OTLP)\n"
+                "  traces  GET /telemetry/traces, …/{trace_id}, /telemetry/metrics\n"
+                "  calls   POST /connector/trigger, GET /connector/status/{project_id}\n"
+                "  runs    POST /mock/runs, GET /mock/runs/{id}, …/progress, …/junit, …/timeline,\n"
+                "          …/spans, …/wait, POST …/cancel; POST /mock/metrics\n"
+                "  links   GET /mock/ledger, /mock/links/{trace_id}, PUT /mock/link-points\n"
+                "  faults  POST, GET, DELETE /mock/faults, POST /mock/reset, /mock/sessions\n"
+                "  health  GET /health, /healthz, /readyz, /metrics\n"
+                "  all     GET /openapi.json\n"
+                "\n"
+                "The key:\n"
+                "  A project and a key exist from the first start. The store keeps only a hash of\n"
+                "  the key; the key itself lies beside a SQLite file, in PATH.key, readable by\n"
+                "  you alone, so that every start can show it. With a store in memory or\n"
+                "  PostgreSQL the key is new at every start, unless --api-key is given.\n"
+                "\n"
+                "Exit codes:\n"
+                "  0   stopped by SIGTERM or SIGINT, everything acknowledged is stored\n"
+                "  2   wrong command line\n"
+                "  3   cannot listen (port in use, address not ours), or a variable is malformed\n"
+                "  4   the store cannot be opened\n"
+                "  5   the key file or the ready file cannot be read or written\n"
+                "  70  no memory or no threads\n",
+                stdout);
 }
 
 static enum mock_api mock_api(const char *word)

@@ -56,8 +56,8 @@ static bool run_seed(const struct simulate_options *options, uint64_t seed, stru
     add(t, &outcome);
     t->store_failed = outcome.store_died;
     if (outcome.store_died) {
-        (void)snprintf(t->violation, sizeof t->violation, "seed %llu: %.480s", (unsigned long long)seed,
-                       outcome.violation);
+        (void)snprintf(t->violation, sizeof t->violation, "seed %llu: %.480s",
+                       (unsigned long long)seed, outcome.violation);
     } else if (outcome.violation[0]) {
         note_violation(t, seed, outcome.violation);
     }
