@@ -327,17 +327,15 @@ static void handle_event(struct hub *hub, struct hub_session *s, const struct ag
     }
 }
 
-static void handle_step(struct hub *hub, struct hub_session *s, const struct agent_step *step)
+/* With the faults that tests ask for. */
+static void take_message(struct hub *hub, struct hub_session *s, const struct agent_step *step)
 {
-    hub_session_apply(hub, s, step);
+    const struct uuid *organization = &s->identity.organization_id;
+    struct slice type = step->message->type_name;
     struct fault_rule fault = {.action = FAULT_NONE};
-    if (step->message) {
-        journal_note(hub->options.journal, &s->identity.organization_id, FAULT_RECEIVED,
-                     step->message->type_name, 0);
-    }
-    if (step->message && step->event != AGENT_NOTHING) {
-        fault = faults_match(hub->options.faults, &s->identity.organization_id, FAULT_RECEIVED,
-                             step->message->type_name);
+    journal_note(hub->options.journal, organization, FAULT_RECEIVED, type, 0);
+    if (step->event != AGENT_NOTHING) {
+        fault = faults_match(hub->options.faults, organization, FAULT_RECEIVED, type);
     }
     if (fault.action == FAULT_CLOSE) {
         ws_connection_close(s->ws, fault.code, "A fault was asked for");
@@ -346,6 +344,14 @@ static void handle_step(struct hub *hub, struct hub_session *s, const struct age
     }
     if (fault.action == FAULT_DUPLICATE) {
         handle_event(hub, s, step);
+    }
+}
+
+static void handle_step(struct hub *hub, struct hub_session *s, const struct agent_step *step)
+{
+    hub_session_apply(hub, s, step);
+    if (step->message) {
+        take_message(hub, s, step);
     }
     hub_settle(hub);
 }
