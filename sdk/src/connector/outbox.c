@@ -22,8 +22,7 @@ enum {
 
 static const char schema[] =
     "CREATE TABLE scope(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);"
-    /* Rows count up: the newest is never deleted. AUTOINCREMENT would write one more page a time.
-     */
+    /* Rows count up: `last_row` gives them out. AUTOINCREMENT would write one more page a time. */
     "CREATE TABLE invocation("
     " row INTEGER PRIMARY KEY," /* in the order they were accepted */
     " scope INTEGER NOT NULL, id BLOB NOT NULL, is_metric INTEGER NOT NULL,"
@@ -73,10 +72,10 @@ static const char *const texts[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
-    [ACCEPT] = "INSERT INTO invocation(scope,is_metric,id,state,accepted_ns,request)"
-               " VALUES(?1,?2,?3,1,?4,?5)",
+    [ACCEPT] = "INSERT INTO invocation(scope,is_metric,id,state,accepted_ns,request,row)"
+               " VALUES(?1,?2,?3,1,?4,?5,?6)",
     [STORE] = "INSERT INTO invocation(scope,is_metric,id,state,accepted_ns,result,span_count,"
-              "stored_ns) VALUES(?1,?2,?3,2,?4,?5,?6,?7)",
+              "stored_ns,row) VALUES(?1,?2,?3,2,?4,?5,?6,?7,?8)",
     [REPLACE] = "UPDATE invocation SET state=2,result=?2,span_count=?3,stored_ns=?4,"
                 "span_start_ns=?5,traceparent=?6,"
                 "request=CASE WHEN ?6 IS NULL THEN NULL ELSE request END WHERE row=?1",
@@ -106,7 +105,8 @@ struct outbox {
     char agent_id[UUID_TEXT_SIZE];
     bool in_transaction;
     bool urgent;
-    uint32_t settled; /* since the last pruning */
+    sqlite3_int64 last_row; /* given out, also to what a failed commit took back: never again */
+    uint32_t settled;       /* since the last pruning */
     uint64_t last_stored_ns;
     uint64_t failures;
     struct outbox_keeper *keeper;
@@ -259,7 +259,11 @@ static marline_status open_database(struct outbox *o, const struct outbox_option
         }
         good = version == SCHEMA_VERSION || make_schema(o->db, version);
     }
-    if (!good || !prepare(o) || !read_agent_id(o) || !find_scope(o, options->scope)) {
+    if (good) {
+        o->last_row = marline__database_number(o->db, "SELECT ifnull(max(row),0) FROM invocation");
+    }
+    if (!good || o->last_row < 0 || !prepare(o) || !read_agent_id(o) ||
+        !find_scope(o, options->scope)) {
         return refuse(error, MARLINE_EIO, "outbox %s cannot be opened: %s", options->path,
                       o->db ? sqlite3_errmsg(o->db) : "out of memory");
     }
@@ -410,6 +414,7 @@ uint64_t marline__outbox_accepted(struct outbox *o, struct slice id, bool is_met
         bind_key(o, s, id, is_metric);
         sqlite3_bind_int64(s, 4, (sqlite3_int64)now_unix_ns);
         bind_slice(s, 5, request);
+        sqlite3_bind_int64(s, 6, ++o->last_row);
         row = inserted(o, ACCEPT);
     }
     note_transaction(o);
@@ -424,9 +429,11 @@ static uint64_t store(struct outbox *o, const struct outbox_record *record)
     bind_slice(s, 5, record->result);
     sqlite3_bind_int64(s, 6, record->span_count);
     sqlite3_bind_int64(s, 7, (sqlite3_int64)record->stored_unix_ns);
+    sqlite3_bind_int64(s, 8, ++o->last_row);
     return inserted(o, STORE);
 }
 
+/* Where the row went with a commit that failed, the result gets one of its own. */
 static uint64_t replace(struct outbox *o, const struct outbox_record *record)
 {
     sqlite3_stmt *s = o->statements[REPLACE];
@@ -440,8 +447,9 @@ static uint64_t replace(struct outbox *o, const struct outbox_record *record)
         sqlite3_bind_int64(s, 5, (sqlite3_int64)record->span_start_unix_ns);
         sqlite3_bind_text(s, 6, traceparent, -1, SQLITE_STATIC);
     }
-    o->urgent |= step(o, REPLACE);
-    return record->row;
+    bool done = step(o, REPLACE);
+    o->urgent |= done;
+    return done && sqlite3_changes(o->db) == 0 ? store(o, record) : record->row;
 }
 
 uint64_t marline__outbox_stored(struct outbox *o, const struct outbox_record *record)

@@ -369,6 +369,51 @@ static void given_full_disk_when_stored_then_counted_and_the_rest_is_intact(void
     marline__outbox_close(box);
 }
 
+static bool describe_row(void *user, const struct outbox_record *record)
+{
+    marline__buffer_append_format(user, "%.*s:%d:%.*s;", SLICE_ARG(record->id), record->state,
+                                  SLICE_ARG(record->result));
+    return true;
+}
+
+/* Accepts one invocation while there is no room for the commit: it is known by its row alone. */
+static uint64_t accept_on_full_disk(struct outbox *box, struct slice id, struct slice request)
+{
+    struct rlimit before;
+    void (*action)(int) = signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &(struct rlimit){1, before.rlim_max}), 0);
+    uint64_t row = marline__outbox_accepted(box, id, false, request, 1);
+    assert_int_equal(marline__outbox_commit(box), MARLINE_EIO);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    (void)signal(SIGXFSZ, action);
+    assert_true(row != 0);
+    return row;
+}
+
+/* Its row went with the transaction: the next invocation must not get it, and its own result must
+ * be kept all the same. */
+static void given_commit_that_failed_when_both_end_then_each_has_its_own_result(void **state)
+{
+    struct outbox *box = open_box(*state, "s");
+    struct buffer text = BUFFER_INIT;
+    uint64_t lost = accept_on_full_disk(box, SLICE("a"), SLICE("{}"));
+    uint64_t kept = marline__outbox_accepted(box, SLICE("b"), false, SLICE("{}"), 2);
+    assert_int_equal(marline__outbox_commit(box), MARLINE_OK);
+    assert_true(kept != lost);
+    uint64_t row = store(box, lost, SLICE("a"), SLICE("of a"), 1);
+    assert_int_equal(marline__outbox_commit(box), MARLINE_OK);
+    assert_int_equal(marline__outbox_load(box, describe_row, &text), MARLINE_OK);
+    assert_string_equal(text.data, "b:1:;a:2:of a;");
+    marline__outbox_settled(box, row);
+    assert_int_equal(marline__outbox_commit(box), MARLINE_OK);
+    marline__buffer_clear(&text);
+    assert_int_equal(marline__outbox_load(box, describe_row, &text), MARLINE_OK);
+    assert_string_equal(text.data, "b:1:;a:3:of a;");
+    marline__buffer_deinit(&text);
+    marline__outbox_close(box);
+}
+
 static bool count_doubtful(void *user, const struct outbox_record *record)
 {
     *(int *)user += marline__trace_id_is_valid(record->span.trace_id);
@@ -419,6 +464,7 @@ int main(void)
         BOXED(given_outbox_when_reopened_then_the_agent_is_the_same),
         BOXED(given_open_outbox_when_another_asks_for_a_retry_then_told_and_found),
         BOXED(given_full_disk_when_stored_then_counted_and_the_rest_is_intact),
+        BOXED(given_commit_that_failed_when_both_end_then_each_has_its_own_result),
         BOXED(given_clock_set_back_when_killed_then_the_latest_spans_are_still_in_doubt),
         BOXED(given_outbox_of_the_first_version_when_opened_then_brought_up_to_date),
     };
