@@ -35,6 +35,8 @@ struct http_server {
         pthread_mutex_t lock;
         pthread_cond_t idle;
         bool draining;
+        bool closed;    /* after the drain: workers get nothing any more, they may be gone */
+        size_t handing; /* requests that are being given to them */
         size_t under_way;
         size_t body_bytes; /* of all requests under way */
         struct http_server_counters counters;
@@ -421,12 +423,33 @@ static void handle_on_worker(struct worker_job *job, bool canceled)
     }
 }
 
+/* False when no worker takes it: then the request is the caller's. A body may still arrive, or a
+ * request be handled again, when the drain has given up on it and the pool is freed. */
+static bool hand_over(struct http_request *r)
+{
+    struct http_server *s = r->server;
+    (void)pthread_mutex_lock(&s->shared.lock);
+    bool open = !s->shared.closed;
+    s->shared.handing += open;
+    (void)pthread_mutex_unlock(&s->shared.lock);
+    if (!open) {
+        return false;
+    }
+    bool taken = marline__worker_pool_submit(s->options.workers, &r->job) == MARLINE_OK;
+    (void)pthread_mutex_lock(&s->shared.lock);
+    if (--s->shared.handing == 0) {
+        (void)pthread_cond_broadcast(&s->shared.idle);
+    }
+    (void)pthread_mutex_unlock(&s->shared.lock);
+    return taken;
+}
+
 static void give_to_worker(struct http_request *r)
 {
     r->state = REQUEST_WORKING;
     r->job.run = handle_on_worker;
     MHD_suspend_connection(r->connection);
-    if (marline__worker_pool_submit(r->server->options.workers, &r->job) != MARLINE_OK) {
+    if (!hand_over(r)) {
         answer_overloaded(r);
     }
 }
@@ -434,7 +457,7 @@ static void give_to_worker(struct http_request *r)
 void http_request_handle_again(struct http_request *r)
 {
     r->repeated = true;
-    if (marline__worker_pool_submit(r->server->options.workers, &r->job) != MARLINE_OK) {
+    if (!hand_over(r)) {
         answer_overloaded(r);
     }
 }
@@ -555,6 +578,10 @@ bool http_server_drain(struct http_server *s, unsigned timeout_ms)
     int rc = 0;
     while (s->shared.under_way > 0 && rc != ETIMEDOUT) {
         rc = pthread_cond_timedwait(&s->shared.idle, &s->shared.lock, &deadline);
+    }
+    s->shared.closed = true;
+    while (s->shared.handing > 0) { /* it waits for nobody */
+        (void)pthread_cond_wait(&s->shared.idle, &s->shared.lock);
     }
     bool idle = s->shared.under_way == 0;
     (void)pthread_mutex_unlock(&s->shared.lock);

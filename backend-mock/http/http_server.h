@@ -40,7 +40,7 @@ struct http_server *http_server_start(const struct http_server_options *options)
 void http_server_adopt(struct http_server *s, int socket, const struct sockaddr *address,
                        socklen_t address_size);
 /* New requests are refused with 503 from now on; waits up to `timeout_ms` for those under way. True
- * when none is left. */
+ * when none is left. Afterwards nothing is given to the workers: the pool may be stopped. */
 bool http_server_drain(struct http_server *s, unsigned timeout_ms);
 /* Every request has been answered (by the drain, or by whoever owned it). Accepts NULL. */
 void http_server_stop(struct http_server *s);
