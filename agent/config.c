@@ -647,6 +647,16 @@ static char *swap_dashes(const char *name, char from, char to)
     return text;
 }
 
+static bool is_path(const struct options *o, const char *name)
+{
+    for (size_t i = 0; i < o->count; i++) {
+        if (strcmp(o->specs[i].name, name) == 0) {
+            return o->specs[i].is_path;
+        }
+    }
+    return false;
+}
+
 static bool read_setting(struct yaml_file *y, const char *key, yaml_node_t *value, void *target)
 {
     struct file_target *t = target;
@@ -656,7 +666,10 @@ static bool read_setting(struct yaml_file *y, const char *key, yaml_node_t *valu
     }
     char *name = swap_dashes(key, '_', '-');
     char *where = yaml_where(y, value);
-    bool ok = options_set(t->options, name, text, ORIGIN_FILE, where, y->failure);
+    char *given =
+        path_join(is_path(t->options, name) ? y->folder : NULL, marline__slice_text(text));
+    bool ok = options_set(t->options, name, given, ORIGIN_FILE, where, y->failure);
+    marline__memory_free(given);
     marline__memory_free(where);
     marline__memory_free(name);
     return ok;

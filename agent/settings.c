@@ -22,6 +22,7 @@ static const struct option_spec common[] = {
      .value_name = "FOLDER",
      .environment = "MARLINE_PLUGIN_DIRECTORY",
      .in_file = true,
+     .is_path = true,
      .help = "plugins are loaded from there alone"},
     {.name = "exec",
      .kind = OPTION_LIST,
@@ -59,6 +60,7 @@ static const struct option_spec common[] = {
      .value_name = "FILE",
      .environment = "MARLINE_OUTBOX",
      .in_file = true,
+     .is_path = true,
      .help = "keep results there until the backend has them, over restarts and crashes"},
     {.name = "durable",
      .kind = OPTION_FLAG,
@@ -70,6 +72,7 @@ static const struct option_spec common[] = {
      .value_name = "FILE",
      .environment = "MARLINE_SPOOL",
      .in_file = true,
+     .is_path = true,
      .help =
          "keep spans there that cannot be delivered, until they can, over restarts and crashes"},
     FLUSH_OPTION,

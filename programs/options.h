@@ -26,6 +26,7 @@ struct option_spec {
     const char *name; /* "base-url" is --base-url, and base_url in a file */
     enum option_kind kind;
     bool in_file;             /* may stand in the configuration file */
+    bool is_path;             /* of a file or folder: in a file, relative to that file's folder */
     bool secret;              /* never shown */
     const char *value_name;   /* shown in the help; NULL for a flag */
     const char *environment;  /* variable that sets it; NULL = none */

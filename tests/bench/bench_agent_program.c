@@ -71,8 +71,7 @@ static void write_config(const struct stage *s, const char *endpoint)
     FILE *file = fopen(s->config, "w");
     bench_check(file != NULL, "configuration written");
     if (file) {
-        (void)fprintf(file, "outbox: %s/outbox.db\nendpoints:\n  - {name: noop, %s}\n", s->folder,
-                      endpoint);
+        (void)fprintf(file, "outbox: outbox.db\nendpoints:\n  - {name: noop, %s}\n", endpoint);
         (void)fclose(file);
     }
 }

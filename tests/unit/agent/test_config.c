@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "agent/config.h"
+#include "agent/settings.h"
 
 static const struct option_spec specs[] = {
     {.name = "base-url", .kind = OPTION_TEXT, .in_file = true},
@@ -50,13 +51,18 @@ static int tear_down(void **state)
     return unlink(f->path);
 }
 
-static bool read_text(struct fixture *f, const char *text)
+static void write_text(struct fixture *f, const char *text)
 {
     FILE *file = fopen(f->path, "we");
     assert_non_null(file);
     assert_true(fputs(text, file) >= 0);
     assert_int_equal(fclose(file), 0);
     f->failure = FAILURE_INIT;
+}
+
+static bool read_text(struct fixture *f, const char *text)
+{
+    write_text(f, text);
     return config_read_file(&f->config, f->path, &f->options, &f->failure);
 }
 
@@ -114,6 +120,58 @@ static void given_command_as_text_when_read_then_split(void **state)
     assert_true(read_text(f, "endpoints:\n  - {name: a, exec: \"/bin/echo 'b c' d\"}\n"));
     assert_int_equal(f->config.endpoints[0]->exec.command.count, 3);
     assert_string_equal(f->config.endpoints[0]->exec.command.items[1], "b c");
+}
+
+/* The agent's own table, and the working folder is another one than the file's. */
+static void given_relative_paths_when_settings_read_then_they_lie_beside_the_file(void **state)
+{
+    static const struct {
+        const char *option;
+        const char *path;
+    } paths[] = {{"outbox", "/tmp/o.db"},
+                 {"spool", "/tmp/s.db"},
+                 {"api-key-file", "/tmp/key"},
+                 {"ca-file", "/tmp/tls/ca.pem"},
+                 {"client-certificate-file", "/tmp/tls/cert.pem"},
+                 {"client-key-file", "/tmp/tls/key.pem"}};
+    struct fixture *f = *state;
+    char config[] = "--config";
+    char *arguments[] = {config, f->path, NULL};
+    struct settings settings;
+    write_text(f, "plugin_directory: plugins\n"
+                  "outbox: o.db\n"
+                  "spool: s.db\n"
+                  "api_key_file: key\n"
+                  "ca_file: tls/ca.pem\n"
+                  "client_certificate_file: tls/cert.pem\n"
+                  "client_key_file: tls/key.pem\n"
+                  "plugins: [greet.so]\n"
+                  "base_url: localhost\n");
+    settings_init(&settings, NULL, 0);
+    assert_true(settings_read(&settings, 2, arguments, &f->failure));
+    assert_string_equal(settings.config.plugin_folder, "/tmp/plugins");
+    assert_string_equal(settings.config.plugins[0].path, "/tmp/greet.so");
+    assert_string_equal(options_text(&settings.options, "base-url"), "localhost");
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        assert_string_equal(options_text(&settings.options, paths[i].option), paths[i].path);
+    }
+    settings_deinit(&settings);
+}
+
+static void given_absolute_path_and_flag_when_settings_read_then_both_stay(void **state)
+{
+    struct fixture *f = *state;
+    char config[] = "--config";
+    char spool[] = "--spool";
+    char file[] = "spool.db";
+    char *arguments[] = {config, f->path, spool, file, NULL};
+    struct settings settings;
+    write_text(f, "outbox: /var/lib/outbox.db\nspool: other.db\n");
+    settings_init(&settings, NULL, 0);
+    assert_true(settings_read(&settings, 4, arguments, &f->failure));
+    assert_string_equal(options_text(&settings.options, "outbox"), "/var/lib/outbox.db");
+    assert_string_equal(options_text(&settings.options, "spool"), "spool.db");
+    settings_deinit(&settings);
 }
 
 struct mistake {
@@ -270,6 +328,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(given_whole_file_when_read_then_every_key_arrives),
         TEST(given_command_as_text_when_read_then_split),
+        TEST(given_relative_paths_when_settings_read_then_they_lie_beside_the_file),
+        TEST(given_absolute_path_and_flag_when_settings_read_then_both_stay),
         TEST(given_mistakes_when_read_then_line_cause_and_fix_named),
         TEST(given_two_endpoints_of_one_name_when_read_then_both_places_named),
         TEST(given_alias_that_multiplies_when_read_as_json_then_refused),
