@@ -2,6 +2,7 @@
 #include "tls_relay.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,7 +76,8 @@ static void free_identity(struct identity *id)
 
 static void write_pem(char *name, size_t size, const char *kind, X509 *certificate, EVP_PKEY *key)
 {
-    (void)snprintf(name, size, "tls-%s-%d.pem", kind, (int)getpid());
+    static unsigned count; /* two relays of a test have a file each */
+    (void)snprintf(name, size, "tls-%s-%d-%u.pem", kind, (int)getpid(), count++);
     FILE *file = fopen(name, "w");
     require(file != NULL, "PEM file");
     require(certificate ? PEM_write_X509(file, certificate) == 1
@@ -122,12 +124,32 @@ static int connect_backend(uint16_t port)
     return fd;
 }
 
-static bool to_backend(SSL *ssl, int backend)
+static bool begins(const char *chunk, int size, const char *text)
+{
+    size_t length = strlen(text);
+    return (size_t)size >= length && memcmp(chunk, text, length) == 0;
+}
+
+/* A client writes the head of a request in one piece, and a piece is one TLS record. */
+static void count_request(struct tls_relay *relay, const char *chunk, int size)
+{
+    if (begins(chunk, size, "GET /connector/ws")) {
+        atomic_fetch_add(&relay->upgrades, 1);
+    } else if (begins(chunk, size, "POST ")) {
+        atomic_fetch_add(&relay->posts, 1);
+    }
+}
+
+static bool to_backend(struct tls_relay *relay, SSL *ssl, int backend)
 {
     char chunk[CHUNK];
     do {
         int n = SSL_read(ssl, chunk, sizeof chunk);
-        if (n <= 0 || send(backend, chunk, (size_t)n, MSG_NOSIGNAL) != n) {
+        if (n <= 0) {
+            return false;
+        }
+        count_request(relay, chunk, n);
+        if (send(backend, chunk, (size_t)n, MSG_NOSIGNAL) != n) {
             return false;
         }
     } while (SSL_pending(ssl) > 0);
@@ -141,7 +163,7 @@ static bool to_client(SSL *ssl, int backend)
     return n > 0 && SSL_write(ssl, chunk, (int)n) == n;
 }
 
-static void relay_connection(struct tls_relay *relay, SSL *ssl, int client, int backend)
+static void relay_bytes(struct tls_relay *relay, SSL *ssl, int client, int backend)
 {
     struct pollfd fds[] = {{client, POLLIN, 0}, {backend, POLLIN, 0}, {relay->wake[0], POLLIN, 0}};
     bool open = true;
@@ -149,11 +171,83 @@ static void relay_connection(struct tls_relay *relay, SSL *ssl, int client, int 
         if (fds[2].revents) {
             open = false;
         } else if (fds[0].revents) {
-            open = to_backend(ssl, backend);
+            open = to_backend(relay, ssl, backend);
         } else if (fds[1].revents) {
             open = to_client(ssl, backend);
         }
     }
+}
+
+/* Reads until the client has closed too. With unread bytes a close would be a reset, which can
+ * overtake what the client has still to read: the alert that says why it is refused. */
+static void let_read(const struct tls_relay *relay, int client)
+{
+    struct pollfd fds[] = {{client, POLLIN, 0}, {relay->wake[0], POLLIN, 0}};
+    char chunk[CHUNK];
+    (void)shutdown(client, SHUT_WR);
+    while (poll(fds, 2, -1) > 0 && !fds[1].revents && recv(client, chunk, sizeof chunk, 0) > 0) {
+    }
+}
+
+static void *serve_connection(void *user)
+{
+    struct tls_connection *c = user;
+    SSL *ssl = SSL_new(c->relay->context);
+    require(ssl && SSL_set_fd(ssl, c->client) == 1, "connection");
+    if (SSL_accept(ssl) == 1) {
+        int backend = connect_backend(c->relay->backend_port);
+        if (backend >= 0) {
+            relay_bytes(c->relay, ssl, c->client, backend);
+            close(backend);
+        }
+    } else {
+        atomic_fetch_add(&c->relay->refusals, 1);
+    }
+    SSL_free(ssl);
+    let_read(c->relay, c->client);
+    (void)shutdown(c->client, SHUT_RDWR);
+    atomic_store(&c->is_over, true);
+    return NULL;
+}
+
+/* ---- connections; the accepting thread's, then tls_relay_stop's ---- */
+
+static void end_connection(struct tls_connection *c)
+{
+    (void)pthread_join(c->thread, NULL);
+    close(c->client);
+    c->is_used = false;
+}
+
+/* Returns a free place, or NULL. */
+static struct tls_connection *find_place(struct tls_relay *relay)
+{
+    for (size_t i = 0; i < TLS_RELAY_CONNECTIONS; i++) {
+        struct tls_connection *c = &relay->connections[i];
+        if (c->is_used && atomic_load(&c->is_over)) {
+            end_connection(c);
+        }
+        if (!c->is_used) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+static void accept_one(struct tls_relay *relay)
+{
+    int client = accept4(relay->listener, NULL, NULL, SOCK_CLOEXEC);
+    struct tls_connection *c = client >= 0 ? find_place(relay) : NULL;
+    if (!c) {
+        close(client);
+        return;
+    }
+    c->relay = relay;
+    c->client = client;
+    c->is_used = true;
+    atomic_store(&c->is_over, false);
+    /* a client that left shows as an error of SSL_write, not as SIGPIPE */
+    require(marline__thread_start(&c->thread, serve_connection, c) == 0, "thread");
 }
 
 static void *serve(void *user)
@@ -161,18 +255,7 @@ static void *serve(void *user)
     struct tls_relay *relay = user;
     struct pollfd fds[] = {{relay->listener, POLLIN, 0}, {relay->wake[0], POLLIN, 0}};
     while (poll(fds, 2, -1) > 0 && !fds[1].revents) {
-        int client = accept4(relay->listener, NULL, NULL, SOCK_CLOEXEC);
-        SSL *ssl = SSL_new(relay->context);
-        SSL_set_fd(ssl, client);
-        if (SSL_accept(ssl) == 1) {
-            int backend = connect_backend(relay->backend_port);
-            if (backend >= 0) {
-                relay_connection(relay, ssl, client, backend);
-                close(backend);
-            }
-        }
-        SSL_free(ssl);
-        close(client);
+        accept_one(relay);
     }
     return NULL;
 }
@@ -187,12 +270,11 @@ void tls_relay_start(struct tls_relay *relay, uint16_t backend_port, const char 
     socklen_t size = sizeof address;
     relay->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     require(relay->listener >= 0 && bind(relay->listener, (struct sockaddr *)&address, size) == 0 &&
-                listen(relay->listener, 4) == 0 &&
+                listen(relay->listener, TLS_RELAY_CONNECTIONS) == 0 &&
                 getsockname(relay->listener, (struct sockaddr *)&address, &size) == 0 &&
-                pipe(relay->wake) == 0,
+                pipe2(relay->wake, O_CLOEXEC) == 0,
             "listener");
     relay->port = ntohs(address.sin_port);
-    /* a client that left shows as an error of SSL_write, not as SIGPIPE */
     require(marline__thread_start(&relay->thread, serve, relay) == 0, "thread");
 }
 
@@ -200,6 +282,13 @@ void tls_relay_stop(struct tls_relay *relay)
 {
     close(relay->wake[1]);
     pthread_join(relay->thread, NULL);
+    for (size_t i = 0; i < TLS_RELAY_CONNECTIONS; i++) {
+        struct tls_connection *c = &relay->connections[i];
+        if (c->is_used) {
+            (void)shutdown(c->client, SHUT_RDWR); /* it may be in the middle of a handshake */
+            end_connection(c);
+        }
+    }
     close(relay->wake[0]);
     close(relay->listener);
     SSL_CTX_free(relay->context);
