@@ -33,7 +33,7 @@ static void print_help(const struct settings *s)
 {
     (void)puts("Usage: marline-agent dead-letters list [OPTION]…\n"
                "       marline-agent dead-letters show|retry|drop NUMBER [OPTION]…\n"
-               "       marline-agent dead-letters drop all [OPTION]…\n"
+               "       marline-agent dead-letters retry|drop all [OPTION]…\n"
                "\n"
                "An agent with an --outbox keeps there what it had to refuse, and results that\n"
                "the backend would not take, with their test and trace context.\n"
@@ -329,7 +329,7 @@ static bool read_number(struct letters *l, const struct verb *verb, const char *
     l->number = text ? strtoll(text, &end, 10) : 0;
     return (text && *end == '\0' && l->number > 0) ||
            failure_set(l->failure, EXIT_CODE_USAGE,
-                       "say which one: marline-agent dead-letters %s N", verb->name);
+                       "say which one: marline-agent dead-letters %s NUMBER", verb->name);
 }
 
 static bool perform(struct letters *l, const struct verb *verb, int argc, char **argv)

@@ -61,15 +61,28 @@ static void print_attempt(const struct page *p, const struct event_fact *e)
     (void)fputc('\n', p->out);
 }
 
-/* Each POST of spans queues the enrichment of their traces. */
-static double last_spans_ms(const struct facts *f)
+/* Each POST of spans queues the enrichment of their traces; later POSTs queue those of others.
+ * 0 = none was stored up to then. */
+static double last_spans_ms(const struct facts *f, double before_ms)
 {
     double last = 0;
     for (size_t i = 0; i < f->event_count; i++) {
-        bool is_later = f->events[i].type == EVENT_SPANS_STORED && f->events[i].at_ms > last;
-        last = is_later ? f->events[i].at_ms : last;
+        double at_ms = f->events[i].at_ms;
+        bool is_later =
+            f->events[i].type == EVENT_SPANS_STORED && at_ms > last && at_ms <= before_ms;
+        last = is_later ? at_ms : last;
     }
     return last;
+}
+
+static void describe_enrichment(const struct facts *f, double at_ms, char *text, size_t size)
+{
+    double queued_ms = last_spans_ms(f, at_ms);
+    if (queued_ms > 0) {
+        (void)snprintf(text, size, "enrichment cached, queued %.0f ms before", at_ms - queued_ms);
+    } else {
+        (void)snprintf(text, size, "enrichment cached");
+    }
 }
 
 static void print_event(const struct page *p, const struct event_fact *e)
@@ -93,8 +106,7 @@ static void print_event(const struct page *p, const struct event_fact *e)
                        e->spans, plural(e->spans), e->post_spans);
         break;
     case EVENT_ENRICHED:
-        (void)snprintf(text, sizeof text, "enrichment cached, queued %.0f ms before",
-                       e->at_ms - last_spans_ms(&p->run->facts));
+        describe_enrichment(&p->run->facts, e->at_ms, text, sizeof text);
         break;
     case EVENT_RUN_FINISHED:
     case EVENT_RESULT_RECEIVED: /* a moment before it is stored: one line for both is enough */

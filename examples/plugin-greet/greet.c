@@ -1,6 +1,6 @@
 /* A plugin: endpoints in a shared object, loaded by marline-agent.
  *
- *     marline-agent run --plugin build/dev/lib/plugin-greet.so
+ *     marline-agent run --plugin build/release/lib/plugin-greet.so
  */
 #include <stdlib.h>
 

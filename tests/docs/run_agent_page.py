@@ -4,7 +4,7 @@ Usage: run_agent_page.py SOURCE_FOLDER FOLDER_OF_PROGRAMS FOLDER_OF_LIBRARIES
 
 What is changed, so that the page can be run beside others: backends and services listen on a free
 port and keep nothing, `check` runs at 600 ms, spans leave every 200 ms, and
-build/dev/lib is the folder of the build under test. Every endpoint that comes up is invoked with
+build/release/lib is the folder of the build under test. Every endpoint that comes up is invoked with
 the page's own curl line; its result must be right, and all of its spans linked.
 """
 
@@ -125,7 +125,7 @@ def start_service(command, folder):
 
 
 def serve_and_invoke(command, names, curl):
-    agent = Program(command.replace("build/dev/lib", libraries))
+    agent = Program(command.replace("build/release/lib", libraries))
     try:
         agent.wait_for("ready for tests")
         runs = [(name, invoke(curl, name)) for name in names]
