@@ -60,7 +60,7 @@ static const struct {
     const char *before;
     const char *after;
 } marks[] = {
-    {"INSERT INTO invocation(scope,is_metric,id,state,accepted_ns,request)", "accepting",
+    {"INSERT INTO invocation(scope,is_metric,id,state,accepted_ns,request,", "accepting",
      "accepted"},
     {"UPDATE invocation SET state=2", "storing", "stored"},
     {"UPDATE invocation SET state=3", "settling", "settled"},
