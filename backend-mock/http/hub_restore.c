@@ -2,7 +2,8 @@
  * each to its machine as core/run.h wants it. Nothing is sent a second time: an invocation without
  * result is awaited from the agent that has it.
  *
- * Runs on the thread that starts the hub, before its loop. */
+ * Runs on the thread that starts the hub, before its loop. No run goes on before all are read: a
+ * hub that cannot start must not have writes under way. */
 #include "base/log.h"
 #include "core/alloc.h"
 #include "http/hub_parts.h"
@@ -112,11 +113,7 @@ static enum store_status restore_run(struct hub *hub, struct run_reading *readin
         return status;
     }
     reading->hub_run = create(hub, reading);
-    status = store_read_attempts(store, &scope, &reading->run.run_id, add_attempt, reading, error);
-    if (status == STORE_OK) {
-        hub_run_resume(hub, reading->hub_run, reading->run.status);
-    }
-    return status;
+    return store_read_attempts(store, &scope, &reading->run.run_id, add_attempt, reading, error);
 }
 
 static void remember(void *user, struct slice invocation_id)
@@ -136,6 +133,9 @@ bool hub_runs_restore(struct hub *hub)
     }
     for (size_t i = 0; status == STORE_OK && i < all.count; i++) {
         status = restore_run(hub, &all.items[i], &error);
+    }
+    for (size_t i = 0; status == STORE_OK && i < all.count; i++) {
+        hub_run_resume(hub, all.items[i].hub_run, all.items[i].run.status);
     }
     if (status != STORE_OK) {
         marline__log(LOG_ERROR, "cannot take up the runs that are in the store: %s", error.text);
