@@ -212,6 +212,16 @@ static bool prepare(struct notifier *n, struct notice *notice)
     return notice->url != NULL;
 }
 
+/* Without its path, which is a secret with many receivers. */
+static void log_not_told(const struct notice *notice)
+{
+    struct url url;
+    const char *reason = NULL;
+    bool parsed = marline__url_parse(marline__slice_text(notice->url), &url, &reason);
+    marline__log(LOG_WARN, "the webhook at %s is not told of the end of a run: %s",
+                 parsed ? url.host : "an unknown host", notice->reason);
+}
+
 static void tell(struct notifier *n, struct notice *notice)
 {
     if (!prepare(n, notice)) {
@@ -225,8 +235,7 @@ static void tell(struct notifier *n, struct notice *notice)
         again = attempt(n, notice);
     }
     if (notice->status < 200 || notice->status > 299) {
-        marline__log(LOG_WARN, "webhook %s not told of the end of a run: %s", notice->url,
-                     notice->reason);
+        log_not_told(notice);
     }
     store_outcome(n, notice);
 }
