@@ -98,8 +98,8 @@ static struct store *open_with_runs(void)
         .type = STORE_CREATE_PROJECT, .at_unix_ns = 1, .create_project = {us, project, SLICE("p")}};
     assert_non_null(store);
     assert_int_equal(store_write_one(store, &write), STORE_OK);
-    for (uint8_t i = 1; i <= RUNS; i++) {
-        create_run(store, i);
+    for (unsigned i = 1; i <= RUNS; i++) {
+        create_run(store, (uint8_t)i);
     }
     return store;
 }
