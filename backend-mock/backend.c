@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include "base/memory.h"
+#include "http/notifier.h"
 #include "http/otlp_url.h"
 #include "price_file.h"
 #include <marline/exporters.h>
@@ -110,8 +111,14 @@ static bool start_server(struct backend *b, const struct backend_settings *setti
                                      .listener = listener,
                                      .agent_limits = settings->agent_limits,
                                      .linker = linker_options_default(),
+                                     .webhook = settings->webhook,
                                      .mock_api = settings->mock_api};
     char error[256];
+    const char *refused = settings->webhook ? notifier_refuse_url(settings->webhook) : NULL;
+    if (refused) {
+        listener_close(listener);
+        return failure_set(f, EXIT_CODE_USAGE, "--webhook %s", refused);
+    }
     if (!allow_anonymous(b, settings, &options, f) ||
         !price_file_load(settings->price_file, &options.prices, f) ||
         !start_tracing(b, settings->trace_otlp, f) ||

@@ -16,6 +16,7 @@ struct backend_settings {
     const char *price_file;     /* NULL = the built-in prices alone */
     const char *forward_otlp;   /* URL of another receiver; NULL = none */
     const char *trace_otlp;     /* URL for spans of our own work; NULL = none */
+    const char *webhook;        /* of runs that name none; NULL = nobody is told */
     enum mock_api mock_api;
     struct agent_limits agent_limits;
 };

@@ -10,6 +10,7 @@
 #include "base/signals.h"
 #include "core/alloc.h"
 #include "http/run_summary.h"
+#include "http/self_trace.h"
 #include "io/http_client.h"
 #include "io/url.h"
 #include "wire/json_writer.h"
@@ -35,6 +36,7 @@ struct notifier {
     struct store *store;
     struct commit_queue *queue;
     struct http_client *client;
+    marline_tracer *tracer;
     pthread_t thread;
     struct {
         pthread_mutex_t lock;
@@ -228,15 +230,19 @@ static void tell(struct notifier *n, struct notice *notice)
         free_notice(notice);
         return;
     }
+    marline_span span = self_trace_start_notice(n->tracer, &notice->run_id);
     uint64_t pause_ms = PAUSE_FIRST_MS;
     bool again = attempt(n, notice);
     while (again && notice->attempts < NOTICE_ATTEMPTS_MAX && pause_for(n, pause_ms)) {
         pause_ms *= 2;
         again = attempt(n, notice);
     }
-    if (notice->status < 200 || notice->status > 299) {
+    bool delivered = notice->status >= 200 && notice->status <= 299;
+    if (!delivered) {
         log_not_told(notice);
     }
+    self_trace_end_notice(&span, notice->attempts, notice->status,
+                          delivered ? NULL : notice->reason);
     store_outcome(n, notice);
 }
 
@@ -263,12 +269,14 @@ static void free_notifier(struct notifier *n)
     marline__memory_free(n);
 }
 
-struct notifier *notifier_start(struct store *store, struct commit_queue *queue)
+struct notifier *notifier_start(struct store *store, struct commit_queue *queue,
+                                marline_tracer *tracer)
 {
     struct notifier *n = alloc_zeroed(sizeof(*n));
     pthread_condattr_t attributes;
     n->store = store;
     n->queue = queue;
+    n->tracer = tracer;
     n->client = marline__http_client_create(NULL);
     marline__list_init(&n->shared.waiting);
     (void)pthread_mutex_init(&n->shared.lock, NULL);

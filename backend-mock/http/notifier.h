@@ -8,6 +8,7 @@
 
 #include "store/commit_queue.h"
 #include "store/store.h"
+#include <marline/trace.h>
 
 enum {
     NOTICE_ATTEMPTS_MAX = 4, /* at once, and after 1, 2 and 4 s */
@@ -18,8 +19,11 @@ enum {
 
 struct notifier;
 
-/* Store and queue are borrowed until stop. NULL when no thread can be started. */
-struct notifier *notifier_start(struct store *store, struct commit_queue *queue);
+/* Store, queue and tracer (NULL = none) are borrowed until stop. NULL when no thread can be
+ * started.
+ */
+struct notifier *notifier_start(struct store *store, struct commit_queue *queue,
+                                marline_tracer *tracer);
 /* Ends what is under way, and frees. The queue must still be open. Accepts NULL. */
 void notifier_stop(struct notifier *n);
 

@@ -183,6 +183,33 @@ void self_trace_message(marline_tracer *tracer, const struct self_trace_message 
     marline_span_end(&span);
 }
 
+/* ---- notices ---- */
+
+marline_span self_trace_start_notice(marline_tracer *tracer, const struct uuid *run_id)
+{
+    marline_span span = {.record = NULL};
+    char id[UUID_TEXT_SIZE];
+    if (tracer) {
+        span = start(tracer, "notify webhook", MARLINE_SPAN_KIND_CLIENT, marline_context_root());
+        marline__uuid_format(run_id, id);
+        marline_span_set_text(&span, "marline.notification.id", id);
+        marline_span_set_text(&span, "marline.notification.channel", "webhook");
+    }
+    return span;
+}
+
+void self_trace_end_notice(marline_span *span, unsigned attempts, int status, const char *failure)
+{
+    marline_span_set_int(span, "http.request.resend_count", attempts ? attempts - 1 : 0);
+    if (status) {
+        marline_span_set_int(span, "http.response.status_code", status);
+    }
+    if (failure) {
+        marline_span_fail(span, "webhook", failure);
+    }
+    marline_span_end(span);
+}
+
 /* ---- sweep and enrichment ---- */
 
 void self_trace_sweep(marline_tracer *tracer, uint64_t start_unix_ns, const char *failure,

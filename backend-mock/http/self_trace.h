@@ -4,6 +4,7 @@
  *   CLIENT    "store insert_spans": from the queue to the commit, within its request
  *   PRODUCER  "send execute_test": a call, as it goes out
  *   CONSUMER  "process test_result" and the like: an agent's message; linked to its call
+ *   CLIENT    "notify webhook": a run has ended
  *   CONSUMER  "sweep": keys that wait although their result may be stored
  *   CONSUMER  "enrich traces", a round of them: linked to the requests that made it due
  *
@@ -57,6 +58,11 @@ void self_trace_message(marline_tracer *tracer, const struct self_trace_message 
 /* A look for keys that wait, which found some or failed. */
 void self_trace_sweep(marline_tracer *tracer, uint64_t start_unix_ns, const char *failure,
                       size_t keys);
+
+/* Telling a webhook of the end of a run, with all its attempts. */
+marline_span self_trace_start_notice(marline_tracer *tracer, const struct uuid *run_id);
+/* `status` 0 = no answer; `failure` NULL = delivered. */
+void self_trace_end_notice(marline_span *span, unsigned attempts, int status, const char *failure);
 
 enum { SELF_TRACE_CAUSES_MAX = 16 };
 

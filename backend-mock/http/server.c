@@ -31,7 +31,7 @@ static bool start_parts(struct server *s, const struct server_options *options)
                                          .refuse = faults_refuse_write,
                                          .refuse_user = s->faults};
     s->queue = commit_queue_create(options->store, &queue);
-    s->notifier = s->queue ? notifier_start(options->store, s->queue) : NULL;
+    s->notifier = s->queue ? notifier_start(options->store, s->queue, options->tracer) : NULL;
     if (!s->workers || !s->notifier) {
         price_table_destroy(options->prices);
         return false;
@@ -66,6 +66,7 @@ struct server *server_start(const struct server_options *options, char error[256
     s->mock_api = options->mock_api;
     s->forwarder = options->forwarder;
     s->tracer = options->tracer;
+    s->webhook = options->webhook;
     s->has_otlp_anonymous = options->has_otlp_anonymous;
     s->otlp_anonymous = options->otlp_anonymous;
     if (!start_parts(s, options)) {

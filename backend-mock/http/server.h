@@ -50,6 +50,7 @@ struct server {
     struct enricher *enricher;
     struct forwarder *forwarder; /* NULL = nothing is forwarded */
     marline_tracer *tracer;      /* of the backend's own work; borrowed; NULL = none */
+    const char *webhook;         /* of runs that name none; borrowed; NULL = nobody is told */
     struct http_server *http;
     struct ingest_counters ingest;
     enum mock_api mock_api;
@@ -66,6 +67,7 @@ struct server_options {
     struct price_table *prices;  /* taken */
     struct forwarder *forwarder; /* taken; NULL = none */
     marline_tracer *tracer;      /* borrowed; NULL = the backend does not trace itself */
+    const char *webhook;         /* borrowed: of runs that name none; NULL = nobody is told */
     size_t body_max;             /* 0 = HTTP_BODY_MAX */
     /* Whose the spans of /v1/traces are that come without a key; false = nobody's, 401. */
     bool has_otlp_anonymous;

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "support/backend_fixture.h"
+#include "support/http_peer.h"
 
 /* An address of this machine that is not a loopback one; false when it has none. */
 static bool find_own_address(struct sockaddr_in *out)
@@ -185,6 +186,12 @@ static void given_second_backend_when_spans_are_forwarded_then_it_has_them_too(v
     assert_int_equal(backend_process_stop(&second), 0);
 }
 
+static void given_webhook_that_is_no_url_then_the_fix_is_named(void **state)
+{
+    (void)state;
+    expect_refused("--webhook", "ftp://x", "--webhook must be an http:// or https:// URL");
+}
+
 static void given_forwarding_to_no_url_then_the_fix_is_named(void **state)
 {
     (void)state;
@@ -246,17 +253,24 @@ static void given_self_tracing_when_a_test_runs_then_its_messages_are_spans(void
     char run[64];
     char trace[64];
     char path[160];
+    static const struct http_peer_step accept_all[] = {{HTTP_PEER_ANSWER, 204, NULL, ""}};
+    struct http_peer *webhook = http_peer_start(accept_all, 1);
     backend_process_start(&collector,
                           (const char *const[]){"--store", "sqlite::memory:", "--otlp-anonymous",
                                                 BACKEND_PROJECT, NULL});
     backend_process_start(&watched,
                           (const char *const[]){"--store", "sqlite::memory:", "--trace-otlp",
-                                                collector.base_url, NULL});
+                                                collector.base_url, "--webhook",
+                                                http_peer_url(webhook), NULL});
     backend_connect_agent(&watched, &agent, &text);
     backend_register_agent(&agent, &text);
     backend_start_run(&watched, &agent, run, &execute);
     backend_send_result(&agent, execute.data, backend_success);
     backend_wait_for_run(&watched, run, "", "\"completed\"", &answer);
+    backend_answer_deinit(&answer);
+    assert_true(http_peer_wait(webhook, 1));
+    assert_non_null(strstr(http_peer_body(webhook, 0), run));
+    backend_wait_for_run(&watched, run, "", "\"delivered\":true", &answer);
     backend_answer_deinit(&answer);
     assert_int_equal(backend_process_stop(&watched), 0); /* which flushes */
     backend_wait_for(&collector, "/telemetry/traces?search=send%20execute_test", "\"total\":1",
@@ -270,6 +284,9 @@ static void given_self_tracing_when_a_test_runs_then_its_messages_are_spans(void
                    BACKEND_PROJECT);
     backend_expect(&collector, "GET", path, NULL, 200, "\"marline.rate_limit.remaining\":4");
     backend_expect(&collector, "GET", path, NULL, 200, "\"links\":[{\"trace_id\":\"");
+    backend_expect(&collector, "GET", "/telemetry/traces?search=notify%20webhook", NULL, 200,
+                   "\"total\":1");
+    http_peer_stop(webhook);
     ws_peer_deinit(&agent);
     marline__buffer_deinit(&text);
     marline__buffer_deinit(&execute);
@@ -287,6 +304,7 @@ int main(void)
         cmocka_unit_test(given_price_file_that_cannot_be_used_then_the_fix_is_named),
         cmocka_unit_test(given_second_backend_when_spans_are_forwarded_then_it_has_them_too),
         cmocka_unit_test(given_forwarding_to_no_url_then_the_fix_is_named),
+        cmocka_unit_test(given_webhook_that_is_no_url_then_the_fix_is_named),
         cmocka_unit_test(given_self_tracing_when_a_caller_sends_spans_then_its_trace_goes_on_here),
         cmocka_unit_test(given_self_tracing_when_a_test_runs_then_its_messages_are_spans),
     };
