@@ -181,6 +181,34 @@ static const char *kind_name(uint8_t kind)
     return names[kind];
 }
 
+/* The answer of a turn is shown as the attribute that the platform makes of it (§5.6), unless the
+ * span has that already. */
+static void write_attributes(struct json_writer *w, const struct trace_span *span)
+{
+    static const char key[] = "rhesis.conversation.output";
+    struct slice own = span->attributes;
+    struct json_member present = {0};
+    const char *const names[] = {key};
+    marline__json_find_members(own, names, 1, &present);
+    if (!span->conversation_output.data || own.size == 0 || present.type != JSON_ERROR) {
+        write_json(w, "attributes", own, SLICE("{}"));
+        return;
+    }
+    struct json_reader r;
+    struct slice raw_key;
+    struct slice value;
+    marline__json_key(w, "attributes");
+    marline__json_begin_object(w);
+    marline__json_reader_init(&r, own, JSON_ALLOW_NON_FINITE);
+    (void)marline__json_enter_object(&r);
+    while (!r.error && marline__json_next_member(&r, &raw_key) && marline__json_skip(&r, &value)) {
+        marline__json_key_raw(w, raw_key);
+        marline__json_raw(w, value);
+    }
+    marline__json_member_string(w, key, span->conversation_output);
+    marline__json_end_object(w);
+}
+
 /* Leaves the node open, inside its list of children. */
 static void open_node(struct buffer *out, const struct trace_span *span)
 {
@@ -196,7 +224,7 @@ static void open_node(struct buffer *out, const struct trace_span *span)
     write_duration(&w, elapsed(span->start_unix_ns, span->end_unix_ns));
     write_status(&w, span->status);
     write_text_or_null(&w, "status_message", span->status_message);
-    write_json(&w, "attributes", span->attributes, SLICE("{}"));
+    write_attributes(&w, span);
     write_json(&w, "events", span->events, SLICE("[]"));
     write_json(&w, "links", span->links, SLICE("[]"));
     marline__json_key(&w, "children");

@@ -67,6 +67,8 @@ struct trace_span {
     struct slice environment;
     struct slice conversation_id;
     struct slice attributes; /* raw object, empty = {} */
+    struct slice
+        conversation_output; /* shown as an attribute, where there is none; NULL data = none */
     struct slice events;     /* raw array, empty = []; so for links */
     struct slice links;
 };

@@ -37,6 +37,7 @@ static void send_call(struct hub *hub, struct hub_job *job)
         .function_name = marline__slice_text(c->function_name),
         .inputs = marline__buffer_slice(&c->inputs),
         .test = &none,
+        .conversation = &c->conversation,
         .timeout_ms = HUB_FUNCTION_TIMEOUT_MS,
         .deadline_ns = hub_now_ns(hub) + HUB_FUNCTION_TIMEOUT_MS * NS_PER_MS,
     };
@@ -48,6 +49,7 @@ static void send_call(struct hub *hub, struct hub_job *job)
 
 void endpoint_call_begin(struct http_request *r, const struct entity_target *target,
                          struct slice input,
+                         const struct message_conversation_context *conversation,
                          void (*done)(struct endpoint_call *call, const struct hub_answer *answer),
                          void *user)
 {
@@ -56,6 +58,9 @@ void endpoint_call_begin(struct http_request *r, const struct entity_target *tar
     c->request = r;
     c->done = done;
     c->user = user;
+    if (conversation) {
+        c->conversation = *conversation;
+    }
     marline__uuid_format(&target->project_id, c->project);
     c->environment = alloc_slice(target->environment);
     c->function_name = alloc_slice(target->function_name);
@@ -68,11 +73,11 @@ void endpoint_call_begin(struct http_request *r, const struct entity_target *tar
     hub_post(http_request_server(r)->hub, &c->job);
 }
 
-void endpoint_call_write_output(const struct endpoint_call *c, const struct hub_answer *answer,
-                                struct buffer *out)
+void endpoint_call_write_output(const struct endpoint_call *c,
+                                const struct message_test_result *result, struct buffer *out)
 {
     struct buffer output = BUFFER_INIT; /* Python's NaN is no JSON */
-    marline__json_append_finite(&output, answer->result->output);
+    marline__json_append_finite(&output, result->output);
     alloc_check_buffer(&output);
     mapping_answer(marline__slice_text(c->response_mapping), marline__buffer_slice(&output), out);
     marline__buffer_deinit(&output);

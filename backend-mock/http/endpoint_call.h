@@ -1,5 +1,5 @@
 /* One call of an endpoint through the agent that serves it, outside any test: no test context goes
- * out (wire-protocol §8.6). */
+ * out, but that of a conversation may (wire-protocol §8.6). */
 #ifndef HTTP_ENDPOINT_CALL_H
 #define HTTP_ENDPOINT_CALL_H
 
@@ -12,7 +12,8 @@ struct endpoint_call {
     char *response_mapping;
     /* On the loop, exactly once; must answer the request. The call is freed afterwards. */
     void (*done)(struct endpoint_call *call, const struct hub_answer *answer);
-    void *user; /* of `done` */
+    void *user;                                       /* of `done` */
+    struct message_conversation_context conversation; /* borrowed until `done` */
     /* private */
     struct hub_job job;
     struct hub_call call;
@@ -21,15 +22,17 @@ struct endpoint_call {
     char *function_name;
 };
 
-/* `input` is what the endpoint's request mapping is applied to: an object with "input". Copies. */
+/* `input` is what the endpoint's request mapping is applied to: an object with "input". Copies, but
+ * for `conversation` (NULL: none), whose texts must live until `done`. */
 void endpoint_call_begin(struct http_request *r, const struct entity_target *target,
                          struct slice input,
+                         const struct message_conversation_context *conversation,
                          void (*done)(struct endpoint_call *call, const struct hub_answer *answer),
                          void *user);
 
 /* Appends the members of the answer without braces, each followed by a comma. */
-void endpoint_call_write_output(const struct endpoint_call *call, const struct hub_answer *answer,
-                                struct buffer *out);
+void endpoint_call_write_output(const struct endpoint_call *call,
+                                const struct message_test_result *result, struct buffer *out);
 
 /* Why there is no output. */
 struct endpoint_failure {

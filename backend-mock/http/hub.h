@@ -106,9 +106,10 @@ struct hub_invocation {
     struct slice project;
     struct slice environment;
     struct slice function_name;
-    struct slice inputs;                     /* raw object */
-    const struct message_test_context *test; /* NULL: inputs go out unchanged */
-    uint32_t timeout_ms;                     /* for the agent; 0 = none told */
+    struct slice inputs;                                     /* raw object */
+    const struct message_test_context *test;                 /* NULL: inputs go out unchanged */
+    const struct message_conversation_context *conversation; /* beside `test`; NULL = none */
+    uint32_t timeout_ms;                                     /* for the agent; 0 = none told */
     uint64_t deadline_ns; /* for the call; TIME_NEVER = the caller withdraws it */
 };
 /* False when nobody serves it: then the call is not begun. */

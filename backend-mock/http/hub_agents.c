@@ -154,8 +154,7 @@ static void encode_invocation(const struct hub_session *s, const struct hub_invo
         if (!(capabilities & CAPABILITY_ATTEMPT)) {
             test.attempt = 0;
         }
-        struct message_conversation_context none = {0};
-        if (marline__message_inputs(invocation->inputs, &test, &none, &inputs)) {
+        if (marline__message_inputs(invocation->inputs, &test, invocation->conversation, &inputs)) {
             message.execute_test.inputs = marline__buffer_slice(&inputs);
         }
         alloc_check_buffer(&inputs);

@@ -200,7 +200,7 @@ static void write_test_output(struct json_writer *w, const struct endpoint_call 
         return;
     }
     marline__buffer_append_byte(&output, '{');
-    endpoint_call_write_output(call, answer, &output);
+    endpoint_call_write_output(call, answer->result, &output);
     output.size -= output.data[output.size - 1] == ',';
     marline__buffer_append_byte(&output, '}');
     alloc_check_buffer(&output);
@@ -275,7 +275,7 @@ static void begin_test(struct http_request *r, const struct execute_parts *parts
     t->endpoint_id = parts->endpoint.row.id;
     t->begun_ns = marline__clock_monotonic_ns(marline__clock_system());
     execution_write_input(test, &input);
-    endpoint_call_begin(r, &target, marline__buffer_slice(&input), test_executed, t);
+    endpoint_call_begin(r, &target, marline__buffer_slice(&input), NULL, test_executed, t);
     marline__buffer_deinit(&input);
 }
 

@@ -6,6 +6,7 @@
 #include "core/alloc.h"
 #include "core/figures.h"
 #include "core/span_facts.h"
+#include "core/trace_turns.h"
 #include "core/trace_view.h"
 #include "http/enricher.h"
 #include "http/routes.h"
@@ -262,6 +263,9 @@ struct trace_read {
     struct trace_back_link *back;
     size_t back_count;
     size_t back_capacity;
+    struct trace_turn *turns;
+    size_t turn_count;
+    size_t turn_capacity;
     uint8_t trace_id[16];
     struct slice enriched;
     uint64_t enriched_unix_ns;
@@ -390,6 +394,21 @@ static void read_back_link(void *user, const struct store_back_link *row)
     }
 }
 
+static void read_turn(void *user, const struct store_turn_row *row)
+{
+    struct trace_read *t = user;
+    if (t->turn_count == t->turn_capacity) {
+        t->turn_capacity = t->turn_capacity ? t->turn_capacity * 2 : 8;
+        t->turns = alloc_resize(t->turns, t->turn_capacity * sizeof(*t->turns));
+    }
+    t->turns[t->turn_count++] =
+        (struct trace_turn){.conversation_id = pool_text(&t->pool, row->conversation_id),
+                            .input = pool_text(&t->pool, row->input),
+                            .output = pool_text(&t->pool, row->output),
+                            .started_unix_ns = row->started_unix_ns,
+                            .ended_unix_ns = row->ended_unix_ns};
+}
+
 /* The small objects beside the trace: {"id":…}, empty for none. */
 static struct slice id_object(struct text_pool *pool, const struct uuid *id)
 {
@@ -452,8 +471,11 @@ static void answer_trace_not_found(struct http_request *r)
 static void read_and_answer(struct http_request *r, const struct store_scope *scope,
                             struct trace_read *t)
 {
-    struct store_trace_visitor visitor = {
-        .head = read_head, .span = read_span, .linked_from = read_back_link, .user = t};
+    struct store_trace_visitor visitor = {.head = read_head,
+                                          .span = read_span,
+                                          .linked_from = read_back_link,
+                                          .turn = read_turn,
+                                          .user = t};
     struct store_error error;
     enum store_status status =
         store_read_trace(http_request_server(r)->store, scope, t->trace_id, &visitor, &error);
@@ -463,6 +485,7 @@ static void read_and_answer(struct http_request *r, const struct store_scope *sc
         routes_answer_store_error(r, &error, NULL);
     } else {
         enrich_now(r, t);
+        trace_turns_apply(t->turns, t->turn_count, t->spans, t->count);
         answer_detail(r, t);
     }
 }
@@ -492,6 +515,7 @@ static void get_trace(struct http_request *r)
     }
     marline__memory_free(t.spans);
     marline__memory_free(t.back);
+    marline__memory_free(t.turns);
     free_pool(&t.pool);
 }
 

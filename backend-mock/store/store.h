@@ -24,6 +24,8 @@
 #include "core/link_key.h"
 #include "core/outcome.h"
 #include "store/entity.h"
+#include "store/explanation.h"
+#include "store/turn.h"
 
 enum store_status {
     STORE_OK,
@@ -96,6 +98,7 @@ enum store_write_type {
     STORE_DELETE_ENTITY,
     STORE_SET_MEMBERS,
     STORE_SYNC_ENDPOINTS,
+    STORE_RECORD_TURN,
 };
 
 /* The organization is created with its first project. The same id again: nothing happens. */
@@ -269,6 +272,7 @@ struct store_write {
         struct store_delete_entity delete_entity;
         struct store_set_members set_members;
         struct store_sync_endpoints sync_endpoints;
+        struct store_record_turn record_turn;
     };
 };
 
@@ -396,11 +400,11 @@ enum trace_turns { TRACE_TURNS_ALL, TRACE_TURNS_SINGLE, TRACE_TURNS_MULTI };
 /* Parameters of the list (wire-protocol §8.2). All zero with a limit asks for everything. The
  * conditions hold for one span, of which a trace shows the newest; only then comes the page. */
 struct store_trace_filter {
-    struct slice environment; /* exact; NULL data = any, so for all texts */
-    struct slice conversation_id;
-    struct slice span_name; /* not looked at when there is a search */
-    struct slice search;    /* substring, any case, in any span of the trace */
-    struct slice text;      /* words, in the full-text index, in any span of the trace */
+    struct slice environment;     /* exact; NULL data = any, so for all texts */
+    struct slice conversation_id; /* of the span, or of a turn of its trace */
+    struct slice span_name;       /* not looked at when there is a search */
+    struct slice search;          /* substring, any case, in any span of the trace */
+    struct slice text;            /* words, in the full-text index, in any span of the trace */
     bool has_status;
     uint8_t status;
     uint64_t start_after_unix_ns;  /* inclusive; 0 = any */
@@ -497,34 +501,7 @@ struct store_metrics {
     double cost_usd; /* each trace once */
 };
 
-/* ---- why a trace is linked or not ---- */
-
-enum link_verdict {
-    LINK_DONE,
-    LINK_NO_CONTEXT,        /* no span of this group names a test */
-    LINK_NO_RESULT,         /* no result of this key is stored */
-    LINK_ATTEMPT_AMBIGUOUS, /* the spans do not say which of several attempts they belong to */
-    LINK_PENDING,           /* result and spans are there: the next attempt or sweep links them */
-};
-const char *link_verdict_name(enum link_verdict verdict);
-
-/* One group of spans of the trace that share a context (or have none). */
-struct store_link_group {
-    bool has_key;
-    struct link_key key;
-    size_t spans;
-    size_t linked;
-    size_t inherited;
-    enum link_verdict verdict;
-    bool has_result;
-    struct uuid result_id; /* the canonical one of the key */
-    bool has_nearest;      /* with LINK_NO_RESULT: a stored result that shares most of the key */
-    struct link_key nearest;
-    size_t attempts; /* to link this key, and the last of them */
-    uint64_t last_attempt_unix_ns;
-    enum link_point last_point;
-    struct slice last_error; /* NULL data = none */
-};
+/* ---- the ledger ---- */
 
 /* Conservation (I5), counted from the rows themselves: received = stored + rejected + duplicate;
  * stored = linked + waiting + without_context. */
@@ -564,6 +541,7 @@ struct store_trace_visitor {
     void (*head)(void *user, const struct store_trace_head *head); /* first */
     store_span_detail_fn span;                                     /* by start */
     store_back_link_fn linked_from;
+    store_turn_fn turn; /* last */
     void *user;
 };
 
@@ -612,6 +590,9 @@ struct store_ops {
                                     const uint8_t trace_id[16],
                                     const struct store_trace_visitor *visitor,
                                     struct store_error *error);
+    enum store_status (*find_conversation)(struct store *store, const struct store_scope *scope,
+                                           struct slice conversation_id, uint8_t out_trace_id[16],
+                                           struct store_error *error);
     enum store_status (*read_metrics)(struct store *store, const struct store_scope *scope,
                                       const struct store_trace_filter *filter,
                                       struct store_metrics *out, store_metric_fn visit, void *user,
@@ -766,6 +747,17 @@ store_read_trace(struct store *store, const struct store_scope *scope, const uin
                  const struct store_trace_visitor *visitor, struct store_error *error)
 {
     return store->ops->read_trace(store, scope, trace_id, visitor, error);
+}
+
+/* The trace that a conversation's turns continue: that of the first of them that was stored.
+ * STORE_NOT_FOUND when none was. */
+static inline enum store_status store_find_conversation(struct store *store,
+                                                        const struct store_scope *scope,
+                                                        struct slice conversation_id,
+                                                        uint8_t out_trace_id[16],
+                                                        struct store_error *error)
+{
+    return store->ops->find_conversation(store, scope, conversation_id, out_trace_id, error);
 }
 
 /* Looks only at environment and the two start times of the filter. `out` is complete when the call

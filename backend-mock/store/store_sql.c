@@ -305,6 +305,7 @@ static const struct store_ops sql_ops = {
     .waiting_keys = sql_waiting_keys,
     .list_traces = sql_list_traces,
     .read_trace = sql_read_trace,
+    .find_conversation = sql_find_conversation,
     .read_metrics = sql_read_metrics,
     .explain_link = sql_explain_link,
     .stale_traces = sql_stale_traces,

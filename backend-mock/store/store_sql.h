@@ -301,6 +301,13 @@ enum store_status sql_set_members(struct sql_store *store, struct store_write *w
                                   struct store_error *error);
 enum store_status sql_sync_endpoints(struct sql_store *store, struct store_write *write,
                                      struct store_error *error);
+enum store_status sql_record_turn(struct sql_store *store, struct store_write *write,
+                                  struct store_error *error);
+/* The turns of a trace, as store_trace_visitor has them. */
+enum store_status sql_visit_turns(struct sql_connection *c, const struct store_scope *scope,
+                                  const uint8_t trace_id[16],
+                                  const struct store_trace_visitor *visitor,
+                                  struct store_error *error);
 
 /* Spans of these traces were stored: what was computed from them is to be computed again. */
 enum store_status sql_note_stale(struct sql_connection *c, const int64_t *traces, size_t count,
@@ -350,6 +357,9 @@ enum store_status sql_read_trace(struct store *store, const struct store_scope *
                                  const uint8_t trace_id[16],
                                  const struct store_trace_visitor *visitor,
                                  struct store_error *error);
+enum store_status sql_find_conversation(struct store *store, const struct store_scope *scope,
+                                        struct slice conversation_id, uint8_t out_trace_id[16],
+                                        struct store_error *error);
 enum store_status sql_read_metrics(struct store *store, const struct store_scope *scope,
                                    const struct store_trace_filter *filter,
                                    struct store_metrics *out, store_metric_fn visit, void *user,

@@ -167,6 +167,19 @@ static const char *const version_5[] = {
     NULL,
 };
 
+static const char *const version_6[] = {
+    /* What endpoints were asked and answered; output NULL: they failed. Joined with spans by the
+       trace's id, which may come before or after. */
+    "CREATE TABLE turns("
+    "  ref INTEGER PRIMARY KEY, id UUID NOT NULL UNIQUE, organization_id UUID NOT NULL,"
+    "  project_id UUID NOT NULL, conversation_id TEXT, trace_id BLOB NOT NULL,"
+    "  input TEXT NOT NULL, output TEXT, started_at INTEGER NOT NULL, ended_at INTEGER NOT NULL);",
+    "CREATE INDEX turns_by_trace ON turns(organization_id, trace_id);",
+    "CREATE INDEX turns_by_conversation ON turns(organization_id, project_id, conversation_id, ref)"
+    "  WHERE conversation_id IS NOT NULL;",
+    NULL,
+};
+
 static const char *const nothing[] = {NULL};
 
 static const struct {
@@ -179,6 +192,7 @@ static const struct {
     {version_3, nothing, nothing},
     {version_4, nothing, nothing},
     {version_5, nothing, nothing},
+    {version_6, nothing, nothing},
 };
 enum { SCHEMA_VERSION = sizeof migrations / sizeof migrations[0] };
 

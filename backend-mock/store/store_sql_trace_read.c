@@ -26,157 +26,166 @@ static struct slice json_or(struct slice json, struct slice empty)
 
 /* ---- the list ---- */
 
+/* The turns of a span's trace; a conversation's spans belong to it although they do not say so. */
+#define ITS_TURNS                                                                                  \
+    "turns u WHERE u.organization_id = ?1 AND u.trace_id = t.trace_id"                             \
+    " AND u.project_id = src.project_id"
+#define CONVERSATION                                                                               \
+    "coalesce(s.conversation_id, (SELECT u.conversation_id FROM " ITS_TURNS                        \
+    " AND u.conversation_id IS NOT NULL ORDER BY u.ref LIMIT 1))"
+
 /* Which spans may stand for their trace: its parentless ones; if it has none (yet), the earliest.
  * Then the conditions; then of each trace the newest; then the page. HEX, FIND, MEMBER and WORDS
  * are what the two databases spell differently. CROSS JOIN keeps SQLite from beginning with all
  * spans of the organization. */
-#define LIST_SQL(HEX, FIND, MEMBER, WORDS)                                                         \
-    "WITH candidate(ref) AS MATERIALIZED ("                                                        \
-    " SELECT ref FROM spans WHERE ?4 = 0 AND parent_span_id IS NULL"                               \
-    "  AND start_at BETWEEN ?5 AND ?6"                                                             \
-    " UNION ALL SELECT (SELECT x.ref FROM spans x WHERE x.trace_ref = t.ref"                       \
-    "  ORDER BY x.start_at, x.ref LIMIT 1) FROM traces t WHERE ?4 = 0 AND t.has_root = 0"          \
-    " UNION ALL SELECT ref FROM spans WHERE ?4 = 1 AND start_at BETWEEN ?5 AND ?6),"               \
-    " matching AS ("                                                                               \
-    " SELECT s.ref, s.start_at, row_number() OVER (PARTITION BY CASE WHEN ?4 = 1 THEN s.ref"       \
-    "   ELSE s.trace_ref END ORDER BY s.start_at DESC, s.ref DESC) AS place FROM candidate k"      \
-    "  CROSS JOIN spans s CROSS JOIN traces t CROSS JOIN organizations o CROSS JOIN sources src"   \
-    "  LEFT JOIN contexts c ON c.ref = s.context_ref LEFT JOIN results r ON r.ref = s.result_ref"  \
-    "  WHERE s.ref = k.ref AND t.ref = s.trace_ref AND o.ref = t.organization_ref AND o.id = ?1"   \
-    "  AND src.ref = s.source_ref AND " IN_SCOPE " AND s.start_at BETWEEN ?5 AND ?6"               \
-    "  AND s.duration_ns BETWEEN ?7 AND ?8 AND (?9 IS NULL OR s.status = ?9)"                      \
-    "  AND (?10 IS NULL OR src.environment = ?10) AND (?11 IS NULL OR s.conversation_id = ?11)"    \
-    "  AND (?12 IS NULL OR s.name = ?12) AND (?13 IS NULL OR c.run_id = ?13)"                      \
-    "  AND (?14 IS NULL OR c.test_id = ?14) AND (?15 IS NULL OR r.id = ?15)"                       \
-    "  AND (?16 IS NULL OR CASE WHEN s.context_ref IS NULL THEN 0 ELSE 1 END = ?16)"               \
-    "  AND (?17 IS NULL OR CASE WHEN s.conversation_id IS NULL THEN 0 ELSE 1 END = ?17)"           \
-    "  AND (?18 IS NULL OR " FIND "(" HEX ", ?18) > 0 OR EXISTS ("                                 \
-    "   SELECT 1 FROM spans x WHERE x.trace_ref = s.trace_ref AND ("                               \
-    "    " FIND "(lower(x.name), ?18) > 0"                                                         \
-    "    OR " FIND "(lower(coalesce(x.status_message, '')), ?18) > 0"                              \
-    "    OR " FIND "(lower(coalesce(" MEMBER(                                                      \
-        "rhesis.conversation.input") ", '')), ?18) > 0"                                            \
-                                     "    OR " FIND "(lower(coalesce(" MEMBER(                     \
-                                         "rhesis.conversation.output") ", '')), ?18) > 0"          \
-                                                                       "    OR " FIND              \
-                                                                       "(lower(coalesce(" MEMBER(  \
-                                                                           "function.result_"      \
-                                                                           "preview") ", '')), "   \
-                                                                                      "?18) > "    \
-                                                                                      "0)))"       \
-                                                                                      "  AND "     \
-                                                                                      "(?19 IS "   \
-                                                                                      "NULL OR "   \
-                                                                                      "s.trace_"   \
-                                                                                      "ref IN "    \
-                                                                                      "(" WORDS    \
-                                                                                      ")))"        \
-                                                                                      " SELECT "   \
-                                                                                      "t.trace_"   \
-                                                                                      "id, "       \
-                                                                                      "src."       \
-                                                                                      "project_"   \
-                                                                                      "id, "       \
-                                                                                      "src."       \
-                                                                                      "environmen" \
-                                                                                      "t, "        \
-                                                                                      "s."         \
-                                                                                      "conversati" \
-                                                                                      "on_id, "    \
-                                                                                      "s.start_"   \
-                                                                                      "at,"        \
-                                                                                      "  "         \
-                                                                                      "s."         \
-                                                                                      "duration_"  \
-                                                                                      "ns, "       \
-                                                                                      "s.name, "   \
-                                                                                      "s.status, " \
-                                                                                      "s."         \
-                                                                                      "attributes" \
-                                                                                      ", "         \
-                                                                                      "c.run_id, " \
-                                                                                      "c.test_id," \
-                                                                                      " r.id,"     \
-                                                                                      "  (SELECT " \
-                                                                                      "count(*) "  \
-                                                                                      "FROM "      \
-                                                                                      "spans x "   \
-                                                                                      "JOIN "      \
-                                                                                      "sources "   \
-                                                                                      "src ON "    \
-                                                                                      "src.ref = " \
-                                                                                      "x.source_"  \
-                                                                                      "ref"        \
-                                                                                      "   WHERE "  \
-                                                                                      "x.trace_"   \
-                                                                                      "ref = "     \
-                                                                                      "s.trace_"   \
-                                                                                      "ref "       \
-                                                                                      "AND"        \
-                                                                                      " " IN_SCOPE \
-                                                                                      "), "        \
-                                                                                      "e.cost_"    \
-                                                                                      "usd, "      \
-                                                                                      "e.cost_"    \
-                                                                                      "eur, "      \
-                                                                                      "m.total"    \
-                                                                                      " FROM "     \
-                                                                                      "(SELECT "   \
-                                                                                      "ref, "      \
-                                                                                      "start_at, " \
-                                                                                      "count(*) "  \
-                                                                                      "OVER () "   \
-                                                                                      "AS total "  \
-                                                                                      "FROM "      \
-                                                                                      "matching "  \
-                                                                                      "WHERE "     \
-                                                                                      "place = 1"  \
-                                                                                      "  ORDER "   \
-                                                                                      "BY "        \
-                                                                                      "start_at "  \
-                                                                                      "DESC, ref " \
-                                                                                      "DESC "      \
-                                                                                      "LIMIT ?20 " \
-                                                                                      "OFFSET "    \
-                                                                                      "?21) m"     \
-                                                                                      " JOIN "     \
-                                                                                      "spans s "   \
-                                                                                      "ON s.ref "  \
-                                                                                      "= m.ref "   \
-                                                                                      "JOIN "      \
-                                                                                      "traces t "  \
-                                                                                      "ON t.ref "  \
-                                                                                      "= "         \
-                                                                                      "s.trace_"   \
-                                                                                      "ref"        \
-                                                                                      " JOIN "     \
-                                                                                      "sources "   \
-                                                                                      "src ON "    \
-                                                                                      "src.ref = " \
-                                                                                      "s.source_"  \
-                                                                                      "ref LEFT "  \
-                                                                                      "JOIN "      \
-                                                                                      "contexts "  \
-                                                                                      "c ON "      \
-                                                                                      "c.ref = "   \
-                                                                                      "s.context_" \
-                                                                                      "ref"        \
-                                                                                      " LEFT "     \
-                                                                                      "JOIN "      \
-                                                                                      "results r " \
-                                                                                      "ON r.ref "  \
-                                                                                      "= "         \
-                                                                                      "s.result_"  \
-                                                                                      "ref LEFT "  \
-                                                                                      "JOIN "      \
-                                                                                      "enrichment" \
-                                                                                      "s e ON "    \
-                                                                                      "e.trace_"   \
-                                                                                      "ref = "     \
-                                                                                      "t.ref"      \
-                                                                                      " ORDER BY " \
-                                                                                      "m.start_"   \
-                                                                                      "at DESC, "  \
+#define LIST_SQL(HEX, FIND, MEMBER, WORDS)                                                             \
+    "WITH candidate(ref) AS MATERIALIZED ("                                                            \
+    " SELECT ref FROM spans WHERE ?4 = 0 AND parent_span_id IS NULL"                                   \
+    "  AND start_at BETWEEN ?5 AND ?6"                                                                 \
+    " UNION ALL SELECT (SELECT x.ref FROM spans x WHERE x.trace_ref = t.ref"                           \
+    "  ORDER BY x.start_at, x.ref LIMIT 1) FROM traces t WHERE ?4 = 0 AND t.has_root = 0"              \
+    " UNION ALL SELECT ref FROM spans WHERE ?4 = 1 AND start_at BETWEEN ?5 AND ?6),"                   \
+    " matching AS ("                                                                                   \
+    " SELECT s.ref, s.start_at, row_number() OVER (PARTITION BY CASE WHEN ?4 = 1 THEN s.ref"           \
+    "   ELSE s.trace_ref END ORDER BY s.start_at DESC, s.ref DESC) AS place FROM candidate k"          \
+    "  CROSS JOIN spans s CROSS JOIN traces t CROSS JOIN organizations o CROSS JOIN sources src"       \
+    "  LEFT JOIN contexts c ON c.ref = s.context_ref LEFT JOIN results r ON r.ref = s.result_ref"      \
+    "  WHERE s.ref = k.ref AND t.ref = s.trace_ref AND o.ref = t.organization_ref AND o.id = ?1"       \
+    "  AND src.ref = s.source_ref AND " IN_SCOPE " AND s.start_at BETWEEN ?5 AND ?6"                   \
+    "  AND s.duration_ns BETWEEN ?7 AND ?8 AND (?9 IS NULL OR s.status = ?9)"                          \
+    "  AND (?10 IS NULL OR src.environment = ?10) AND (?11 IS NULL OR s.conversation_id = ?11"         \
+    "   OR EXISTS (SELECT 1 FROM " ITS_TURNS " AND u.conversation_id = ?11))"                          \
+    "  AND (?12 IS NULL OR s.name = ?12) AND (?13 IS NULL OR c.run_id = ?13)"                          \
+    "  AND (?14 IS NULL OR c.test_id = ?14) AND (?15 IS NULL OR r.id = ?15)"                           \
+    "  AND (?16 IS NULL OR CASE WHEN s.context_ref IS NULL THEN 0 ELSE 1 END = ?16)"                   \
+    "  AND (?17 IS NULL OR CASE WHEN " CONVERSATION " IS NULL THEN 0 ELSE 1 END = ?17)"                \
+    "  AND (?18 IS NULL OR " FIND "(" HEX ", ?18) > 0 OR EXISTS (SELECT 1 FROM " ITS_TURNS             \
+    "    AND " FIND "(lower(coalesce(u.output, '')), ?18) > 0) OR EXISTS ("                            \
+    "   SELECT 1 FROM spans x WHERE x.trace_ref = s.trace_ref AND ("                                   \
+    "    " FIND "(lower(x.name), ?18) > 0"                                                             \
+    "    OR " FIND "(lower(coalesce(x.status_message, '')), ?18) > 0"                                  \
+    "    OR " FIND "(lower(coalesce(" MEMBER(                                                          \
+        "rhesis.conversation.input") ", '')), ?18) > 0"                                                \
+                                     "    OR " FIND "(lower(coalesce(" MEMBER(                         \
+                                         "rhesis.conversation.output") ", '')), ?18) > 0"              \
+                                                                       "    OR " FIND                  \
+                                                                       "(lower(coalesce(" MEMBER(      \
+                                                                           "function.result_"          \
+                                                                           "preview") ", '')), "       \
+                                                                                      "?18) > "        \
+                                                                                      "0)))"           \
+                                                                                      "  AND "         \
+                                                                                      "(?19 IS "       \
+                                                                                      "NULL OR "       \
+                                                                                      "s.trace_"       \
+                                                                                      "ref IN "        \
+                                                                                      "(" WORDS        \
+                                                                                      ")))"            \
+                                                                                      " SELECT "       \
+                                                                                      "t.trace_"       \
+                                                                                      "id, "           \
+                                                                                      "src."           \
+                                                                                      "project_"       \
+                                                                                      "id, "           \
+                                                                                      "src."           \
+                                                                                      "environmen"     \
+                                                                                      "t,"             \
+                                                                                      " " CONVERSATION \
+                                                                                      ", "             \
+                                                                                      "s.start_"       \
+                                                                                      "at,"            \
+                                                                                      "  "             \
+                                                                                      "s."             \
+                                                                                      "duration_"      \
+                                                                                      "ns, "           \
+                                                                                      "s.name, "       \
+                                                                                      "s.status, "     \
+                                                                                      "s."             \
+                                                                                      "attributes"     \
+                                                                                      ", "             \
+                                                                                      "c.run_id, "     \
+                                                                                      "c.test_id,"     \
+                                                                                      " r.id,"         \
+                                                                                      "  (SELECT "     \
+                                                                                      "count(*) "      \
+                                                                                      "FROM "          \
+                                                                                      "spans x "       \
+                                                                                      "JOIN "          \
+                                                                                      "sources "       \
+                                                                                      "src ON "        \
+                                                                                      "src.ref = "     \
+                                                                                      "x.source_"      \
+                                                                                      "ref"            \
+                                                                                      "   WHERE "      \
+                                                                                      "x.trace_"       \
+                                                                                      "ref = "         \
+                                                                                      "s.trace_"       \
+                                                                                      "ref "           \
+                                                                                      "AND"            \
+                                                                                      " " IN_SCOPE     \
+                                                                                      "), "            \
+                                                                                      "e.cost_"        \
+                                                                                      "usd, "          \
+                                                                                      "e.cost_"        \
+                                                                                      "eur, "          \
+                                                                                      "m.total"        \
+                                                                                      " FROM "         \
+                                                                                      "(SELECT "       \
+                                                                                      "ref, "          \
+                                                                                      "start_at, "     \
+                                                                                      "count(*) "      \
+                                                                                      "OVER () "       \
+                                                                                      "AS total "      \
+                                                                                      "FROM "          \
+                                                                                      "matching "      \
+                                                                                      "WHERE "         \
+                                                                                      "place = 1"      \
+                                                                                      "  ORDER "       \
+                                                                                      "BY "            \
+                                                                                      "start_at "      \
+                                                                                      "DESC, ref "     \
+                                                                                      "DESC "          \
+                                                                                      "LIMIT ?20 "     \
+                                                                                      "OFFSET "        \
+                                                                                      "?21) m"         \
+                                                                                      " JOIN "         \
+                                                                                      "spans s "       \
+                                                                                      "ON s.ref "      \
+                                                                                      "= m.ref "       \
+                                                                                      "JOIN "          \
+                                                                                      "traces t "      \
+                                                                                      "ON t.ref "      \
+                                                                                      "= "             \
+                                                                                      "s.trace_"       \
+                                                                                      "ref"            \
+                                                                                      " JOIN "         \
+                                                                                      "sources "       \
+                                                                                      "src ON "        \
+                                                                                      "src.ref = "     \
+                                                                                      "s.source_"      \
+                                                                                      "ref LEFT "      \
+                                                                                      "JOIN "          \
+                                                                                      "contexts "      \
+                                                                                      "c ON "          \
+                                                                                      "c.ref = "       \
+                                                                                      "s.context_"     \
+                                                                                      "ref"            \
+                                                                                      " LEFT "         \
+                                                                                      "JOIN "          \
+                                                                                      "results r "     \
+                                                                                      "ON r.ref "      \
+                                                                                      "= "             \
+                                                                                      "s.result_"      \
+                                                                                      "ref LEFT "      \
+                                                                                      "JOIN "          \
+                                                                                      "enrichment"     \
+                                                                                      "s e ON "        \
+                                                                                      "e.trace_"       \
+                                                                                      "ref = "         \
+                                                                                      "t.ref"          \
+                                                                                      " ORDER BY "     \
+                                                                                      "m.start_"       \
+                                                                                      "at DESC, "      \
                                                                                       "m.ref DESC"
 
 /* Most spans lack the member, and to look for its name is quicker than to parse. */
@@ -468,6 +477,9 @@ enum store_status sql_read_trace(struct store *base, const struct store_scope *s
         }
         if (status == STORE_OK && visitor->linked_from) {
             status = read_back_links(c, scope, trace_id, visitor, error);
+        }
+        if (status == STORE_OK && visitor->turn) {
+            status = sql_visit_turns(c, scope, trace_id, visitor, error);
         }
         struct store_error ignored; /* a transaction that only read has nothing to lose */
         (void)sql_execute(c, "COMMIT", &ignored);

@@ -421,6 +421,7 @@ static const write_fn write_functions[] = {
     [STORE_DELETE_ENTITY] = sql_delete_entity,
     [STORE_SET_MEMBERS] = sql_set_members,
     [STORE_SYNC_ENDPOINTS] = sql_sync_endpoints,
+    [STORE_RECORD_TURN] = sql_record_turn,
 };
 
 /* An error of the database itself rather than of one write: the batch has no future. */

@@ -1,4 +1,5 @@
 /* Contract: the list of traces, one in full, metrics, enrichment, full text, explanations. */
+#include <stdio.h>
 #include <string.h>
 
 #include "store_contract.h"
@@ -281,6 +282,13 @@ struct trace_read {
     size_t span_count;
     struct store_back_link links[4];
     size_t link_count;
+    struct turn_copy {
+        char conversation[16];
+        char input[16];
+        char output[16];
+        uint64_t ended_unix_ns;
+    } turns[4];
+    size_t turn_count;
 };
 
 static void note_head(void *user, const struct store_trace_head *head)
@@ -302,10 +310,25 @@ static void note_link(void *user, const struct store_back_link *link)
     read->links[read->link_count++] = *link;
 }
 
+static void copy_text(struct slice text, char out[16])
+{
+    (void)snprintf(out, 16, "%.*s", SLICE_ARG(text));
+}
+
+static void note_turn(void *user, const struct store_turn_row *row)
+{
+    struct trace_read *read = user;
+    struct turn_copy *turn = &read->turns[read->turn_count++];
+    copy_text(row->conversation_id, turn->conversation);
+    copy_text(row->input, turn->input);
+    copy_text(row->output, turn->output);
+    turn->ended_unix_ns = row->ended_unix_ns;
+}
+
 static enum store_status read_trace(struct fixture *f, uint8_t trace, struct trace_read *out)
 {
     memset(out, 0, sizeof *out);
-    const struct store_trace_visitor visitor = {note_head, note_span, note_link, out};
+    const struct store_trace_visitor visitor = {note_head, note_span, note_link, note_turn, out};
     uint8_t trace_id[16];
     memset(trace_id, trace, sizeof trace_id);
     struct store_error error;
@@ -393,6 +416,90 @@ static void given_span_link_when_target_is_read_then_it_leads_back(void **state)
     assert_int_equal(read.link_count, 1);
     assert_int_equal(read.links[0].trace_id[0], 5);
     assert_memory_equal(read.links[0].span_id, span.span_id, 8);
+}
+
+/* ---- turns ---- */
+
+static struct store_write turn_of(const struct fixture *f, unsigned id, uint8_t trace,
+                                  const char *conversation)
+{
+    struct store_write write = {.type = STORE_RECORD_TURN};
+    write.record_turn = (struct store_record_turn){
+        .id = id_of(id),
+        .organization_id = f->organization,
+        .project_id = f->project,
+        .conversation_id = conversation ? marline__slice_text(conversation) : SLICE_EMPTY,
+        .input = SLICE("in"),
+        .started_unix_ns = id,
+    };
+    memset(write.record_turn.trace_id, trace, sizeof write.record_turn.trace_id);
+    return write;
+}
+
+static void given_turns_when_trace_is_read_then_by_start_each_as_it_ended(void **state)
+{
+    struct fixture *f = *state;
+    struct trace_read read;
+    struct store_write first = turn_of(f, 1, 5, NULL);
+    struct store_write second = turn_of(f, 2, 5, "c");
+    struct store_write elsewhere = turn_of(f, 3, 6, "c");
+    post_traces(f, 5);
+    assert_int_equal(store_write_one(f->store, &second), STORE_OK);
+    assert_int_equal(store_write_one(f->store, &elsewhere), STORE_OK);
+    assert_int_equal(store_write_one(f->store, &first), STORE_OK);
+    first.record_turn.conversation_id = SLICE("c");
+    first.record_turn.output = SLICE("out");
+    first.record_turn.ended_unix_ns = 9;
+    assert_int_equal(store_write_one(f->store, &first), STORE_OK);
+    assert_int_equal(store_write_one(f->store, &first), STORE_OK); /* a repeat adds nothing */
+    assert_int_equal(read_trace(f, 5, &read), STORE_OK);
+    assert_int_equal(read.turn_count, 2);
+    assert_string_equal(read.turns[0].conversation, "c");
+    assert_string_equal(read.turns[0].input, "in");
+    assert_string_equal(read.turns[0].output, "out");
+    assert_int_equal(read.turns[0].ended_unix_ns, 9);
+    assert_string_equal(read.turns[1].output, "");
+    assert_int_equal(read.turns[1].ended_unix_ns, 0);
+}
+
+static void given_conversation_when_looked_up_then_the_trace_of_its_first_turn(void **state)
+{
+    struct fixture *f = *state;
+    struct store_error error;
+    uint8_t trace_id[16] = {0};
+    const struct store_scope mine = {f->organization, f->project, false};
+    struct store_scope other = mine;
+    other.project_id = id_of(0xb0000002);
+    for (unsigned i = 1; i <= 2; i++) {
+        struct store_write turn = turn_of(f, i, (uint8_t)(4 + i), "c");
+        assert_int_equal(store_write_one(f->store, &turn), STORE_OK);
+    }
+    assert_int_equal(store_find_conversation(f->store, &mine, SLICE("c"), trace_id, &error),
+                     STORE_OK);
+    assert_int_equal(trace_id[0], 5);
+    assert_int_equal(store_find_conversation(f->store, &mine, SLICE("d"), trace_id, &error),
+                     STORE_NOT_FOUND);
+    assert_int_equal(store_find_conversation(f->store, &other, SLICE("c"), trace_id, &error),
+                     STORE_NOT_FOUND);
+}
+
+static void given_spans_of_a_conversation_when_listed_then_found_as_its_own(void **state)
+{
+    struct fixture *f = *state;
+    struct store_write turn = turn_of(f, 1, 2, "c");
+    turn.record_turn.output = SLICE("the Answer");
+    post_traces(f, 3); /* none says that it belongs to a conversation */
+    assert_int_equal(store_write_one(f->store, &turn), STORE_OK);
+    struct store_trace_filter filter = {.conversation_id = SLICE("c"), .limit = 10};
+    struct row_list found = list(f, &filter);
+    assert_int_equal(found.total, 1);
+    assert_int_equal(found.rows[0].trace_id[0], 2);
+    filter = (struct store_trace_filter){.turns = TRACE_TURNS_MULTI, .limit = 10};
+    assert_int_equal(list(f, &filter).total, 1);
+    filter.turns = TRACE_TURNS_SINGLE;
+    assert_int_equal(list(f, &filter).total, 2);
+    filter = (struct store_trace_filter){.search = SLICE("answer"), .limit = 10};
+    assert_int_equal(list(f, &filter).total, 1);
 }
 
 /* ---- enrichment ---- */
@@ -615,6 +722,9 @@ int run_trace_contract(const struct store_kind *kind)
         CONTRACT_TEST(given_json_when_read_then_exactly_as_sent),
         CONTRACT_TEST(given_foreign_scope_when_trace_read_then_not_found),
         CONTRACT_TEST(given_span_link_when_target_is_read_then_it_leads_back),
+        CONTRACT_TEST(given_turns_when_trace_is_read_then_by_start_each_as_it_ended),
+        CONTRACT_TEST(given_conversation_when_looked_up_then_the_trace_of_its_first_turn),
+        CONTRACT_TEST(given_spans_of_a_conversation_when_listed_then_found_as_its_own),
         CONTRACT_TEST(given_enrichment_when_span_is_added_then_no_longer_current),
         CONTRACT_TEST(given_span_added_while_computing_when_enriched_then_still_stale),
         CONTRACT_TEST(given_traces_when_metrics_read_then_each_span_once),

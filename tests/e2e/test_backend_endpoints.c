@@ -74,7 +74,9 @@ static void given_endpoint_when_invoked_then_mapped_both_ways(void **state)
 
     int socket = begin_invoke(b, id);
     ws_peer_expect(&agent, "\"type\":\"execute_test\"", &text);
-    assert_non_null(strstr(text.data, "\"inputs\":{\"question\":42}"));
+    assert_non_null(strstr(text.data,
+                           "\"inputs\":{\"question\":42,"
+                           "\"_rhesis_conversation_context\":{\"mapped_input\":\"42\"}}"));
     backend_send_result(&agent, text.data,
                         "\"status\":\"success\",\"output\":{\"reply\":\"yes\"},\"trace_id\":"
                         "\"000000000000000000000000000000cc\"");

@@ -1,6 +1,6 @@
 /* The flaws F1 to F16 that the reference is known for, each a scenario that is right here: real
- * program, real sockets, SQLite or (argument "postgresql") PostgreSQL. F9 to F11 are about
- * conversations of several turns that a platform leads itself, which this backend does not. */
+ * program, real sockets, SQLite or (argument "postgresql") PostgreSQL. F9 to F11, about
+ * conversations of several turns, by POST /endpoints/{id}/invoke. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
+#include "base/time_text.h"
 #include "support/backend_fixture.h"
 #ifdef HAVE_POSTGRES
 #include "support/postgres_fixture.h"
@@ -21,6 +23,7 @@ static struct postgres_server server;
 
 enum { TEXT_SIZE = 64, TESTS_MAX = 3, URL_SIZE = 192 };
 
+static const char in_memory[] = "sqlite::memory:";
 static char store[URL_SIZE] = "sqlite::memory:";
 
 struct scene {
@@ -33,6 +36,15 @@ struct scene {
 
 /* ---- fixture ---- */
 
+static void start_scene(struct scene *s)
+{
+    backend_process_start(&s->b, (const char *const[]){"--store", store, "--api-key",
+                                                       "rh-flaws-0123456789", "--log-level",
+                                                       "error", NULL});
+    backend_connect_agent(&s->b, &s->agent, &s->text);
+    backend_register_agent(&s->agent, &s->text);
+}
+
 static int setup(void **state)
 {
     struct scene *s = calloc(1, sizeof *s);
@@ -42,11 +54,7 @@ static int setup(void **state)
         assert_true(postgres_fixture_empty(&server));
     }
 #endif
-    backend_process_start(&s->b, (const char *const[]){"--store", store, "--api-key",
-                                                       "rh-flaws-0123456789", "--log-level",
-                                                       "error", NULL});
-    backend_connect_agent(&s->b, &s->agent, &s->text);
-    backend_register_agent(&s->agent, &s->text);
+    start_scene(s);
     *state = s;
     return 0;
 }
@@ -62,6 +70,30 @@ static int teardown(void **state)
     }
     free(s);
     return 0;
+}
+
+/* In memory there is nothing to come back to. */
+static int setup_on_disk(void **state)
+{
+    if (strcmp(store, in_memory) == 0) {
+        (void)snprintf(store, sizeof store, "sqlite:flaws-%d.db", (int)getpid());
+    }
+    return setup(state);
+}
+
+static int teardown_on_disk(void **state)
+{
+    static const char *const endings[] = {"", ".key", "-wal", "-shm"};
+    int code = teardown(state);
+    for (size_t i = 0; i < 4 && strncmp(store, "sqlite:", 7) == 0; i++) {
+        char path[URL_SIZE + 8];
+        (void)snprintf(path, sizeof path, "%s%s", strchr(store, ':') + 1, endings[i]);
+        (void)unlink(path);
+    }
+    if (strncmp(store, "sqlite:", 7) == 0) {
+        (void)snprintf(store, sizeof store, "%s", in_memory);
+    }
+    return code;
 }
 
 /* Starts a run of `tests`, all at once or one after the other, and takes what is sent at first. */
@@ -348,6 +380,210 @@ f8_given_failed_attempt_when_retried_then_each_trace_stays_with_its_attempt(void
     assert_string_not_equal(results[0], results[1]);
 }
 
+/* ---- conversations ---- */
+
+struct turn {
+    int socket;
+    struct buffer execute; /* what the agent was sent */
+    uint64_t begun_ns;     /* when the agent had it: its root starts here */
+};
+
+static void find_endpoint(struct scene *s, char id[TEXT_SIZE])
+{
+    struct backend_answer answer;
+    ws_peer_send_text(&s->agent, "{\"type\":\"register\",\"project_id\":\"" BACKEND_PROJECT
+                                 "\",\"environment\":\"development\",\"sdk_version\":\"1\","
+                                 "\"functions\":[{\"name\":\"answer\",\"parameters\":{},"
+                                 "\"return_type\":\"dict\",\"metadata\":{}}]}");
+    ws_peer_expect(&s->agent, "\"type\":\"registered\"", &s->text);
+    backend_request(&s->b, "GET", "/endpoints", NULL, NULL, &answer);
+    backend_copy_member(answer.body.data, "id", id, TEXT_SIZE);
+    backend_answer_deinit(&answer);
+}
+
+/* `more` are further members of the request. */
+static struct turn begin_turn(struct scene *s, const char *input, const char *more)
+{
+    struct turn turn = {.execute = BUFFER_INIT};
+    char endpoint[TEXT_SIZE];
+    char body[256];
+    char request[768];
+    find_endpoint(s, endpoint);
+    int size = snprintf(body, sizeof body, "{\"input\":\"%s\"%s}", input, more);
+    int n = snprintf(request, sizeof request,
+                     "POST /endpoints/%s/invoke HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer %s\r\n"
+                     "Connection: close\r\nContent-Length: %d\r\n\r\n%s",
+                     endpoint, s->b.api_key, size, body);
+    turn.socket = tcp_connect(s->b.port);
+    tcp_send(turn.socket, request, (size_t)n);
+    ws_peer_expect(&s->agent, "\"type\":\"execute_test\"", &turn.execute);
+    turn.begun_ns = marline__clock_wall_ns(marline__clock_system());
+    return turn;
+}
+
+/* The agent answers, and the caller has it. */
+static void end_turn(struct scene *s, struct turn *turn, unsigned trace, const char *output)
+{
+    struct buffer answer = BUFFER_INIT;
+    char rest[256];
+    (void)snprintf(rest, sizeof rest,
+                   "\"status\":\"success\",\"output\":{\"output\":\"%s\","
+                   "\"conversation_id\":\"talk-1\"},\"duration_ms\":1,\"trace_id\":\"%032x\"",
+                   output, trace);
+    backend_send_result(&s->agent, turn->execute.data, rest);
+    tcp_read_all(turn->socket, &answer);
+    (void)snprintf(rest, sizeof rest, "\"output\":\"%s\"", output);
+    if (!strstr(answer.data, "HTTP/1.1 200") || !strstr(answer.data, rest)) {
+        fail_msg("no %s in %s", rest, answer.data);
+    }
+    (void)close(turn->socket);
+    marline__buffer_deinit(&answer);
+    marline__buffer_deinit(&turn->execute);
+}
+
+/* The root of a turn, as the SDK makes it. */
+static void append_root(struct buffer *body, unsigned trace, unsigned span, uint64_t start_ns,
+                        const char *input)
+{
+    char start[TIME_TEXT_SIZE];
+    marline__time_format(start_ns, start);
+    marline__buffer_append_format(
+        body,
+        "%s{\"trace_id\":\"%032x\",\"span_id\":\"%016x\",\"span_name\":\"function.answer\","
+        "\"start_time\":\"%s\",\"end_time\":\"2099-01-01T00:00:00Z\","
+        "\"attributes\":{\"rhesis.conversation.input\":\"%s\"}}",
+        body->size ? "," : "{\"spans\":[", trace, span, start, input);
+}
+
+static void post_root(struct scene *s, unsigned span, uint64_t start_ns, const char *input)
+{
+    struct buffer body = BUFFER_INIT;
+    append_root(&body, 1, span, start_ns, input);
+    post(s, &body);
+}
+
+/* What trace 1 shows as the output of a span; "" when nothing. */
+static void read_output(struct scene *s, unsigned span, char out[TEXT_SIZE])
+{
+    static const char path[] =
+        "/telemetry/traces/00000000000000000000000000000001?project_id=" BACKEND_PROJECT;
+    struct backend_answer answer;
+    char mark[TEXT_SIZE];
+    backend_request(&s->b, "GET", path, NULL, NULL, &answer);
+    assert_int_equal(answer.status, 200);
+    (void)snprintf(mark, sizeof mark, "\"span_id\":\"%016x\"", span);
+    char *node = strstr(answer.body.data, mark);
+    assert_non_null(node);
+    char *end = strstr(node, "\"children\"");
+    assert_non_null(end);
+    *end = '\0';
+    out[0] = '\0';
+    if (strstr(node, "rhesis.conversation.output")) {
+        backend_copy_member(node, "rhesis.conversation.output", out, TEXT_SIZE);
+    }
+    backend_answer_deinit(&answer);
+}
+
+static void expect_output(struct scene *s, unsigned span, const char *expected)
+{
+    char output[TEXT_SIZE];
+    read_output(s, span, output);
+    assert_string_equal(output, expected);
+}
+
+#define TALK ",\"conversation_id\":\"talk-1\""
+#define TALK_CONTEXT                                                                               \
+    "{\"conversation_id\":\"talk-1\",\"trace_id\":\"00000000000000000000000000000001\","           \
+    "\"mapped_input\":"
+#define TALK_LIST "/telemetry/traces?project_id=" BACKEND_PROJECT "&conversation_id=talk-1"
+
+static void f9_given_conversation_when_turns_follow_then_all_continue_its_one_trace(void **state)
+{
+    struct scene *s = *state;
+    struct turn turn = begin_turn(s, "hello", "");
+    assert_non_null(
+        strstr(turn.execute.data, "\"_rhesis_conversation_context\":{\"mapped_input\":\"hello\"}"));
+    post_root(s, 1, turn.begun_ns, "hello"); /* nobody knows the conversation yet */
+    end_turn(s, &turn, 1, "one");
+    turn = begin_turn(s, "go on", TALK);
+    assert_non_null(strstr(turn.execute.data, TALK_CONTEXT "\"go on\"}"));
+    end_turn(s, &turn, 1, "two");
+    turn = begin_turn(s, "and on", TALK);
+    assert_non_null(strstr(turn.execute.data, TALK_CONTEXT "\"and on\"}"));
+    end_turn(s, &turn, 1, "three");
+    backend_expect(&s->b, "GET", TALK_LIST, NULL, 200, "\"conversation_id\":\"talk-1\"");
+    backend_expect(&s->b, "GET", TALK_LIST "&trace_type=Multi-Turn", NULL, 200, "\"total\":1");
+    backend_expect(&s->b, "GET", TALK_LIST "&trace_type=Single-Turn", NULL, 200, "\"total\":0");
+}
+
+/* The same question twice, so that only the time tells the two roots apart. */
+static void
+f10_given_two_turn_roots_in_one_post_when_stored_then_each_shows_its_own_output(void **state)
+{
+    struct scene *s = *state;
+    struct buffer body = BUFFER_INIT;
+    struct turn first = begin_turn(s, "more", "");
+    end_turn(s, &first, 1, "one");
+    struct turn second = begin_turn(s, "more", TALK);
+    end_turn(s, &second, 1, "two");
+    append_root(&body, 1, 2, second.begun_ns, "more");
+    append_root(&body, 1, 1, first.begun_ns, "more");
+    post(s, &body);
+    expect_output(s, 1, "one");
+    expect_output(s, 2, "two");
+    backend_expect(&s->b, "GET", "/telemetry/traces?search=two&project_id=" BACKEND_PROJECT, NULL,
+                   200, "\"total\":1");
+}
+
+static void
+f10_given_root_before_its_result_when_read_then_never_the_output_of_another_turn(void **state)
+{
+    struct scene *s = *state;
+    struct turn first = begin_turn(s, "more", "");
+    end_turn(s, &first, 1, "one");
+    struct turn second = begin_turn(s, "more", TALK);
+    post_root(s, 2, second.begun_ns, "more"); /* while the turn is under way, before the first's */
+    expect_output(s, 2, "");
+    end_turn(s, &second, 1, "two");
+    expect_output(s, 2, "two");
+    post_root(s, 1, first.begun_ns, "more");
+    expect_output(s, 1, "one");
+    expect_output(s, 2, "two");
+}
+
+static void
+f10_given_agent_whose_clock_is_wrong_when_all_roots_are_there_then_told_apart_by_order(void **state)
+{
+    struct scene *s = *state;
+    struct turn first = begin_turn(s, "more", "");
+    end_turn(s, &first, 1, "one");
+    struct turn second = begin_turn(s, "more", TALK);
+    end_turn(s, &second, 1, "two");
+    post_root(s, 2, second.begun_ns - 3600 * NS_PER_S, "more");
+    expect_output(s, 2, ""); /* it could be either */
+    post_root(s, 1, first.begun_ns - 3600 * NS_PER_S, "more");
+    expect_output(s, 1, "one");
+    expect_output(s, 2, "two");
+}
+
+static void
+f11_given_killed_backend_when_the_conversation_goes_on_then_in_its_one_trace(void **state)
+{
+    struct scene *s = *state;
+    struct turn turn = begin_turn(s, "hello", "");
+    end_turn(s, &turn, 1, "one");
+    backend_process_kill(&s->b);
+    ws_peer_deinit(&s->agent);
+    start_scene(s);
+    uint64_t first_ns = turn.begun_ns;
+    turn = begin_turn(s, "go on", TALK);
+    assert_non_null(strstr(turn.execute.data, TALK_CONTEXT "\"go on\"}"));
+    end_turn(s, &turn, 1, "two");
+    post_root(s, 1, first_ns, "hello");
+    expect_output(s, 1, "one");
+    backend_expect(&s->b, "GET", TALK_LIST, NULL, 200, "\"total\":1");
+}
+
 static void
 f12_given_connection_lost_in_mid_call_when_result_comes_on_the_next_then_taken(void **state)
 {
@@ -445,6 +681,14 @@ static int run_all(const char *name)
         FLAW(f7_given_misspelt_key_when_posted_then_only_the_right_one_names_the_test),
         FLAW(f8_given_second_result_for_a_key_when_spans_follow_then_the_first_takes_them),
         FLAW(f8_given_failed_attempt_when_retried_then_each_trace_stays_with_its_attempt),
+        FLAW(f9_given_conversation_when_turns_follow_then_all_continue_its_one_trace),
+        FLAW(f10_given_two_turn_roots_in_one_post_when_stored_then_each_shows_its_own_output),
+        FLAW(f10_given_root_before_its_result_when_read_then_never_the_output_of_another_turn),
+        FLAW(
+            f10_given_agent_whose_clock_is_wrong_when_all_roots_are_there_then_told_apart_by_order),
+        cmocka_unit_test_setup_teardown(
+            f11_given_killed_backend_when_the_conversation_goes_on_then_in_its_one_trace,
+            setup_on_disk, teardown_on_disk),
         FLAW(f12_given_connection_lost_in_mid_call_when_result_comes_on_the_next_then_taken),
         FLAW(f13_given_stale_connection_when_it_ends_then_the_live_route_stays),
         FLAW(f14_given_unknown_ids_in_a_batch_when_posted_then_all_stored_and_the_rest_linked),
