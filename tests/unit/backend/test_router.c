@@ -125,6 +125,20 @@ static void given_agent_that_has_not_registered_again_when_it_answers_then_accep
     assert_int_equal(complete(r, "a", NEW), ROUTER_ACCEPTED);
 }
 
+/* Seed 194477488577 of the simulation: the registration of a connection that is dead already was
+ * still on its way, and took the route. */
+static void
+given_late_registration_of_a_dead_connection_when_the_live_one_answers_then_accepted(void **state)
+{
+    struct router *r = *state;
+    connect_agent(r, OLD, KEY, SLICE_EMPTY);
+    call(r, "a", OLD, TIME_NEVER);
+    router_session_closed(r, OLD);
+    connect_agent(r, NEW, KEY, SLICE_EMPTY);
+    connect_agent(r, OTHER, KEY, SLICE_EMPTY);
+    assert_int_equal(complete(r, "a", NEW), ROUTER_ACCEPTED);
+}
+
 static void given_other_key_when_it_answers_then_refused_and_the_call_stays(void **state)
 {
     struct router *r = *state;
@@ -308,6 +322,8 @@ int main(void)
         ROUTER_TEST(given_call_when_answered_then_accepted_once),
         ROUTER_TEST(given_agent_that_reconnected_when_it_answers_then_accepted),
         ROUTER_TEST(given_agent_that_has_not_registered_again_when_it_answers_then_accepted),
+        ROUTER_TEST(
+            given_late_registration_of_a_dead_connection_when_the_live_one_answers_then_accepted),
         ROUTER_TEST(given_other_key_when_it_answers_then_refused_and_the_call_stays),
         ROUTER_TEST(given_named_agents_when_another_answers_then_refused),
         ROUTER_TEST(given_agent_of_other_route_when_it_answers_then_refused),
