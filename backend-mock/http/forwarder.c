@@ -93,19 +93,6 @@ static bool pause_for(struct forwarder *f, uint64_t ms)
     return go_on;
 }
 
-static uint64_t attempt_timeout_ms(struct forwarder *f)
-{
-    uint64_t now = now_ns();
-    uint64_t timeout = ATTEMPT_TIMEOUT_MS;
-    (void)pthread_mutex_lock(&f->shared.lock);
-    uint64_t stop = f->shared.stop_at_ns;
-    (void)pthread_mutex_unlock(&f->shared.lock);
-    if (stop) {
-        timeout = stop > now + NS_PER_MS ? (stop - now) / NS_PER_MS : 1;
-    }
-    return timeout;
-}
-
 /* The request under way when the backend stops has what is left of the stop's time, not its own. */
 static bool must_end(void *user)
 {
@@ -127,7 +114,7 @@ static enum attempt attempt(struct forwarder *f, const struct parcel *p, char re
                                    .headers = headers,
                                    .header_count = 1,
                                    .body = marline__buffer_slice(&p->body),
-                                   .timeout_ms = attempt_timeout_ms(f),
+                                   .timeout_ms = ATTEMPT_TIMEOUT_MS,
                                    .is_canceled = must_end,
                                    .user = f};
     marline_status status = marline__http_client_perform(f->client, &request, &response, &error);

@@ -407,26 +407,37 @@ static void on_opened(void *user, struct ws_connection *c)
     handle_step(hub, s, &step);
 }
 
+/* Only when the backend traces itself: what the span says is not free. */
+static void handle_traced(struct hub *hub, struct hub_session *s, const struct agent_step *step,
+                          size_t size, uint64_t start_unix_ns)
+{
+    char type[40] = "";
+    struct self_trace_message traced = {.type = type,
+                                        .size = size,
+                                        .organization_id = s->identity.organization_id,
+                                        .rate = agent_session_rate(s->agent, hub_now_ns(hub)),
+                                        .start_unix_ns = start_unix_ns};
+    if (step->message) {
+        (void)snprintf(type, sizeof(type), "%.*s", SLICE_ARG(step->message->type_name));
+    }
+    hub->loop.answered = (marline_span){.record = NULL};
+    handle_step(hub, s, step);
+    traced.call = hub->loop.answered;
+    self_trace_message(hub->options.tracer, &traced);
+}
+
 static void on_text(void *user, struct ws_connection *c, struct slice text)
 {
     struct hub *hub = user;
     struct hub_session *s = ws_connection_user(c);
     struct agent_step step;
-    char type[40] = "";
-    struct self_trace_message traced = {.type = type,
-                                        .size = text.size,
-                                        .organization_id = s->identity.organization_id,
-                                        .start_unix_ns =
-                                            marline__clock_wall_ns(marline__clock_system())};
-    hub->loop.answered = (marline_span){.record = NULL};
+    uint64_t start = hub->options.tracer ? marline__clock_wall_ns(marline__clock_system()) : 0;
     agent_session_text(s->agent, text, hub_now_ns(hub), &step);
-    traced.rate = agent_session_rate(s->agent, hub_now_ns(hub));
-    if (step.message) {
-        (void)snprintf(type, sizeof(type), "%.*s", SLICE_ARG(step.message->type_name));
+    if (hub->options.tracer) {
+        handle_traced(hub, s, &step, text.size, start);
+    } else {
+        handle_step(hub, s, &step);
     }
-    handle_step(hub, s, &step);
-    traced.call = hub->loop.answered;
-    self_trace_message(hub->options.tracer, &traced);
 }
 
 static void on_binary(void *user, struct ws_connection *c)
