@@ -43,13 +43,22 @@ bool verdict_is_completed(const cJSON *run)
 
 /* ---- the agent's outbox ---- */
 
+/* The agent may be at work on the file, or another may just have closed it: wait for the turn. */
+static bool open_outbox(struct fault_stage *s, sqlite3 **out_db)
+{
+    enum { TURN_WAIT_MS = 10000 };
+    return sqlite3_open_v2(fault_stage_outbox(s), out_db, SQLITE_OPEN_READWRITE, NULL) ==
+               SQLITE_OK &&
+           sqlite3_busy_timeout(*out_db, TURN_WAIT_MS) == SQLITE_OK;
+}
+
 /* The state of an invocation, 0 = it was never accepted, -1 = the file cannot be read. */
 static int outbox_state(struct fault_stage *s, const char *invocation_id)
 {
     sqlite3 *db = NULL;
     sqlite3_stmt *q = NULL;
     int state = -1;
-    if (sqlite3_open_v2(fault_stage_outbox(s), &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
+    if (open_outbox(s, &db) &&
         sqlite3_prepare_v2(db, "SELECT max(state) FROM invocation WHERE id=CAST(?1 AS BLOB)", -1,
                            &q, NULL) == SQLITE_OK) {
         sqlite3_bind_text(q, 1, invocation_id, -1, SQLITE_STATIC);
@@ -65,7 +74,7 @@ size_t verdict_accepted(struct fault_stage *s)
     sqlite3 *db = NULL;
     sqlite3_stmt *q = NULL;
     size_t count = 0;
-    if (sqlite3_open_v2(fault_stage_outbox(s), &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
+    if (open_outbox(s, &db) &&
         sqlite3_prepare_v2(db, "SELECT count(*) FROM invocation", -1, &q, NULL) == SQLITE_OK &&
         sqlite3_step(q) == SQLITE_ROW) {
         count = (size_t)sqlite3_column_int64(q, 0);
