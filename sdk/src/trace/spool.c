@@ -41,7 +41,7 @@ struct spool {
     char *path;
     uint64_t bytes_max;
     int lock;      /* -1 = none */
-    bool is_ours;  /* the lock file says that a spool was here before */
+    bool is_ours;  /* a spool was here before: by the lock file, or because this is it */
     bool orphaned; /* in the child of a fork */
     struct spool *next_orphan;
     sqlite3 *db;
@@ -50,6 +50,7 @@ struct spool {
     sqlite3_int64 boundary;
     sqlite3_int64 removed; /* up to here: although deleting may have failed */
     bool write_failed;     /* said once, until it works again */
+    bool rename_failed;    /* of a damaged file; likewise */
     /* written under the mutex, read by any thread */
     atomic_uint_fast64_t batches;
     atomic_uint_fast64_t spans;
@@ -317,6 +318,19 @@ static bool rename_files(const struct spool *s, const char *aside)
            rename_file(s, "", aside);
 }
 
+/* What cannot be set aside is tried again with every batch, and told once. */
+static void tell_damage(struct spool *s, bool renamed, uint64_t kept, uint64_t lost)
+{
+    if (renamed || !s->rename_failed) {
+        marline__log(LOG_ERROR,
+                     "the spool %s is damaged: %s %s.damaged; %llu spans were saved from it, at "
+                     "least %llu were not",
+                     s->path, renamed ? "set aside as" : "it could not be renamed to", s->path,
+                     (unsigned long long)kept, (unsigned long long)lost);
+    }
+    s->rename_failed = !renamed;
+}
+
 /* Leaves a file that works, or none. */
 static void replace_file(struct spool *s)
 {
@@ -333,13 +347,9 @@ static void replace_file(struct spool *s)
     }
     uint64_t kept = atomic_load(&s->spans);
     uint64_t lost = spans_before > kept ? spans_before - kept : 0;
-    atomic_fetch_add(&s->set_aside, 1);
+    atomic_fetch_add(&s->set_aside, renamed ? 1 : 0);
     atomic_fetch_add(&s->lost_spans, lost);
-    marline__log(LOG_ERROR,
-                 "the spool %s is damaged: %s %s.damaged; %llu spans were saved from it, at least "
-                 "%llu were not",
-                 s->path, renamed ? "set aside as" : "it could not be renamed to", s->path,
-                 (unsigned long long)kept, (unsigned long long)lost);
+    tell_damage(s, renamed, kept, lost);
     marline__buffer_deinit(&aside);
 }
 
@@ -418,6 +428,7 @@ static marline_status open_first(struct spool *s, marline_error *error)
         return fail(error, MARLINE_EIO, s->path, s->db ? sqlite3_errmsg(s->db) : "out of memory");
     }
     mark_lock_file(s);
+    s->is_ours = true;
     if (opening == OPENING_DAMAGED) {
         replace_file(s);
     }

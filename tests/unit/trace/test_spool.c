@@ -25,6 +25,7 @@ enum {
     SPANS_EACH = 7,
     SEEDS = 50,
     FLIPS_MAX = 12,
+    BEYOND_CACHE = 2500, /* batches that SQLite does not keep in memory */
 };
 
 struct fixture {
@@ -383,6 +384,42 @@ static void given_garbage_in_our_place_when_opened_then_set_aside_and_gone_on(vo
     assert_memory_equal(content, damaged, 8192);
 }
 
+/* Every byte of a file that is in use. */
+static void spoil(const char *path)
+{
+    struct stat info;
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    assert_int_equal(stat(path, &info), 0);
+    for (off_t i = 0; i < info.st_size; i++) {
+        (void)putc('x', file);
+    }
+    assert_int_equal(fclose(file), 0);
+}
+
+/* In the process that made the file, and with something in the way of setting it aside. */
+static void given_damage_that_cannot_be_set_aside_when_it_can_then_gone_on(void **state)
+{
+    struct fixture *f = *state;
+    char aside[128];
+    char log[128];
+    (void)snprintf(aside, sizeof aside, "%s.damaged", f->path);
+    assert_int_equal(mkdir(aside, 0700), 0);
+    open_spool(f, 0);
+    fill(f, BEYOND_CACHE);
+    (void)snprintf(log, sizeof log, "%s-wal", f->path);
+    spoil(f->path);
+    spoil(log);
+    assert_int_equal(take(f), -1);
+    assert_false(put(f, 1));
+    assert_false(put(f, 2));
+    assert_int_equal(count(f).set_aside, 0);
+    assert_int_equal(rmdir(aside), 0);
+    assert_true(put(f, 5));
+    assert_int_equal(count(f).set_aside, 1);
+    assert_int_equal(take(f), 5);
+}
+
 /* ---- a full disk ---- */
 
 /* Files of this process may not grow beyond it: stands for a disk that is full. */
@@ -432,6 +469,7 @@ int main(void)
         TEST(given_flipped_bits_when_opened_then_only_what_they_hit_is_lost),
         TEST(given_file_cut_anywhere_when_opened_then_the_rest_is_read),
         TEST(given_garbage_in_our_place_when_opened_then_set_aside_and_gone_on),
+        TEST(given_damage_that_cannot_be_set_aside_when_it_can_then_gone_on),
         TEST(given_full_disk_when_stored_then_refused_and_works_again_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
