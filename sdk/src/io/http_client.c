@@ -12,6 +12,7 @@
 
 #include "base/memory.h"
 #include "base/signals.h"
+#include "io/tls_fault.h"
 
 enum {
     POLL_MAX_MS = 60000, /* a bound only: cancel wakes the poll, libcurl shortens it for timers */
@@ -290,6 +291,12 @@ static marline_status classify(const struct http_client *c, CURLcode code)
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CACERT_BADFILE:
         return MARLINE_EAUTH;
+    case CURLE_SSL_CONNECT_ERROR: /* a handshake: an alert comes as an answer to our first bytes */
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR: {
+        const struct tls_fault *fault = marline__tls_fault_of(c->curl_text);
+        return fault && fault->is_for_good ? MARLINE_EAUTH : MARLINE_EIO;
+    }
     case CURLE_WRITE_ERROR:
         return c->too_large || !c->response->body.failed ? MARLINE_EPROTO : MARLINE_ENOMEM;
     case CURLE_UNSUPPORTED_PROTOCOL: /* HTTP/0.9: the URL's scheme was checked before */
@@ -325,6 +332,21 @@ static void explain_no_connection(const struct http_client *c, const char *host,
                    code ? strerror_r((int)code, text, sizeof text) : c->curl_text);
 }
 
+static void explain_other(const struct http_client *c, const char *host, CURLcode code,
+                          marline_error *error)
+{
+    const char *cause = c->curl_text[0] ? c->curl_text : curl_easy_strerror(code);
+    const struct tls_fault *fault = marline__tls_fault_of(cause);
+    if (code == CURLE_COULDNT_CONNECT) {
+        explain_no_connection(c, host, error);
+    } else if (fault) {
+        (void)snprintf(error->text, sizeof error->text, "%.64s: %s (%.120s)", host, fault->advice,
+                       cause);
+    } else {
+        (void)snprintf(error->text, sizeof error->text, "%s: %.120s", host, cause);
+    }
+}
+
 static void explain(const struct http_client *c, const struct http_request *request,
                     marline_status status, CURLcode code, marline_error *error)
 {
@@ -334,7 +356,6 @@ static void explain(const struct http_client *c, const struct http_request *requ
     char host[HOST_SIZE];
     host_of(request->url ? request->url : "", host);
     error->code = status;
-    const char *cause = c->curl_text[0] ? c->curl_text : curl_easy_strerror(code);
     switch (status) {
     case MARLINE_EINVAL:
         (void)snprintf(error->text, sizeof error->text,
@@ -355,11 +376,7 @@ static void explain(const struct http_client *c, const struct http_request *requ
         }
         /* fall through */
     default:
-        if (code == CURLE_COULDNT_CONNECT) {
-            explain_no_connection(c, host, error);
-            break;
-        }
-        (void)snprintf(error->text, sizeof error->text, "%s: %.*s", host, 120, cause);
+        explain_other(c, host, code, error);
     }
 }
 

@@ -67,7 +67,8 @@ void marline__http_client_destroy(struct http_client *client);
  *   MARLINE_EIO        no connection, or lost before the answer was whole: worth a retry
  *   MARLINE_ETIMEDOUT  timeout_ms passed
  *   MARLINE_ECANCELED  marline__http_client_cancel
- *   MARLINE_EAUTH      the peer's certificate or ours was refused: a retry is pointless
+ *   MARLINE_EAUTH      the peer's certificate or ours was refused, or a file of ours cannot be
+ *                      used: a retry is pointless, and the text says what to mend
  *   MARLINE_EPROTO     the answer is no HTTP, or larger than response_max
  *   MARLINE_ENOMEM */
 marline_status marline__http_client_perform(struct http_client *client,

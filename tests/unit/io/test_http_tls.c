@@ -13,6 +13,7 @@
 #include "../../support/http_peer.h"
 #include "../../support/tls_relay.h"
 #include "io/http_client.h"
+#include "io/tls_fault.h"
 
 struct rig {
     struct http_peer *peer;
@@ -36,13 +37,10 @@ static void end(struct rig *rig)
     http_peer_stop(rig->peer);
 }
 
-static marline_status get(struct rig *rig, bool trust, bool present)
+static marline_status get_with(struct rig *rig, struct http_tls_options tls)
 {
     char url[64];
-    const struct http_client_options options = {
-        .tls = {.ca_file = trust ? rig->relay.ca_file : NULL,
-                .certificate_file = present ? rig->relay.client_cert_file : NULL,
-                .key_file = present ? rig->relay.client_key_file : NULL}};
+    const struct http_client_options options = {.tls = tls};
     struct http_client *client = marline__http_client_create(&options);
     struct http_response response = HTTP_RESPONSE_INIT;
     (void)snprintf(url, sizeof url, "https://localhost:%u/", rig->relay.port);
@@ -56,6 +54,15 @@ static marline_status get(struct rig *rig, bool trust, bool present)
     marline__http_response_deinit(&response);
     marline__http_client_destroy(client);
     return status;
+}
+
+static marline_status get(struct rig *rig, bool trust, bool present)
+{
+    const struct http_tls_options tls = {.ca_file = trust ? rig->relay.ca_file : NULL,
+                                         .certificate_file =
+                                             present ? rig->relay.client_cert_file : NULL,
+                                         .key_file = present ? rig->relay.client_key_file : NULL};
+    return get_with(rig, tls);
 }
 
 static void given_own_authority_when_asked_then_answered_CLI_13(void **state)
@@ -98,6 +105,74 @@ static void given_peer_that_wants_a_certificate_when_asked_then_ours_is_shown_CL
     end(&rig);
 }
 
+/* The wrong files: each is refused for good, and the text names what to mend. A server's word on
+ * our certificate may be lost with the connection, so those are in no test of the whole way. */
+static void
+given_files_that_do_not_fit_when_asked_then_refused_and_the_fix_named_CLI_13(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct rig other;
+    begin(&rig, "localhost", true);
+    begin(&other, "localhost", true);
+    const char *ca = rig.relay.ca_file;
+    const char *certificate = rig.relay.client_cert_file;
+    const char *key = rig.relay.client_key_file;
+    const struct {
+        struct http_tls_options tls;
+        const char *advice;
+    } cases[] = {
+        {{"missing.pem", certificate, key}, "the CA file cannot be used: give a readable PEM"},
+        {{key, certificate, key}, "the CA file cannot be used"},
+        {{other.relay.ca_file, certificate, key}, "a CA has the right name, but another key"},
+        {{ca, "missing.pem", key}, "the client certificate cannot be used: give a readable PEM"},
+        {{ca, key, key}, "the client certificate cannot be used"},
+        {{ca, certificate, "missing.pem"}, "the key of the client certificate cannot be used"},
+        {{ca, certificate, other.relay.client_key_file}, "give the PEM file of that very key"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        marline_status status = get_with(&rig, cases[i].tls);
+        if (status != MARLINE_EAUTH || rig.error.code != status ||
+            !strstr(rig.error.text, cases[i].advice)) {
+            fail_msg("%d, without '%s': %s", status, cases[i].advice, rig.error.text);
+        }
+    }
+    assert_int_equal(http_peer_request_count(rig.peer), 0);
+    end(&other);
+    end(&rig);
+}
+
+static void given_words_of_openssl_when_read_then_fault_and_worth_of_a_retry_CLI_13(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *advice; /* NULL = no fault of TLS */
+        bool is_for_good;
+    } cases[] = {
+        {"OpenSSL SSL_read: error:0A00045C:SSL routines::tlsv13 alert certificate required",
+         "it wants a client certificate", true},
+        {"OpenSSL SSL_read: error:0A00041B:SSL routines::tlsv1 alert decrypt error",
+         "it refuses the client certificate", true},
+        {"OpenSSL SSL_read: error:0A000418:SSL routines::tlsv1 alert unknown ca",
+         "it refuses the client certificate", true},
+        {"SSL certificate problem: certificate has expired", "its certificate has expired", true},
+        {"SSL certificate problem: self-signed certificate in certificate chain",
+         "its certificate is of no known CA", true},
+        {"error:0A00010B:SSL routines::wrong version number", "it answers without TLS", false},
+        {"Connection reset by peer", NULL, false},
+        {"", NULL, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct tls_fault *fault = marline__tls_fault_of(cases[i].text);
+        assert_int_equal(fault != NULL, cases[i].advice != NULL);
+        if (fault) {
+            assert_non_null(strstr(fault->advice, cases[i].advice));
+            assert_int_equal(fault->is_for_good, cases[i].is_for_good);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -105,6 +180,9 @@ int main(void)
         cmocka_unit_test(given_unknown_authority_when_asked_then_refused_for_good_CLI_13),
         cmocka_unit_test(given_certificate_of_another_host_when_asked_then_refused_CLI_13),
         cmocka_unit_test(given_peer_that_wants_a_certificate_when_asked_then_ours_is_shown_CLI_13),
+        cmocka_unit_test(
+            given_files_that_do_not_fit_when_asked_then_refused_and_the_fix_named_CLI_13),
+        cmocka_unit_test(given_words_of_openssl_when_read_then_fault_and_worth_of_a_retry_CLI_13),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
