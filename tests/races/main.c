@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "explore.h"
@@ -75,9 +76,8 @@ static const char usage[] =
     "  help\n"
     "\n"
     "  These also take\n"
-    "      --store NAME         model (default), sqlite, postgres (a private server; needs "
-    "Debian's\n"
-    "                           package postgresql)\n"
+    "      --store NAME         model (default; simulate calls it memory), sqlite, postgres (a\n"
+    "                           private server; needs Debian's package postgresql)\n"
     "      --journal MODE       of sqlite: wal (default) or delete\n"
     "      --programs FOLDER    of postgres: where initdb and postgres are\n"
     "                           (default: the newest under /usr/lib/postgresql)\n"
@@ -110,7 +110,10 @@ static int choose_store(struct options *options, const char *name)
     static const struct {
         const char *name;
         enum store_kind kind;
-    } stores[] = {{"model", STORE_MODEL}, {"sqlite", STORE_SQLITE}, {"postgres", STORE_POSTGRES}};
+    } stores[] = {{"model", STORE_MODEL},
+                  {"memory", STORE_MODEL}, /* as the reports of simulate call it */
+                  {"sqlite", STORE_SQLITE},
+                  {"postgres", STORE_POSTGRES}};
     for (size_t i = 0; i < sizeof stores / sizeof stores[0]; i++) {
         if (strcmp(name, stores[i].name) == 0) {
             options->store = stores[i].kind;
@@ -418,16 +421,17 @@ static int start_postgres(const struct options *options, struct postgres_server 
 
 static int simulate(const struct options *options, const char *location)
 {
-    const struct simulate_options simulate = {.seed = options->explore.seed,
-                                              .runs = options->runs ? options->runs : RUNS_DEFAULT,
-                                              .location = location,
-                                              .store_name =
-                                                  options->store == STORE_POSTGRES ? "postgres"
-                                                  : options->store == STORE_SQLITE ? "sqlite"
-                                                                                   : "memory",
-                                              .mutant = options->mutant,
-                                              .faults = options->faults,
-                                              .log = options->log ? stdout : NULL};
+    const struct simulate_options simulate = {
+        .seed = options->explore.seed,
+        .runs = options->runs ? options->runs : RUNS_DEFAULT,
+        .location = location,
+        .store_name = options->store == STORE_POSTGRES ? "postgres"
+                      : options->store == STORE_SQLITE ? "sqlite"
+                                                       : "memory",
+        .mutant = options->mutant,
+        .faults = options->faults,
+        .log = options->log ? stdout : NULL,
+        .progress = isatty(STDERR_FILENO) && !options->log ? stderr : NULL};
     struct simulate_tally tally;
     uint64_t start_ns = marline__clock_monotonic_ns(marline__clock_system());
     simulate_runs(&simulate, &tally);

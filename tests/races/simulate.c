@@ -19,6 +19,8 @@ enum {
  * database in memory is then a new one). */
 enum { RUNS_PER_STORE = 25 };
 
+enum { PROGRESS_RUNS = 50 };
+
 static struct store *open_store(const struct simulate_options *options, struct store_error *error)
 {
     return options->location ? store_open(options->location, error)
@@ -64,6 +66,16 @@ static bool run_seed(const struct simulate_options *options, uint64_t seed, stru
     return !t->violated && !t->store_failed;
 }
 
+static void print_progress(const struct simulate_options *options, const struct simulate_tally *t)
+{
+    if (options->progress && (t->runs % PROGRESS_RUNS == 0 || t->runs == options->runs)) {
+        bool last = t->runs == options->runs;
+        (void)fprintf(options->progress, last ? "\r\033[K" : "\r  %llu of %llu runs",
+                      (unsigned long long)t->runs, (unsigned long long)options->runs);
+        (void)fflush(options->progress);
+    }
+}
+
 static bool run_some(const struct simulate_options *options, uint64_t from, uint64_t count,
                      struct simulate_tally *t)
 {
@@ -82,6 +94,7 @@ static bool run_some(const struct simulate_options *options, uint64_t from, uint
             break;
         }
         good = run_seed(options, options->seed + from + i, store, t);
+        print_progress(options, t);
     }
     store_close(store);
     return good && !t->store_failed;
@@ -142,28 +155,43 @@ static void print_counts(FILE *out, const struct simulate_options *options,
 {
     char text[160];
     uint64_t ms = elapsed_ms ? elapsed_ms : 1;
-    (void)snprintf(text, sizeof text, "%llu, seeds %llu to %llu, on the %s store",
-                   (unsigned long long)t->runs, (unsigned long long)options->seed,
-                   (unsigned long long)(options->seed + t->runs - (t->runs > 0)),
-                   options->store_name);
+    unsigned long long last = options->seed + t->runs - (t->runs > 0);
+    if (t->runs == 1) {
+        (void)snprintf(text, sizeof text, "1, seed %llu, on the %s store", last,
+                       options->store_name);
+    } else {
+        (void)snprintf(text, sizeof text, "%llu, seeds %llu to %llu, on the %s store",
+                       (unsigned long long)t->runs, (unsigned long long)options->seed, last,
+                       options->store_name);
+    }
     print_fact(out, "runs", text);
     (void)snprintf(text, sizeof text, "%llu, after each commit all invariants were checked",
                    (unsigned long long)t->steps);
     print_fact(out, "steps", text);
-    (void)snprintf(text, sizeof text, "%.1f hours in %.1f s, %.0f runs a second",
-                   (double)t->virtual_ms / 3.6e6, (double)ms / 1e3,
-                   (double)t->runs * 1e3 / (double)ms);
+    if (t->runs == 1) {
+        (void)snprintf(text, sizeof text, "%.0f s of virtual time", (double)t->virtual_ms / 1e3);
+    } else {
+        (void)snprintf(text, sizeof text, "%.1f hours in %.1f s, %.0f runs a second",
+                       (double)t->virtual_ms / 3.6e6, (double)ms / 1e3,
+                       (double)t->runs * 1e3 / (double)ms);
+    }
     print_fact(out, "time", text);
 }
 
+/* Few runs need not have met all: what is missing is then no news. */
 static void print_situations(FILE *out, const struct simulate_tally *t)
 {
+    char text[64];
+    bool few = t->violated || t->runs < SIMULATE_COVERED_RUNS;
     (void)fputs("\n  ", out);
     print_padded(out, COLOUR_DIM, "situation", COLUMN_SITUATION);
     print_text(out, COLOUR_DIM, "      runs");
     (void)fputs("\n  ", out);
     print_rule(out, COLUMN_SITUATION + 10);
     for (int i = 0; i < SITUATION_COUNT; i++) {
+        if (few && !t->visits[i]) {
+            continue;
+        }
         (void)fputs("  ", out);
         print_padded(out, COLOUR_NONE, situation_text((enum situation)i), COLUMN_SITUATION);
         if (t->visits[i]) {
@@ -172,6 +200,10 @@ static void print_situations(FILE *out, const struct simulate_tally *t)
             print_text(out, COLOUR_WARN, "     never");
         }
         (void)fputc('\n', out);
+    }
+    if (few && simulate_unvisited(t)) {
+        (void)snprintf(text, sizeof text, "  and %d others not at all\n", simulate_unvisited(t));
+        print_text(out, COLOUR_DIM, text);
     }
     (void)fputc('\n', out);
 }
@@ -183,11 +215,12 @@ static void print_verdict(FILE *out, const struct simulate_options *options,
     if (t->violated) {
         print_padded(out, COLOUR_BAD, "  VIOLATED", COLUMN_FACT + 2);
         print_text(out, COLOUR_BAD, t->violation);
-        (void)snprintf(text, sizeof text, "marline-races simulate --seed %llu --log%s%s%s%s",
-                       (unsigned long long)t->violating_seed, options->location ? " --store " : "",
-                       options->location ? options->store_name : "",
-                       options->mutant ? " --mutant " : "",
-                       options->mutant ? mutant_id(options->mutant) : "");
+        (void)snprintf(
+            text, sizeof text, "marline-races simulate --seed %llu --log%s%s%s%s%s",
+            (unsigned long long)t->violating_seed,
+            options->faults ? " --faults none" : "", /* the only one with a name */
+            options->location ? " --store " : "", options->location ? options->store_name : "",
+            options->mutant ? " --mutant " : "", options->mutant ? mutant_id(options->mutant) : "");
         (void)fputc('\n', out);
         print_fact(out, "replay", text);
     } else if (t->runs >= SIMULATE_COVERED_RUNS && simulate_unvisited(t)) {
@@ -224,7 +257,7 @@ static void print_mutant(FILE *out, enum mutant mutant, const struct simulate_ta
 
 bool simulate_mutants(FILE *out, uint64_t seed)
 {
-    bool all = true;
+    int found = 0;
     (void)fputs("\n  ", out);
     print_padded(out, COLOUR_DIM, "mutant", COLUMN_MUTANT);
     print_padded(out, COLOUR_DIM, "a rule of", COLUMN_PLACE);
@@ -238,7 +271,8 @@ bool simulate_mutants(FILE *out, uint64_t seed)
         struct simulate_tally tally;
         simulate_runs(&options, &tally);
         print_mutant(out, (enum mutant)m, &tally);
-        all &= tally.violated;
+        found += tally.violated;
     }
-    return all;
+    (void)fprintf(out, "\n  %d of %d found\n", found, MUTANT_COUNT - 1);
+    return found == MUTANT_COUNT - 1;
 }

@@ -23,6 +23,7 @@ struct simulate_options {
     enum mutant mutant;
     const struct faults *faults; /* NULL: a mixture of each seed's own */
     FILE *log;                   /* NULL: none */
+    FILE *progress;              /* a terminal that is told now and then; NULL: none */
 };
 
 struct simulate_tally {

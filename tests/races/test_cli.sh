@@ -54,7 +54,13 @@ expect 2 'no mutant "x"' simulate --mutant x
 expect 2 'mutants live in the store model' simulate --store sqlite --mutant no-sweeper
 expect 3 'apt install postgresql' simulate --store postgres --programs /nonexistent
 expect 0 'no invariant was violated' simulate --seed 7
+expect 0 'on the memory store' simulate --seed 7 --store memory
 expect 0 'agent 0: connecting' simulate --seed 7 --log
+expect 0 'agent 0: registered' simulate --seed 7 --log
+expect 0 'nothing goes wrong' simulate --seed 7 --faults none --log
+expect 0 'at rest; no invariant was violated' simulate --seed 7 --log
+expect 1 '--log --faults none --mutant no-result-point' \
+    simulate --seed 1 --runs 1000 --faults none --mutant no-result-point
 expect 1 '--log --mutant no-sweeper' simulate --seed 1 --runs 1000 --mutant no-sweeper
 
 # All designs on the model, within two seconds of processor time (it takes a hundredth of that).

@@ -99,7 +99,8 @@ static void job_ends(struct world *w, void *user, bool dead)
             .trace_id = {trace, 32},
             .span_count = (uint32_t)job->spans,
         };
-        world_log(w, "agent %d: %s is done", a->index, job->id);
+        world_log(w, "agent %d: %s is done", a->index,
+                  name_of(a->sim, marline__slice_text(job->id)).text);
         marline__session_finished(a->session, w->now_ns, &result);
         drive(a);
     }
@@ -158,8 +159,9 @@ static void invoke(struct agent *a, const struct session_action *action)
     identify(a, &action->job->test.test, &job->root);
     uint64_t duration_ns = choose_duration(a);
     start_children(a, job, duration_ns);
-    world_log(w, "agent %d: invokes %s, %.3f s, %d spans", a->index, job->id,
-              (double)duration_ns / (double)NS_PER_S, job->spans);
+    world_log(w, "agent %d: invokes %s, which takes %.3f s and makes %d span%s", a->index,
+              name_of(a->sim, action->id).text, (double)duration_ns / (double)NS_PER_S, job->spans,
+              job->spans == 1 ? "" : "s");
     world_after(w, duration_ns, job_ends, job, &a->life);
     marline__session_job_free(action->job);
 }
@@ -206,7 +208,8 @@ static void send_request(struct agent *a)
     post->count = a->exporting;
     memcpy(post->id, a->post_id, sizeof post->id);
     memcpy(post->spans, a->queue, a->exporting * sizeof a->queue[0]);
-    world_log(w, "agent %d: POST %s, %zu spans", a->index, post->id, post->count);
+    world_log(w, "agent %d: POST %s, %zu span%s", a->index, post->id, post->count,
+              post->count == 1 ? "" : "s");
     network_post(a->sim, post);
     marline__memory_free(post);
     struct wait *wait = alloc_zeroed(sizeof *wait);
@@ -396,6 +399,24 @@ static void note_stop(struct agent *a, const struct session_action *action)
     }
 }
 
+/* The session's own words, where it has any. */
+static const char *describe_change(const struct session_action *action)
+{
+    static const char *const states[] = {
+        [SESSION_IDLE] = "idle",
+        [SESSION_WAITING] = "waits before it connects",
+        [SESSION_CONNECTING] = "connecting",
+        [SESSION_OPEN] = "connected",
+        [SESSION_REGISTERING] = "registering",
+        [SESSION_REJECTED] = "rejected",
+        [SESSION_REGISTERED] = "registered",
+        [SESSION_CLOSING] = "closing",
+        [SESSION_FAILED] = "failed",
+        [SESSION_STOPPED] = "stopped",
+    };
+    return action->text[0] ? action->text : states[action->state];
+}
+
 static void act(struct agent *a, const struct session_action *action)
 {
     switch (action->type) {
@@ -414,7 +435,7 @@ static void act(struct agent *a, const struct session_action *action)
     case SESSION_CANCEL: /* these handlers do not listen */
         break;
     case SESSION_CHANGED:
-        world_log(&a->sim->world, "agent %d: %s", a->index, action->text);
+        world_log(&a->sim->world, "agent %d: %s", a->index, describe_change(action));
         note_stop(a, action);
         break;
     }

@@ -157,9 +157,11 @@ static void link_done(struct backend *b, struct commit *c, bool ok)
     if (!ok) {
         world_visit(w, SITUATION_LINK_RETRIED);
     } else {
-        world_log(w, "backend: link at point '%s': result %s, %zu spans wait, %zu linked",
-                  link_point_name(link->point), link->result_found ? "found" : "not found",
-                  link->spans_found, link->linked);
+        world_log(w, "backend: link of %s at point '%s': %s, %zu span%s wait%s, %zu linked",
+                  name_of_key(b->sim, &link->key).text, link_point_name(link->point),
+                  link->result_found ? "its result is there" : "no result yet", link->spans_found,
+                  link->spans_found == 1 ? "" : "s", link->spans_found == 1 ? "s" : "",
+                  link->linked);
     }
     if (ok && link->linked > 0 && link->point == LINK_POINT_SWEEP) {
         world_visit(w, SITUATION_SWEPT);
@@ -295,7 +297,8 @@ static void answered(struct backend *b, struct backend_test *t, uint64_t session
     t->uncommitted = t->taken = true;
     t->status = result->success ? RESULT_PASS : RESULT_ERROR;
     t->answered_by = session;
-    world_log(&b->sim->world, "backend: result of %s arrives", t->call_id);
+    world_log(&b->sim->world, "backend: result of %s arrives",
+              name_of(b->sim, result->invocation_id).text);
     if (world_is_mutant(&b->sim->world, MUTANT_RESULT_ACKED_EARLY)) {
         oracle_answer_promised(b->sim, t);
         backend_acknowledge(b, session, result->invocation_id);
@@ -333,7 +336,8 @@ static void take_result(struct backend *b, struct backend_session *s,
     }
     case ROUTER_FOREIGN:
     case ROUTER_UNKNOWN: /* every agent here brings what this backend asked it for */
-        world_violate(w, "I7: nobody takes the result of %.*s", SLICE_ARG(result->invocation_id));
+        world_violate(w, "I7: nobody takes the result of %s",
+                      name_of(b->sim, result->invocation_id).text);
         break;
     }
 }
@@ -357,7 +361,8 @@ static void end_lost_calls(struct backend *b, const struct backend_session *s,
     for (struct backend_test *t; (t = router_next_lost(b->router));) {
         oracle_lost(b->sim, marline__slice_text(t->call_id));
         world_visit(&b->sim->world, SITUATION_CALL_LOST);
-        world_log(&b->sim->world, "backend: %s is lost", t->call_id);
+        world_log(&b->sim->world, "backend: %s is lost",
+                  name_of(b->sim, marline__slice_text(t->call_id)).text);
         t->wanted = t->sent = false;
         t->uncommitted = true;
         t->taken = false;

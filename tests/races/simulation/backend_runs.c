@@ -158,7 +158,7 @@ static void withdraw(struct backend *b, struct backend_test *t)
 {
     struct slice id = marline__slice_text(t->call_id);
     world_visit(&b->sim->world, SITUATION_TEST_TIMED_OUT);
-    world_log(&b->sim->world, "backend: nobody waits for %s any more", t->call_id);
+    world_log(&b->sim->world, "backend: nobody waits for %s any more", name_of(b->sim, id).text);
     uint64_t session = router_call_session(b->router, id);
     struct backend_session *s = backend_session(b, session);
     if (t->sent && router_cancel(b->router, id) && s) {
@@ -206,7 +206,7 @@ static void result_stored(struct backend *b, struct commit *c, bool ok)
     struct world *w = &b->sim->world;
     struct backend_test *t = &c->run->state[c->test];
     if (ok) {
-        world_log(w, "backend: result of %s is stored", t->call_id);
+        world_log(w, "backend: result of %s is stored", name_of_key(b->sim, &c->action.key).text);
         t->uncommitted = false;
         if (!world_is_mutant(w, MUTANT_RESULT_LINK_EARLY)) {
             linker_on_result_committed(b->linker, &c->action.key);

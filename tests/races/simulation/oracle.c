@@ -70,18 +70,43 @@ void oracle_result_acknowledged(struct simulation *s, struct slice id)
     }
 }
 
-struct known_attempt *oracle_attempt(struct simulation *s, struct slice id)
+struct place {
+    int run; /* -1: no such attempt */
+    size_t test;
+    size_t attempt;
+};
+
+static struct place find_attempt(const struct simulation *s, struct slice id)
 {
     for (int i = 0; i < s->run_count; i++) {
         for (size_t t = 0; t < s->runs[i].test_count; t++) {
             for (size_t a = 0; a < ATTEMPTS_SIMULATED; a++) {
                 if (marline__slice_is(id, s->runs[i].attempts[t][a].id)) {
-                    return &s->runs[i].attempts[t][a];
+                    return (struct place){i, t, a};
                 }
             }
         }
     }
-    return NULL;
+    return (struct place){.run = -1};
+}
+
+struct known_attempt *oracle_attempt(struct simulation *s, struct slice id)
+{
+    struct place at = find_attempt(s, id);
+    return at.run < 0 ? NULL : &s->runs[at.run].attempts[at.test][at.attempt];
+}
+
+struct name name_of(const struct simulation *s, struct slice id)
+{
+    struct name name;
+    struct place at = find_attempt(s, id);
+    if (at.run < 0) {
+        (void)snprintf(name.text, sizeof name.text, "%.*s", SLICE_ARG(id));
+    } else {
+        (void)snprintf(name.text, sizeof name.text, "run %d test %zu attempt %zu", at.run, at.test,
+                       at.attempt + 1);
+    }
+    return name;
 }
 
 void oracle_answer_promised(struct simulation *s, const struct backend_test *t)
@@ -96,8 +121,8 @@ void oracle_answer_promised(struct simulation *s, const struct backend_test *t)
 void oracle_lost(struct simulation *s, struct slice id)
 {
     if (known_result(&s->oracle, id)) {
-        world_violate(&s->world, "I7: %.*s is taken for lost, and its agent has the result",
-                      SLICE_ARG(id));
+        world_violate(&s->world, "I7: %s is taken for lost, and its agent has the result",
+                      name_of(s, id).text);
     }
 }
 
@@ -105,9 +130,9 @@ void oracle_executed(struct simulation *s, struct slice id)
 {
     struct known_attempt *attempt = oracle_attempt(s, id);
     if (!attempt) {
-        world_violate(&s->world, "%.*s is executed, and nobody asked for it", SLICE_ARG(id));
+        world_violate(&s->world, "%s is executed, and nobody asked for it", name_of(s, id).text);
     } else if (++attempt->executions > 1) {
-        world_violate(&s->world, "%.*s is executed twice", SLICE_ARG(id));
+        world_violate(&s->world, "%s is executed twice", name_of(s, id).text);
     }
 }
 
@@ -136,6 +161,21 @@ static const struct backend_run *run_of(const struct simulation *s, const struct
         }
     }
     return NULL;
+}
+
+struct name name_of_key(const struct simulation *s, const struct link_key *key)
+{
+    struct name name = {"a test of nobody's"};
+    size_t test = 0;
+    const struct backend_run *run = run_of(s, key, &test);
+    if (run && key->attempt) {
+        (void)snprintf(name.text, sizeof name.text, "run %zu test %zu attempt %u",
+                       (size_t)(run - s->runs), test, (unsigned)key->attempt);
+    } else if (run) {
+        (void)snprintf(name.text, sizeof name.text, "run %zu test %zu", (size_t)(run - s->runs),
+                       test);
+    }
+    return name;
 }
 
 /* Whether the span can be told from those of other attempts of its test: it says its attempt, or
@@ -291,7 +331,7 @@ static void check_run(struct simulation *s, int number)
         for (size_t a = 0; a < ATTEMPTS_SIMULATED; a++) {
             if (run->attempts[t][a].id[0] && !run->attempts[t][a].has_result) {
                 world_violate(&s->world, "I7: %s was accepted and has no result",
-                              run->attempts[t][a].id);
+                              name_of(s, marline__slice_text(run->attempts[t][a].id)).text);
             }
         }
     }
@@ -336,14 +376,15 @@ static void check_results_at_rest(struct simulation *s)
         const struct known_attempt *attempt = oracle_attempt(s, marline__slice_text(k->id));
         if (attempt && k->acknowledged && !attempt->has_result) {
             world_violate(&s->world, "I6: the result of %s was acknowledged and is not stored",
-                          k->id);
+                          name_of(s, marline__slice_text(k->id)).text);
         }
         if (attempt && attempt->is_promised && attempt->promised != attempt->status) {
             world_violate(&s->world, "I6: the result of %s was acknowledged, and another is stored",
-                          k->id);
+                          name_of(s, marline__slice_text(k->id)).text);
         }
         if (attempt && !k->acknowledged) {
-            world_violate(&s->world, "I7: the result of %s never left the outbox", k->id);
+            world_violate(&s->world, "I7: the result of %s never left the outbox",
+                          name_of(s, marline__slice_text(k->id)).text);
         }
     }
 }

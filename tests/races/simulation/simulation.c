@@ -39,6 +39,37 @@ static bool is_quiet(const struct faults *f)
            !f->agent_crash && !f->agent_stop && !f->backend_crash && !f->second_result;
 }
 
+/* The first line of the log: who is there, and what may go wrong. */
+static void log_mixture(struct simulation *s)
+{
+    const struct faults *f = &s->world.faults;
+    const struct {
+        const char *what;
+        unsigned per_mille;
+    } chances[] = {
+        {"a POST or an answer is lost", f->post_loss},
+        {"a POST comes twice", f->post_repeat},
+        {"a message cuts its connection", f->cuts},
+        {"the store fails", f->store_failure},
+        {"the store is slow", f->slow_store},
+        {"an agent crashes, each second", f->agent_crash},
+        {"an agent is stopped, each second", f->agent_stop},
+        {"the backend crashes, each second and commit", f->backend_crash},
+        {"a key gets a second result", f->second_result},
+    };
+    world_log(&s->world, "%d agent%s; a message takes up to %u ms%s", s->agent_count,
+              s->agent_count == 1 ? "" : "s", f->network_ms_max,
+              s->quiet ? "; nothing goes wrong" : "");
+    if (s->world.mutant != MUTANT_NONE) {
+        world_log(&s->world, "a deliberate bug: %s", mutant_text(s->world.mutant));
+    }
+    for (size_t i = 0; i < sizeof chances / sizeof chances[0]; i++) {
+        if (chances[i].per_mille) {
+            world_log(&s->world, "%4.1f %%  %s", chances[i].per_mille / 10.0, chances[i].what);
+        }
+    }
+}
+
 /* ---- what happens by itself ---- */
 
 struct start {
@@ -149,6 +180,7 @@ static void set_up(struct simulation *s, const struct simulation_options *option
     s->quiet = is_quiet(&w->faults);
     s->organization = marline__uuid_random(&w->random);
     s->agent_count = (int)world_between(w, 1, AGENTS_MAX);
+    log_mixture(s);
     backend_init(s);
     backend_start(&s->backend);
     for (int i = 0; i < s->agent_count; i++) {
@@ -201,6 +233,9 @@ void simulation_run(const struct simulation_options *options, struct store *stor
     }
     if (!s->world.violation[0]) {
         oracle_check_rest(s);
+    }
+    if (!s->world.violation[0]) {
+        world_log(&s->world, "at rest; no invariant was violated");
     }
     *out = (struct simulation_outcome){.visited = s->world.visited,
                                        .store_died = s->store_died,

@@ -33,6 +33,13 @@ enum {
 
 struct simulation;
 
+/* What the log calls an invocation, or the tests of a key. */
+struct name {
+    char text[64];
+};
+struct name name_of(const struct simulation *s, struct slice invocation_id);
+struct name name_of_key(const struct simulation *s, const struct link_key *key);
+
 /* ---- network.c ---- */
 
 struct connection {
