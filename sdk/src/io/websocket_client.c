@@ -1,6 +1,13 @@
 /* The libwebsockets shell: one context, one vhost, one connection. What libwebsockets 4.1.6 leaves
  * open is done here: the cap while a message arrives in pieces, the range of close codes, the
- * one-byte Close (otel.md §9.2). */
+ * one-byte Close (otel.md §9.2), and the look-up of the host, for which it would stop the loop: it
+ * is given a numeric address, one after the other, and the name for the Host header and for TLS.
+ *
+ *   connect       -> dial            IDLE -> DIALLING
+ *   look-up done  -> take_answer       first address
+ *   no connection -> fail_attempt      next address, or refused -> IDLE
+ *   out of time   -> fire_dial_timer   next address, or refused -> IDLE
+ *   established   -> handle_open     -> OPEN */
 #include "io/websocket_client.h"
 
 #include <libwebsockets.h>
@@ -9,6 +16,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
@@ -16,6 +24,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/signals.h"
+#include "io/look_up.h"
 #include "io/url.h"
 
 enum {
@@ -24,10 +33,11 @@ enum {
     KEEP_CAPACITY = 64 * 1024,   /* buffers above this are given back after use */
     HEADERS_SIZE_MAX = 3 * 1024, /* libwebsockets builds the request in a 4 KiB buffer */
     DESCRIPTORS = 16,            /* of this context: socket, wake pipe, and room */
-    REFUSAL_SIZE = URL_HOST_SIZE + 160,
+    REFUSAL_SIZE = URL_HOST_SIZE + 200,
+    ADDRESS_WAIT_MS = 3000, /* for TCP and TLS to one address, while there are others */
 };
 
-enum connection { IDLE, CONNECTING, OPEN };
+enum connection { IDLE, DIALLING, OPEN };
 
 struct websocket_client {
     struct lws_context *context;
@@ -37,6 +47,17 @@ struct websocket_client {
     lws_sorted_usec_list_t timer;
     lws_retry_bo_t idle_policy;
     struct url url;
+    bool proxied; /* libwebsockets found $http_proxy: the name is the proxy's to look up */
+    struct name_source names;
+    struct look_up *look_up; /* outlives the attempt that asked for it, if it is slow */
+    struct {
+        struct look_up_answer route; /* the addresses */
+        size_t next;
+        bool attempting; /* libwebsockets is at work on an address */
+        uint64_t give_up_ns;
+        lws_sorted_usec_list_t timer;
+    } dial;
+    uint32_t connect_timeout_s;
     size_t message_max;
     char *headers[2 * WEBSOCKET_HEADERS_MAX]; /* "name:", "value", … owned */
     size_t header_count;
@@ -75,20 +96,29 @@ static void forget_connection(struct websocket_client *ws)
 {
     ws->wsi = NULL;
     ws->connection = IDLE;
+    ws->dial.attempting = false;
+    lws_sul_cancel(&ws->dial.timer);
     ws->closing = false;
     ws->peer_close.seen = false;
     marline__buffer_deinit(&ws->incoming);
     marline__buffer_deinit(&ws->outgoing);
 }
 
+static uint64_t now_ns(void)
+{
+    return marline__clock_monotonic_ns(marline__clock_system());
+}
+
 static void report_refused(struct websocket_client *ws, const char *reason)
 {
-    if (ws->connection != CONNECTING) {
-        return;
-    }
     char text[REFUSAL_SIZE];
-    (void)snprintf(text, sizeof text, "%s:%u: %s", ws->url.host, ws->url.port,
-                   reason ? reason : "connection failed");
+    char tried[48] = "";
+    size_t count = ws->dial.route.count;
+    if (count > 1 && ws->dial.next == count) {
+        (void)snprintf(tried, sizeof tried, " (%zu addresses tried)", count);
+    }
+    (void)snprintf(text, sizeof text, "%s:%u: %s%s", ws->url.host, ws->url.port,
+                   reason ? reason : "connection failed", tried);
     int status = ws->refused_status;
     forget_connection(ws);
     ws->events.refused(ws->events.user, status, text);
@@ -196,15 +226,157 @@ static int take_text(struct websocket_client *ws, const void *data, size_t size)
     return 0;
 }
 
+static int handle(struct lws *wsi, enum lws_callback_reasons reason, void *session, void *in,
+                  size_t size);
+
+static const struct lws_protocols protocols[] = {
+    {"marline", handle, 0, RECEIVE_CHUNK, 0, NULL, 0},
+    {NULL, NULL, 0, 0, 0, NULL, 0},
+};
+
+/* ---- dialling ---- */
+
+static void fire_dial_timer(lws_sorted_usec_list_t *timer);
+
+static void set_dial_timer(struct websocket_client *ws, uint64_t at_ns)
+{
+    uint64_t now = now_ns();
+    lws_sul_schedule(ws->context, 0, &ws->dial.timer, fire_dial_timer,
+                     at_ns > now ? (lws_usec_t)((at_ns - now + 999) / 1000) : 1);
+}
+
+/* An address that was found before the time is up is tried, in what is left of it. */
+static bool may_try_next(const struct websocket_client *ws)
+{
+    return ws->dial.next < ws->dial.route.count && now_ns() < ws->dial.give_up_ns;
+}
+
+/* Ends the attempt at one address, once. The next one starts from the timer: libwebsockets may be
+ * in the middle of the old one. A peer that answered is the right one, whatever it said. */
+static void fail_attempt(struct websocket_client *ws, const char *reason, bool is_answer)
+{
+    if (ws->connection != DIALLING || !ws->dial.attempting) {
+        return;
+    }
+    ws->dial.attempting = false;
+    ws->wsi = NULL;
+    if (!is_answer && may_try_next(ws)) {
+        set_dial_timer(ws, now_ns());
+    } else {
+        report_refused(ws, reason);
+    }
+}
+
+static void start_attempt(struct websocket_client *ws, const char *address)
+{
+    char host[URL_HOST_SIZE + 16];
+    bool standard = ws->url.port == (ws->url.secure ? 443 : 80);
+    (void)snprintf(host, sizeof host, ws->url.is_ipv6 ? "[%s]" : "%s", ws->url.host);
+    if (!standard) {
+        size_t used = strlen(host);
+        (void)snprintf(host + used, sizeof host - used, ":%u", ws->url.port);
+    }
+    struct lws_client_connect_info info = {
+        .context = ws->context,
+        .address = address,
+        .port = ws->url.port,
+        .path = ws->url.path[0] ? ws->url.path : "/",
+        .host = host, /* TLS asks for this name, and verifies it */
+        .ssl_connection = LCCSCF_HTTP_NO_FOLLOW_REDIRECT | (ws->url.secure ? LCCSCF_USE_SSL : 0),
+        .ietf_version_or_minus_one = -1,
+        .local_protocol_name = protocols[0].name,
+        .retry_and_idle_policy = &ws->idle_policy,
+        .pwsi = &ws->wsi,
+    };
+    ws->refused_status = 0;
+    ws->dial.attempting = true;
+    if (!lws_client_connect_via_info(&info)) {
+        fail_attempt(ws, "could not start to connect", false);
+    }
+}
+
+static void try_next_address(struct websocket_client *ws)
+{
+    const char *address = ws->dial.route.addresses[ws->dial.next++];
+    bool last = ws->dial.next == ws->dial.route.count;
+    uint64_t soon = now_ns() + ADDRESS_WAIT_MS * NS_PER_MS;
+    set_dial_timer(ws, last || soon > ws->dial.give_up_ns ? ws->dial.give_up_ns : soon);
+    start_attempt(ws, address);
+}
+
+/* Reads the look-up if it is done. */
+static void take_answer(struct websocket_client *ws)
+{
+    const struct look_up_answer *answer = ws->look_up ? marline__look_up_answer(ws->look_up) : NULL;
+    if (!answer || ws->connection != DIALLING) {
+        return;
+    }
+    ws->dial.route = *answer;
+    marline__look_up_release(ws->look_up);
+    ws->look_up = NULL;
+    if (ws->dial.route.error) {
+        report_refused(ws, ws->dial.route.error);
+    } else {
+        try_next_address(ws);
+    }
+}
+
+static void wake_for_answer(void *user)
+{
+    marline__websocket_wake(user);
+}
+
+/* A look-up of an earlier attempt that is still under way is waited for: there is one at most. */
+static void look_up(struct websocket_client *ws)
+{
+    if (ws->look_up) {
+        take_answer(ws);
+        return;
+    }
+    if (marline__look_up_start(&ws->names, ws->url.host, wake_for_answer, ws, &ws->look_up) !=
+        MARLINE_OK) {
+        report_refused(ws, "could not start to look the name up: out of memory or threads");
+    }
+}
+
+static void dial(struct websocket_client *ws)
+{
+    ws->connection = DIALLING;
+    ws->refused_status = 0;
+    ws->dial.route = (struct look_up_answer){0};
+    ws->dial.next = 0;
+    ws->dial.give_up_ns = now_ns() + ws->connect_timeout_s * NS_PER_S;
+    set_dial_timer(ws, ws->dial.give_up_ns);
+    if (ws->proxied || marline__address_is_numeric(ws->url.host)) {
+        start_attempt(ws, ws->url.host);
+    } else {
+        look_up(ws);
+    }
+}
+
+static void fire_dial_timer(lws_sorted_usec_list_t *timer)
+{
+    struct websocket_client *ws = lws_container_of(timer, struct websocket_client, dial.timer);
+    if (ws->connection != DIALLING) {
+        return;
+    }
+    if (ws->dial.attempting && ws->wsi) { /* its end is the attempt's: WSI_DESTROY */
+        lws_set_timeout(ws->wsi, PENDING_TIMEOUT_AWAITING_CONNECT_RESPONSE, LWS_TO_KILL_ASYNC);
+    } else if (may_try_next(ws)) {
+        try_next_address(ws);
+    } else {
+        report_refused(ws, "the name server did not answer in time");
+    }
+}
+
 /* ---- the callback ---- */
 
-/* libwebsockets' own text for a certificate that failed is a number. */
-static const char *explain_tls(const struct websocket_client *ws, struct lws *wsi,
-                               const char *reason)
+/* libwebsockets' own text for a certificate that failed is a number. NULL: none failed. */
+static const char *explain_tls(const struct websocket_client *ws, struct lws *wsi)
 {
     SSL *ssl = ws->url.secure ? lws_get_ssl(wsi) : NULL;
     long verdict = ssl ? SSL_get_verify_result(ssl) : X509_V_OK;
-    return verdict == X509_V_OK ? reason : X509_verify_cert_error_string(verdict);
+    return verdict == X509_V_OK ? NULL : X509_verify_cert_error_string(verdict);
 }
 
 static int add_headers(struct websocket_client *ws, struct lws *wsi, unsigned char **at,
@@ -225,8 +397,19 @@ static int add_headers(struct websocket_client *ws, struct lws *wsi, unsigned ch
 static int handle_open(struct websocket_client *ws)
 {
     ws->connection = OPEN;
+    ws->dial.attempting = false;
+    lws_sul_cancel(&ws->dial.timer);
     ws->events.opened(ws->events.user);
     return 0;
+}
+
+static void fail_handshake(struct websocket_client *ws, struct lws *wsi, const char *reason)
+{
+    const char *tls = explain_tls(ws, wsi);
+    if (ws->dial.attempting) {
+        ws->refused_status = (int)lws_http_client_http_response(wsi);
+    }
+    fail_attempt(ws, tls ? tls : reason, tls || ws->refused_status != 0);
 }
 
 static int handle_writable(struct websocket_client *ws)
@@ -249,19 +432,20 @@ static int handle(struct lws *wsi, enum lws_callback_reasons reason, void *sessi
     }
     switch (reason) {
     case LWS_CALLBACK_EVENT_WAIT_CANCELLED:
+        take_answer(ws);
         ws->events.woken(ws->events.user);
         return 0;
     case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER:
+        set_dial_timer(ws, ws->dial.give_up_ns); /* this address is the one */
         return add_headers(ws, wsi, in, size);
     case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
-        ws->refused_status = (int)lws_http_client_http_response(wsi);
-        report_refused(ws, explain_tls(ws, wsi, in));
+        fail_handshake(ws, wsi, in);
         return 0;
     case LWS_CALLBACK_WSI_DESTROY:
         /* A server that takes the connection and never answers the upgrade: 4.1.6 drops the
          * connection after timeout_secs and says nothing else. */
         if (wsi == ws->wsi) {
-            report_refused(ws, "the server did not answer the handshake in time");
+            fail_attempt(ws, "the server did not answer the handshake in time", false);
         }
         return 0;
     case LWS_CALLBACK_CLIENT_ESTABLISHED:
@@ -292,11 +476,6 @@ static int handle(struct lws *wsi, enum lws_callback_reasons reason, void *sessi
         return 0;
     }
 }
-
-static const struct lws_protocols protocols[] = {
-    {"marline", handle, 0, RECEIVE_CHUNK, 0, NULL, 0},
-    {NULL, NULL, 0, 0, 0, NULL, 0},
-};
 
 /* ---- life ---- */
 
@@ -338,8 +517,11 @@ static bool open_context(struct websocket_client *ws, const struct websocket_opt
         .timeout_secs = options->connect_timeout_s,
         .connect_timeout_secs = options->connect_timeout_s,
     };
+    const char *proxy = getenv("http_proxy");
     if (is_loopback(&ws->url)) {
         info.http_proxy_address = "none:0"; /* port 0 = no proxy, $http_proxy is not looked at */
+    } else {
+        ws->proxied = proxy && proxy[0] != '\0';
     }
     if (ws->url.secure) {
         info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
@@ -414,6 +596,8 @@ static marline_status set_up(struct websocket_client *ws, const struct websocket
         return status;
     }
     ws->message_max = options->message_max;
+    ws->connect_timeout_s = options->connect_timeout_s;
+    ws->names = options->names ? *options->names : *marline__name_source_system();
     ws->idle_policy.secs_since_valid_ping = options->ping_after_s;
     ws->idle_policy.secs_since_valid_hangup = options->hang_up_after_s;
     if (!open_context(ws, options)) {
@@ -464,9 +648,11 @@ void marline__websocket_destroy(struct websocket_client *ws)
         return;
     }
     ws->connection = IDLE; /* no more events */
+    marline__look_up_release(ws->look_up);
     if (ws->context) {
         struct sigpipe_hold hold; /* TLS says goodbye to a peer that may be gone */
         lws_sul_cancel(&ws->timer);
+        lws_sul_cancel(&ws->dial.timer);
         marline__sigpipe_hold(&hold);
         lws_context_destroy(ws->context);
         marline__sigpipe_release(&hold);
@@ -483,32 +669,8 @@ void marline__websocket_destroy(struct websocket_client *ws)
 
 void marline__websocket_connect(struct websocket_client *ws)
 {
-    if (ws->connection != IDLE) {
-        return;
-    }
-    char host[URL_HOST_SIZE + 16];
-    bool standard = ws->url.port == (ws->url.secure ? 443 : 80);
-    (void)snprintf(host, sizeof host, ws->url.is_ipv6 ? "[%s]" : "%s", ws->url.host);
-    if (!standard) {
-        size_t used = strlen(host);
-        (void)snprintf(host + used, sizeof host - used, ":%u", ws->url.port);
-    }
-    struct lws_client_connect_info info = {
-        .context = ws->context,
-        .address = ws->url.host,
-        .port = ws->url.port,
-        .path = ws->url.path[0] ? ws->url.path : "/",
-        .host = host,
-        .ssl_connection = LCCSCF_HTTP_NO_FOLLOW_REDIRECT | (ws->url.secure ? LCCSCF_USE_SSL : 0),
-        .ietf_version_or_minus_one = -1,
-        .local_protocol_name = protocols[0].name,
-        .retry_and_idle_policy = &ws->idle_policy,
-        .pwsi = &ws->wsi,
-    };
-    ws->connection = CONNECTING;
-    ws->refused_status = 0;
-    if (!lws_client_connect_via_info(&info)) {
-        report_refused(ws, "could not start to connect");
+    if (ws->connection == IDLE) {
+        dial(ws);
     }
 }
 

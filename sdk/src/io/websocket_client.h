@@ -3,8 +3,12 @@
  * It knows frames and sockets, and nothing of the messages. No extension is ever offered: 4.1.6
  * loops for ever on them (§9.2). Text only; a binary message ends the connection with 1003.
  *
- *   idle --connect--> connecting --> open --close or peer--> idle
+ *   idle --connect--> dialling --> open --close or peer--> idle
  *                         \--refused--> idle
+ *
+ * Dialling never holds the loop: the name is looked up on a thread of its own, and its addresses
+ * are tried in turn. Behind $http_proxy (libwebsockets' reading of it) the name is the proxy's to
+ * look up; the proxy's own name is looked up on the loop's thread.
  *
  * All functions and events belong to the thread that calls marline__websocket_run; only
  * marline__websocket_wake may be called from others. */
@@ -16,6 +20,7 @@
 #include <stdint.h>
 
 #include "base/slice.h"
+#include "io/look_up.h"
 #include <marline/status.h>
 
 enum {
@@ -48,10 +53,11 @@ struct websocket_options {
     const struct websocket_header *headers;
     size_t header_count;
     struct websocket_tls tls;
-    size_t message_max;         /* bytes of an incoming message; beyond: close 1009 */
-    uint32_t connect_timeout_s; /* whole handshake */
-    uint16_t ping_after_s;      /* protocol ping after so much silence */
-    uint16_t hang_up_after_s;   /* no sign of life for so long: dropped; > ping_after_s */
+    size_t message_max;              /* bytes of an incoming message; beyond: close 1009 */
+    uint32_t connect_timeout_s;      /* look-up, every address, handshake: all of it together */
+    uint16_t ping_after_s;           /* protocol ping after so much silence */
+    uint16_t hang_up_after_s;        /* no sign of life for so long: dropped; > ping_after_s */
+    const struct name_source *names; /* NULL = the system's; copied; `user` outlives a look-up */
 };
 
 /* How an open connection ended. */

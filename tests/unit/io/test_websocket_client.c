@@ -1,4 +1,6 @@
-/* The WebSocket shell against a scripted server: handshake, refusals, messages, ends. */
+/* The WebSocket shell against a scripted server: look-up, handshake, refusals, messages, ends. */
+#include <arpa/inet.h>
+#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -27,8 +31,20 @@ struct event {
     char text[256];
 };
 
+/* A name server that a test speaks for. */
+struct names {
+    struct look_up_answer answer;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool silent; /* answers only when this is over */
+    int asked;
+    int answered;
+    char host[64]; /* asked for last */
+};
+
 /* A client with its loop thread, and what it reported. */
 struct probe {
+    struct names names;
     struct frame_server server;
     struct websocket_client *ws;
     pthread_t thread;
@@ -42,6 +58,7 @@ struct probe {
     bool stop;
     bool connect;
     bool close;
+    bool time;
     const char *write;
 };
 
@@ -107,17 +124,21 @@ static void on_woken(void *user)
     pthread_mutex_lock(&p->lock);
     bool connect = p->connect;
     bool close = p->close;
+    bool time = p->time;
     if (p->write) {
         p->to_write = p->write;
         p->write = NULL;
     }
-    p->connect = p->close = false;
+    p->connect = p->close = p->time = false;
     pthread_mutex_unlock(&p->lock);
     if (connect) {
         marline__websocket_connect(p->ws);
     }
     if (close) {
         marline__websocket_close(p->ws, WEBSOCKET_CLOSE_NORMAL, "done");
+    }
+    if (time) {
+        marline__websocket_set_timer(p->ws, 1);
     }
     if (p->to_write) {
         marline__websocket_want_write(p->ws);
@@ -138,26 +159,87 @@ static void *loop(void *user)
     }
 }
 
-enum { HANDSHAKE_S = 3 };
+static void find(void *user, const char *host, struct look_up_answer *out)
+{
+    struct names *names = user;
+    pthread_mutex_lock(&names->lock);
+    names->asked++;
+    (void)snprintf(names->host, sizeof names->host, "%s", host);
+    pthread_cond_broadcast(&names->changed);
+    while (names->silent) {
+        pthread_cond_wait(&names->changed, &names->lock);
+    }
+    *out = names->answer;
+    names->answered++;
+    pthread_cond_broadcast(&names->changed);
+    pthread_mutex_unlock(&names->lock);
+}
+
+static void fall_silent(struct probe *p)
+{
+    pthread_mutex_lock(&p->names.lock);
+    p->names.silent = true;
+    pthread_mutex_unlock(&p->names.lock);
+}
+
+static void speak(struct probe *p)
+{
+    pthread_mutex_lock(&p->names.lock);
+    p->names.silent = false;
+    pthread_cond_broadcast(&p->names.changed);
+    pthread_mutex_unlock(&p->names.lock);
+}
+
+static void wait_until(struct probe *p, const int *counter, int value)
+{
+    pthread_mutex_lock(&p->names.lock);
+    while (*counter < value) {
+        pthread_cond_wait(&p->names.changed, &p->names.lock);
+    }
+    pthread_mutex_unlock(&p->names.lock);
+}
+
+/* Before the names are freed: every test has waited until what it asked had arrived here. */
+static void end_look_ups(struct probe *p)
+{
+    pthread_mutex_lock(&p->names.lock);
+    while (p->names.answered < p->names.asked) {
+        pthread_cond_wait(&p->names.changed, &p->names.lock);
+    }
+    pthread_mutex_unlock(&p->names.lock);
+}
+
+static void add_address(struct probe *p, const char *address)
+{
+    struct look_up_answer *answer = &p->names.answer;
+    (void)snprintf(answer->addresses[answer->count++], LOOK_UP_ADDRESS_SIZE, "%s", address);
+}
+
+enum { HANDSHAKE_S = 3, LONG_HANDSHAKE_S = 30, SHORT_HANDSHAKE_S = 1 };
 
 static const struct websocket_header headers[] = {{"Authorization", "Bearer rh-key"},
                                                   {"X-Rhesis-Environment", "development"}};
 
-static int set_up_pinging(void **state, uint16_t ping_after_s)
+/* `host` replaces the address in the URL of the server. */
+static int start_probe(void **state, const char *host, uint16_t ping_after_s, uint32_t connect_s)
 {
     struct probe *p = calloc(1, sizeof *p);
     frame_server_start(&p->server);
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->changed, NULL);
+    pthread_mutex_init(&p->names.lock, NULL);
+    pthread_cond_init(&p->names.changed, NULL);
     char url[128];
-    (void)snprintf(url, sizeof url, "%s/x/connector/ws", p->server.url);
+    (void)snprintf(url, sizeof url, "ws://%s:%u/x/connector/ws", host, p->server.port);
+    const struct name_source names = {find, &p->names};
     const struct websocket_options options = {.url = url,
                                               .headers = headers,
                                               .header_count = 2,
                                               .message_max = MESSAGE_MAX,
-                                              .connect_timeout_s = HANDSHAKE_S,
+                                              .connect_timeout_s = connect_s,
                                               .ping_after_s = ping_after_s,
-                                              .hang_up_after_s = 90};
+                                              .hang_up_after_s = 90,
+                                              .names = &names};
     const struct websocket_events events = {on_opened, on_refused, on_text,  on_closed, on_writable,
                                             on_alive,  on_woken,   on_timer, p};
     marline_error error;
@@ -169,12 +251,22 @@ static int set_up_pinging(void **state, uint16_t ping_after_s)
 
 static int set_up(void **state)
 {
-    return set_up_pinging(state, 60);
+    return start_probe(state, "127.0.0.1", 60, HANDSHAKE_S);
 }
 
 static int set_up_soon_pinging(void **state)
 {
-    return set_up_pinging(state, 1);
+    return start_probe(state, "127.0.0.1", 1, HANDSHAKE_S);
+}
+
+static int set_up_named(void **state)
+{
+    return start_probe(state, "backend.test", 60, LONG_HANDSHAKE_S);
+}
+
+static int set_up_named_in_a_hurry(void **state)
+{
+    return start_probe(state, "backend.test", 60, SHORT_HANDSHAKE_S);
 }
 
 static int tear_down(void **state)
@@ -185,8 +277,12 @@ static int tear_down(void **state)
     pthread_mutex_unlock(&p->lock);
     marline__websocket_wake(p->ws);
     pthread_join(p->thread, NULL);
-    marline__websocket_destroy(p->ws);
+    marline__websocket_destroy(p->ws); /* does not wait for a look-up */
+    speak(p);
+    end_look_ups(p);
     frame_server_stop(&p->server);
+    pthread_cond_destroy(&p->names.changed);
+    pthread_mutex_destroy(&p->names.lock);
     pthread_cond_destroy(&p->changed);
     pthread_mutex_destroy(&p->lock);
     free(p);
@@ -320,6 +416,145 @@ static void given_nobody_listens_when_connect_then_refused_and_next_attempt_work
     assert_int_equal(expect_event(p, REFUSED)->number, 0);
     ask_connect(p);
     assert_int_equal(expect_event(p, REFUSED)->number, 0);
+}
+
+/* ---- names ---- */
+
+static void
+given_name_when_first_address_refuses_then_second_is_taken_and_host_is_the_name(void **state)
+{
+    struct probe *p = *state;
+    add_address(p, "127.0.0.2"); /* nobody listens there */
+    add_address(p, "127.0.0.1");
+    open_connection(p);
+    char host[64];
+    (void)snprintf(host, sizeof host, "backend.test:%u", p->server.port);
+    assert_string_equal(frame_server_header(&p->server, "Host"), host);
+    assert_string_equal(p->names.host, "backend.test");
+}
+
+/* An address that takes no connection and refuses none: its queue is full. */
+static int block_address(const char *address, uint16_t port, int fillers[16])
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port)};
+    assert_int_equal(inet_pton(AF_INET, address, &at.sin_addr), 1);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(listener, 0), 0);
+    for (size_t i = 0; i < 16; i++) {
+        fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        (void)connect(fillers[i], (struct sockaddr *)&at, sizeof at);
+    }
+    return listener;
+}
+
+static void given_name_when_first_address_is_silent_then_second_is_taken_soon(void **state)
+{
+    struct probe *p = *state;
+    int fillers[16];
+    int listener = block_address("127.0.0.2", p->server.port, fillers);
+    add_address(p, "127.0.0.2");
+    add_address(p, "127.0.0.1");
+    open_connection(p);
+    for (size_t i = 0; i < 16; i++) {
+        close(fillers[i]);
+    }
+    close(listener);
+}
+
+static void
+given_name_when_no_address_answers_then_refused_once_and_next_attempt_works(void **state)
+{
+    struct probe *p = *state;
+    add_address(p, "127.0.0.2");
+    add_address(p, "127.0.0.3");
+    ask_connect(p);
+    assert_non_null(strstr(expect_event(p, REFUSED)->text, "(2 addresses tried)"));
+    p->names.answer.count = 0; /* no look-up is under way */
+    add_address(p, "127.0.0.1");
+    open_connection(p); /* a second `refused` would come before `opened` */
+}
+
+static void given_address_that_refuses_the_upgrade_when_connect_then_no_other_is_tried(void **state)
+{
+    struct probe *p = *state;
+    add_address(p, "127.0.0.1");
+    add_address(p, "127.0.0.1");
+    ask_connect(p);
+    frame_server_accept(&p->server);
+    frame_server_send_line(&p->server, "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
+    assert_int_equal(expect_event(p, REFUSED)->number, 403);
+}
+
+static void given_unknown_name_when_connect_then_refused_with_the_reason(void **state)
+{
+    struct probe *p = *state;
+    p->names.answer.error = "Name or service not known";
+    ask_connect(p);
+    const struct event *event = expect_event(p, REFUSED);
+    assert_int_equal(event->number, 0);
+    assert_non_null(strstr(event->text, "backend.test"));
+    assert_non_null(strstr(event->text, "Name or service not known"));
+}
+
+static void given_silent_name_server_when_connecting_then_the_loop_goes_on(void **state)
+{
+    struct probe *p = *state;
+    add_address(p, "127.0.0.1");
+    fall_silent(p);
+    ask_connect(p);
+    wait_until(p, &p->names.asked, 1);
+    pthread_mutex_lock(&p->lock);
+    p->time = true;
+    pthread_mutex_unlock(&p->lock);
+    marline__websocket_wake(p->ws);
+    (void)expect_event(p, TIMER); /* woken, and the timer too */
+    speak(p);
+    frame_server_accept_open(&p->server);
+    (void)expect_event(p, OPENED);
+}
+
+static void
+given_silent_name_server_when_time_is_up_then_refused_and_asked_no_second_time(void **state)
+{
+    struct probe *p = *state;
+    fall_silent(p);
+    for (int i = 0; i < 2; i++) {
+        ask_connect(p);
+        assert_non_null(strstr(expect_event(p, REFUSED)->text, "name server"));
+    }
+    wait_until(p, &p->names.asked, 1);
+    assert_int_equal(p->names.asked, 1);
+}
+
+static void given_look_up_under_way_when_destroyed_then_it_ends_alone(void **state)
+{
+    struct probe *p = *state;
+    fall_silent(p);
+    ask_connect(p);
+    wait_until(p, &p->names.asked, 1);
+    /* tear_down destroys the client, and would never return if that waited for the answer */
+}
+
+static void given_numeric_address_when_connect_then_nobody_is_asked(void **state)
+{
+    struct probe *p = *state;
+    open_connection(p);
+    assert_int_equal(p->names.asked, 0);
+}
+
+static void given_the_system_when_localhost_is_asked_for_then_numeric_addresses(void **state)
+{
+    (void)state;
+    struct look_up_answer answer = {0};
+    const struct name_source *system = marline__name_source_system();
+    system->find(system->user, "localhost", &answer);
+    assert_null(answer.error);
+    assert_true(answer.count > 0);
+    for (size_t i = 0; i < answer.count; i++) {
+        assert_true(marline__address_is_numeric(answer.addresses[i]));
+    }
+    assert_false(marline__address_is_numeric("localhost"));
 }
 
 /* ---- messages ---- */
@@ -530,6 +765,7 @@ static void given_bad_options_when_create_then_reason(void **state)
 }
 
 #define PROBED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define NAMED(test)  cmocka_unit_test_setup_teardown(test, set_up_named, tear_down)
 
 int main(void)
 {
@@ -540,6 +776,18 @@ int main(void)
         PROBED(given_end_of_connection_in_handshake_when_connect_then_refused),
         PROBED(given_silent_server_when_connect_then_refused_in_time_and_next_attempt_works),
         PROBED(given_nobody_listens_when_connect_then_refused_and_next_attempt_works),
+        NAMED(given_name_when_first_address_refuses_then_second_is_taken_and_host_is_the_name),
+        NAMED(given_name_when_first_address_is_silent_then_second_is_taken_soon),
+        NAMED(given_name_when_no_address_answers_then_refused_once_and_next_attempt_works),
+        NAMED(given_address_that_refuses_the_upgrade_when_connect_then_no_other_is_tried),
+        NAMED(given_unknown_name_when_connect_then_refused_with_the_reason),
+        NAMED(given_silent_name_server_when_connecting_then_the_loop_goes_on),
+        cmocka_unit_test_setup_teardown(
+            given_silent_name_server_when_time_is_up_then_refused_and_asked_no_second_time,
+            set_up_named_in_a_hurry, tear_down),
+        NAMED(given_look_up_under_way_when_destroyed_then_it_ends_alone),
+        PROBED(given_numeric_address_when_connect_then_nobody_is_asked),
+        cmocka_unit_test(given_the_system_when_localhost_is_asked_for_then_numeric_addresses),
         PROBED(given_open_when_text_in_pieces_then_one_message),
         PROBED(given_open_when_empty_text_then_empty_message),
         PROBED(given_message_of_the_limit_when_received_then_whole),
