@@ -175,6 +175,9 @@ typedef struct marline_export_result {
     size_t rejected; /* refused for good by the receiver, or invalid for its protocol */
     size_t failed;   /* not delivered: retries used up, or the deadline passed */
     char reason[MARLINE_ERROR_TEXT_SIZE]; /* one line when rejected or failed > 0 */
+    /* NULL, or one for each span, all false: an exporter that knows which spans failed sets theirs,
+     * and then only those are kept for a later delivery; else the whole batch is. */
+    bool *is_failed;
 } marline_export_result;
 
 /* A destination for finished spans; initialise with designators, the rest with zeros. Calls never

@@ -77,6 +77,7 @@ static bool call_export(struct batch_processor *b, const marline_span_data *span
                         const struct batch_wishes *wishes, marline_export_result *out)
 {
     uint64_t timeout_ms = export_timeout_ms(b, wishes);
+    out->is_failed = marline__outlet_flags(&b->outlet, count);
     enter_exporter(b, timeout_ms);
     b->exporter.export_spans(b->exporter.user, spans, count, timeout_ms, out);
     return leave_exporter(b);
@@ -160,30 +161,51 @@ static void note_losses(struct batch_processor *b)
     }
 }
 
+/* Brings the spans that failed to the front of the batch, and their records with them. Returns how
+ * many there are to spool: all of them when the exporter did not say which. */
+static size_t put_failed_first(struct batch_processor *b, size_t count, size_t failed)
+{
+    if (!marline__outlet_flags_tell(&b->outlet, count, failed)) {
+        return failed > 0 ? count : 0;
+    }
+    size_t front = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (b->outlet.flags[i]) {
+            struct span_record *record = b->worker.records[i];
+            b->worker.records[i] = b->worker.records[front];
+            b->worker.records[front] = record;
+            b->worker.batch[front] = record->data;
+            front++;
+        }
+    }
+    return front;
+}
+
 static void release_batch(struct batch_processor *b, const marline_export_result *result)
 {
     size_t count = b->worker.batch_count;
     size_t exported = min_time(result->exported, count);
     size_t rejected = min_time(result->rejected, count - exported);
-    bool failed = exported + rejected < count;
-    bool spooled = failed && marline__outlet_store(&b->outlet, b->worker.batch, count);
+    size_t failed = count - exported - rejected;
+    size_t kept = put_failed_first(b, count, failed);
+    bool spooled = kept > 0 && marline__outlet_store(&b->outlet, b->worker.batch, kept);
     unsigned failure = b->outlet.spool ? MARLINE_DROP_SPOOL_FULL : MARLINE_DROP_TIMEOUT;
     for (size_t i = 0; i < count; i++) {
-        unsigned fate = spooled                   ? (unsigned)FATE_SPOOLED
-                        : i < exported            ? (unsigned)FATE_EXPORTED
-                        : i < exported + rejected ? FATE_DROPPED + MARLINE_DROP_REJECTED
-                                                  : FATE_DROPPED + failure;
+        unsigned fate = spooled && i < kept     ? (unsigned)FATE_SPOOLED
+                        : i < failed            ? FATE_DROPPED + failure
+                        : i < failed + exported ? (unsigned)FATE_EXPORTED
+                                                : FATE_DROPPED + MARLINE_DROP_REJECTED;
         marline__provider_release(b->worker.records[i], fate);
     }
     b->worker.batch_count = 0;
     note_losses(b);
     if (spooled) {
-        marline__log(LOG_INFO, "%zu spans are spooled: %s", count, result->reason);
-    } else if (exported < count) {
-        marline__log(LOG_WARN, "%zu of %zu spans were not exported: %s", count - exported, count,
-                     result->reason[0] ? result->reason : "the exporter gave no reason");
+        marline__log(LOG_INFO, "%zu spans are spooled: %s", kept, result->reason);
     }
-    if (!spooled && exported < count) {
+    size_t lost = !spooled ? count - exported : kept < count ? rejected : 0;
+    if (lost > 0) {
+        marline__log(LOG_WARN, "%zu of %zu spans were not exported: %s", lost, count,
+                     result->reason[0] ? result->reason : "the exporter gave no reason");
         marline__monitor_lock(&b->monitor);
         b->shared.cut_short |= b->shared.stopping;
         marline__monitor_unlock(&b->monitor);

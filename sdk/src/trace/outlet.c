@@ -2,8 +2,10 @@
 #include "trace/outlet.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 
 void marline__outlet_init(struct outlet *o, struct spool *spool, uint32_t replay_per_s)
 {
@@ -25,6 +27,31 @@ void marline__outlet_deinit(struct outlet *o)
     marline__spool_close(o->spool);
     marline__buffer_deinit(&o->oldest.body);
     marline__buffer_deinit(&o->body);
+    marline__memory_free(o->flags);
+}
+
+/* ---- which spans of an export failed ---- */
+
+bool *marline__outlet_flags(struct outlet *o, size_t count)
+{
+    if (count > o->flags_max) {
+        marline__memory_free(o->flags);
+        o->flags = marline__memory_array(count, sizeof *o->flags);
+        o->flags_max = o->flags ? count : 0;
+    }
+    if (o->flags) {
+        memset(o->flags, 0, count * sizeof *o->flags);
+    }
+    return o->flags;
+}
+
+bool marline__outlet_flags_tell(const struct outlet *o, size_t count, size_t failed)
+{
+    size_t told = 0;
+    for (size_t i = 0; o->flags && i < count; i++) {
+        told += o->flags[i] ? 1 : 0;
+    }
+    return failed > 0 && told == failed;
 }
 
 /* ---- new batches ---- */
@@ -105,17 +132,24 @@ static bool is_stuck(struct outlet *o)
     return o->stuck_times >= OUTLET_STUCK_MAX;
 }
 
-/* Takes the batch out of the spool; what became of it counts here, or for an earlier process. */
-static void settle(struct outlet *o, const struct outlet_settled *fate, struct outlet_settled *out)
+/* What became of spans counts here, or for an earlier process. */
+static void note_fate(struct outlet *o, const struct outlet_settled *fate,
+                      struct outlet_settled *out)
 {
-    marline__spool_remove(o->spool, &o->oldest);
     if (o->oldest.is_own) {
-        o->own_expected -= o->oldest.spans;
+        o->own_expected -= fate->exported + fate->rejected + fate->given_up;
         *out = *fate;
         return;
     }
     atomic_fetch_add(&o->recovered, fate->exported);
     atomic_fetch_add(&o->recovered_lost, fate->rejected + fate->given_up);
+}
+
+/* Takes the batch out of the spool. */
+static void settle(struct outlet *o, const struct outlet_settled *fate, struct outlet_settled *out)
+{
+    marline__spool_remove(o->spool, &o->oldest);
+    note_fate(o, fate, out);
 }
 
 static struct outlet_settled fate_of(const struct outlet *o, const marline_export_result *result)
@@ -124,6 +158,35 @@ static struct outlet_settled fate_of(const struct outlet *o, const marline_expor
     struct outlet_settled fate = {.exported = result->exported < spans ? result->exported : spans};
     fate.rejected = spans - fate.exported;
     return fate;
+}
+
+/* What of a batch got through is not sent again, nor given up with the rest. False: all of it
+ * stays. */
+static bool settle_in_part(struct outlet *o, const marline_export_result *result,
+                           struct outlet_settled *out)
+{
+    size_t failed = 0;
+    if (result->failed == o->request.count ||
+        !marline__outlet_flags_tell(o, o->request.count, result->failed)) {
+        return false;
+    }
+    for (size_t i = 0; i < o->request.count; i++) {
+        if (o->flags[i]) {
+            o->request.spans[failed++] = o->request.spans[i];
+        }
+    }
+    marline__buffer_clear(&o->body);
+    marline__otlp_encode(OTLP_PROTOBUF, o->request.spans, failed, &o->body);
+    struct outlet_settled fate = {.exported = result->exported};
+    fate.rejected = o->oldest.spans - failed - fate.exported;
+    if (o->body.failed ||
+        !marline__spool_replace(o->spool, &o->oldest, marline__buffer_slice(&o->body),
+                                (uint32_t)failed)) {
+        return false;
+    }
+    o->stuck_times = 0; /* it got further */
+    note_fate(o, &fate, out);
+    return true;
 }
 
 /* The pace: so many spans a second, and never a second attempt within a second of a failed one. */
@@ -176,7 +239,7 @@ void marline__outlet_replay_end(struct outlet *o, const marline_export_result *r
     if (!failed) {
         const struct outlet_settled fate = fate_of(o, result);
         settle(o, &fate, out);
-    } else if (is_stuck(o)) {
+    } else if (!settle_in_part(o, result, out) && is_stuck(o)) {
         const struct outlet_settled fate = {.given_up = o->oldest.spans};
         marline__log(LOG_ERROR,
                      "%u spooled spans are given up: they failed again and again while others "

@@ -6,8 +6,9 @@
  *   open, without a spool  batches stay in the queue until the pause is over, or until somebody
  *                          waits for them (flush, shutdown)
  *
- * A batch counts as failed when any span of it did. The spool then gets all of it, because nobody
- * knows which spans arrived; sending those again is safe, ids make it idempotent.
+ * A batch counts as failed when any span of it did. The spool then gets the spans that failed, or
+ * all of it where the exporter does not know which those are; sending spans again is safe, ids make
+ * it idempotent. The same holds for a batch of the spool.
  *
  * What waits in the spool is delivered when no newer batch is due, oldest first, at a bounded rate.
  * A batch that fails STUCK_MAX times while others get through is given up, so that it does not keep
@@ -40,6 +41,8 @@ struct outlet {
     /* The batch that is being delivered from the spool. */
     struct spool_batch oldest;
     struct otlp_request request; /* the spans in it */
+    bool *flags;                 /* which spans of the running export failed */
+    size_t flags_max;
     bool replaying;
     int64_t stuck_id;
     unsigned stuck_times;
@@ -63,6 +66,10 @@ bool marline__outlet_holds(const struct outlet *o, bool pressing, uint64_t now_n
 enum outlet_way marline__outlet_way(struct outlet *o, bool pressing, uint64_t now_ns);
 /* The attempt that was begun ended; `failed` spans were not delivered. */
 void marline__outlet_note(struct outlet *o, size_t failed, uint64_t now_ns, uint64_t random);
+/* For the is_failed of an export's result; NULL when out of memory: then nobody says which. */
+bool *marline__outlet_flags(struct outlet *o, size_t count);
+/* True: the flags tell which spans failed. */
+bool marline__outlet_flags_tell(const struct outlet *o, size_t count, size_t failed);
 /* Stores spans; false when there is no spool, or no room in it. Any thread while the worker is in
  * the exporter. */
 bool marline__outlet_store(struct outlet *o, const marline_span_data *spans, size_t count);

@@ -25,6 +25,7 @@ struct platform_exporter {
     /* of the running export */
     struct buffer body;
     marline_span_data *accepted; /* those whose names and times the platform takes */
+    uint32_t *places;            /* of these in the batch */
     uint32_t *order;
     uint32_t *conversations; /* those of them that name a conversation */
     size_t conversation_count;
@@ -99,18 +100,25 @@ static bool encode(struct platform_exporter *e, const uint32_t *order, size_t co
     return !e->body.failed;
 }
 
+static void free_arrays(struct platform_exporter *e)
+{
+    marline__memory_free(e->accepted);
+    marline__memory_free(e->places);
+    marline__memory_free(e->order);
+    marline__memory_free(e->conversations);
+}
+
 static bool reserve(struct platform_exporter *e, size_t count)
 {
     if (count <= e->capacity) {
         return true;
     }
-    marline__memory_free(e->accepted);
-    marline__memory_free(e->order);
-    marline__memory_free(e->conversations);
+    free_arrays(e);
     e->accepted = marline__memory_array(count, sizeof *e->accepted);
+    e->places = marline__memory_array(count, sizeof *e->places);
     e->order = marline__memory_array(count, sizeof *e->order);
     e->conversations = marline__memory_array(count, sizeof *e->conversations);
-    e->capacity = e->accepted && e->order && e->conversations ? count : 0;
+    e->capacity = e->accepted && e->places && e->order && e->conversations ? count : 0;
     return e->capacity > 0;
 }
 
@@ -128,6 +136,7 @@ static size_t sort_out(struct platform_exporter *e, const marline_span_data *spa
             if (conversation_id(&spans[i]).size > 0) {
                 e->conversations[e->conversation_count++] = (uint32_t)accepted;
             }
+            e->places[accepted] = (uint32_t)i;
             e->accepted[accepted++] = spans[i];
             continue;
         }
@@ -138,6 +147,16 @@ static size_t sort_out(struct platform_exporter *e, const marline_span_data *spa
                        name_ok ? "\"" : "\": use function.<name> or ai.<domain>.<action>");
     }
     return accepted;
+}
+
+/* All from this one on: as the platform's own SDK, no use hurrying the rest. */
+static void fail_from(const struct platform_exporter *e, size_t at, size_t count,
+                      marline_export_result *out)
+{
+    out->failed += count - at;
+    for (; out->is_failed && at < count; at++) {
+        out->is_failed[e->places[e->order[at]]] = true;
+    }
 }
 
 static void export_chunks(struct platform_exporter *e, size_t count, size_t first_size,
@@ -157,7 +176,7 @@ static void export_chunks(struct platform_exporter *e, size_t count, size_t firs
         } else if (verdict == RETRY_REFUSED) {
             out->rejected += size; /* the next chunk may be to its liking */
         } else {
-            out->failed += count - at; /* as the platform's own SDK: no use hurrying the rest */
+            fail_from(e, at, count, out);
             return;
         }
     }
@@ -198,7 +217,7 @@ static void after_fork(void *user)
     struct platform_exporter *e = user;
     e->body = BUFFER_INIT;
     e->accepted = NULL;
-    e->order = e->conversations = NULL;
+    e->places = e->order = e->conversations = NULL;
     e->capacity = 0;
     marline__delivery_after_fork(&e->delivery);
 }
@@ -214,9 +233,7 @@ static void destroy(void *user)
     marline__memory_free(e->authorization);
     marline__memory_free(e->project_id);
     marline__memory_free(e->environment);
-    marline__memory_free(e->accepted);
-    marline__memory_free(e->order);
-    marline__memory_free(e->conversations);
+    free_arrays(e);
     marline__memory_free(e);
 }
 

@@ -28,11 +28,12 @@ static const char schema[] =
     "PRAGMA application_id=0x4D4C5350;"
     "PRAGMA user_version=1;";
 
-enum statement { PUT, OLDEST, REMOVE, STATEMENTS };
+enum statement { PUT, OLDEST, REPLACE, REMOVE, STATEMENTS };
 
 static const char *const texts[STATEMENTS] = {
     [PUT] = "INSERT INTO batch(id,spans,checksum,body) VALUES(?1,?2,?3,?4)",
     [OLDEST] = "SELECT id,spans,checksum,body FROM batch WHERE id>?1 ORDER BY id LIMIT 1",
+    [REPLACE] = "UPDATE batch SET spans=?2,checksum=?3,body=?4 WHERE id=?1",
     [REMOVE] = "DELETE FROM batch WHERE id<=?1",
 };
 
@@ -127,17 +128,23 @@ static bool read_row(sqlite3_stmt *statement, struct row *out)
     return out->spans > 0 && checksum == checksum_of(out->id, out->spans, out->body);
 }
 
+/* By PUT, or by REPLACE. */
+static int write_row(struct spool *s, enum statement how, const struct row *row)
+{
+    sqlite3_stmt *write = s->statements[how];
+    sqlite3_bind_int64(write, 1, row->id);
+    sqlite3_bind_int64(write, 2, row->spans);
+    sqlite3_bind_int64(write, 3, checksum_of(row->id, row->spans, row->body));
+    sqlite3_bind_blob64(write, 4, row->body.data, row->body.size, SQLITE_STATIC);
+    int code = sqlite3_step(write);
+    sqlite3_reset(write);
+    sqlite3_clear_bindings(write);
+    return code;
+}
+
 static int insert(struct spool *s, const struct row *row)
 {
-    sqlite3_stmt *put = s->statements[PUT];
-    sqlite3_bind_int64(put, 1, row->id);
-    sqlite3_bind_int64(put, 2, row->spans);
-    sqlite3_bind_int64(put, 3, checksum_of(row->id, row->spans, row->body));
-    sqlite3_bind_blob64(put, 4, row->body.data, row->body.size, SQLITE_STATIC);
-    int code = sqlite3_step(put);
-    sqlite3_reset(put);
-    sqlite3_clear_bindings(put);
-    return code;
+    return write_row(s, PUT, row);
 }
 
 /* ---- opening ---- */
@@ -540,6 +547,27 @@ bool marline__spool_oldest(struct spool *s, struct spool_batch *out)
     }
     pthread_mutex_unlock(&s->mutex);
     return found;
+}
+
+bool marline__spool_replace(struct spool *s, struct spool_batch *batch, struct slice body,
+                            uint32_t spans)
+{
+    bool replaced = false;
+    pthread_mutex_lock(&s->mutex);
+    if (is_usable(s) && batch->id > s->removed) {
+        const struct row row = {batch->id, spans, body};
+        int code = write_row(s, REPLACE, &row);
+        replaced = code == SQLITE_DONE && sqlite3_changes(s->db) == 1;
+        if (replaced) {
+            count_out(s, batch->id, batch->spans, batch->body.size);
+            count_in(s, row.id, spans, body.size);
+            batch->spans = spans;
+        } else if (code != SQLITE_DONE) {
+            note_failure(s, code);
+        }
+    }
+    pthread_mutex_unlock(&s->mutex);
+    return replaced;
 }
 
 void marline__spool_remove(struct spool *s, const struct spool_batch *batch)

@@ -48,6 +48,9 @@ struct spool_batch {
 
 /* Reads the oldest batch; false when there is none. Its buffer is the caller's, and reused. */
 bool marline__spool_oldest(struct spool *s, struct spool_batch *out);
+/* Puts what is left of the batch that oldest() gave in its place. False: it stays as it is. */
+bool marline__spool_replace(struct spool *s, struct spool_batch *batch, struct slice body,
+                            uint32_t spans);
 /* Removes the batch that oldest() gave. */
 void marline__spool_remove(struct spool *s, const struct spool_batch *batch);
 

@@ -26,7 +26,7 @@ enum { LONG_MS = 10000, KILLS = 12, SPANS_PER_LIFE = 100, FLUSH_SPANS = 5, WAIT_
 
 /* ---- an exporter that is up, down, or hanging ---- */
 
-enum line { LINE_UP, LINE_DOWN, LINE_HANGS };
+enum line { LINE_UP, LINE_DOWN, LINE_HANGS, LINE_TAKES_SOME };
 
 struct receiver {
     pthread_mutex_t mutex;
@@ -34,14 +34,40 @@ struct receiver {
     enum line line;
     size_t arrived;
     size_t attempts;
+    unsigned seen[26]; /* how often a span whose name ends with a to z came */
     bool heeds_cancel;
     bool canceled;
 };
 
+static void note_names(struct receiver *r, const marline_span_data *spans, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        r->seen[spans[i].name.data[spans[i].name.size - 1] - 'a']++;
+    }
+}
+
+/* Every third fails, every third is refused, from the first one on; then nothing passes. */
+static void take_some(struct receiver *r, const marline_span_data *spans, size_t count,
+                      marline_export_result *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (i % 3 == 0) {
+            out->failed++;
+            out->is_failed[i] = true;
+        } else if (i % 3 == 1) {
+            out->rejected++;
+        } else {
+            out->exported++;
+            note_names(r, &spans[i], 1);
+        }
+    }
+    (void)snprintf(out->reason, sizeof out->reason, "the line takes some");
+    r->line = LINE_DOWN;
+}
+
 static void receive(void *user, const marline_span_data *spans, size_t count, uint64_t timeout_ms,
                     marline_export_result *out)
 {
-    (void)spans;
     (void)timeout_ms;
     struct receiver *r = user;
     pthread_mutex_lock(&r->mutex);
@@ -54,6 +80,9 @@ static void receive(void *user, const marline_span_data *spans, size_t count, ui
     if (r->line == LINE_UP) {
         r->arrived += count;
         out->exported = count;
+        note_names(r, spans, count);
+    } else if (r->line == LINE_TAKES_SOME) {
+        take_some(r, spans, count, out);
     } else {
         out->failed = count;
         (void)snprintf(out->reason, sizeof out->reason, "the line is down");
@@ -217,6 +246,28 @@ static void given_line_is_down_when_flushed_then_spooled_and_delivered_later(voi
     assert_delivery(f->provider, 13, 0);
     assert_int_equal(spool_state(f).waiting_spans, 0);
     assert_int_equal(spool_state(f).recovered, 0);
+}
+
+static void given_batch_of_which_some_fail_when_told_which_then_only_those_are_spooled(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, LINE_TAKES_SOME);
+    for (char letter = 'a'; letter <= 'h'; letter++) {
+        const char name[] = {'f', '.', letter, '\0'};
+        marline_span span = marline_span_start(f->tracer, name, NULL);
+        marline_span_end(&span);
+    }
+    assert_int_equal(marline_provider_force_flush(f->provider, LONG_MS), MARLINE_OK);
+    assert_int_equal(delivery(f).spooled, 3);
+    assert_int_equal(delivery(f).exported, 2);
+    assert_int_equal(delivery(f).dropped[MARLINE_DROP_REJECTED], 3);
+    set_line(&f->receiver, LINE_UP);
+    wait_arrived(&f->receiver, 3);
+    assert_int_equal(marline_provider_force_flush(f->provider, LONG_MS), MARLINE_OK);
+    assert_delivery(f->provider, 5, 3);
+    for (int i = 0; i < 8; i++) { /* once each, and what was refused not at all */
+        assert_int_equal(f->receiver.seen[i], i % 3 == 1 ? 0 : 1);
+    }
 }
 
 static void given_spooled_spans_when_next_process_starts_then_it_delivers_them(void **state)
@@ -438,6 +489,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(given_line_is_down_when_flushed_then_spooled_and_delivered_later),
+        TEST(given_batch_of_which_some_fail_when_told_which_then_only_those_are_spooled),
         TEST(given_spooled_spans_when_next_process_starts_then_it_delivers_them),
         TEST(given_hanging_exporter_when_shut_down_then_all_is_spooled),
         TEST(given_exporter_that_never_returns_when_shut_down_then_all_is_spooled),

@@ -33,6 +33,8 @@ struct rig {
     struct random_source random;
     uint64_t now_ns;
     bool up;
+    size_t takes; /* when down: so many of a batch are taken, and which is told */
+    bool tells;
     unsigned attempts;
     uint32_t made; /* spans so far; a span's number is in its id */
     uint8_t *arrived;
@@ -108,8 +110,14 @@ static void attempt(struct rig *r, const marline_span_data *spans, size_t count,
     if (r->up) {
         take_in(r, spans, count);
         out->exported = count;
-    } else {
-        out->failed = count;
+        return;
+    }
+    out->exported = r->takes < count ? r->takes : count - 1;
+    out->failed = count - out->exported;
+    take_in(r, spans, out->exported);
+    bool *flags = marline__outlet_flags(&r->outlet, count);
+    for (size_t i = out->exported; r->tells && i < count; i++) {
+        flags[i] = true;
     }
 }
 
@@ -315,6 +323,73 @@ static void given_batch_that_always_fails_when_others_pass_then_given_up(void **
     assert_int_equal(r->dropped, BATCH);
 }
 
+static void given_batch_that_gets_through_in_part_when_sent_again_then_only_the_rest(void **state)
+{
+    struct rig *r = *state;
+    open_outlet(r, true, 0);
+    r->up = false;
+    assert_true(send_batch(r, BATCH, false));
+    r->takes = BATCH / 2 - 1;
+    r->tells = true;
+    struct marline_spool_state spool = {0};
+    for (unsigned i = 0; i < 2; i++) {
+        r->now_ns += BREAKER_PAUSE_MAX_NS;
+        assert_int_equal(replay(r), r->takes);
+    }
+    marline__outlet_state(&r->outlet, &spool);
+    assert_int_equal(spool.waiting_spans, 2);
+    assert_int_equal(r->spooled, 2);
+    r->up = true;
+    r->now_ns += BREAKER_PAUSE_MAX_NS;
+    assert_int_equal(replay(r), 2);
+    assert_int_equal(r->spooled, 0);
+    assert_int_equal(r->exported, BATCH);
+    assert_all_arrived_once(r);
+}
+
+static void
+given_part_of_a_batch_fails_for_ever_when_others_pass_then_only_that_is_given_up(void **state)
+{
+    struct rig *r = *state;
+    open_outlet(r, true, 0);
+    r->up = false;
+    assert_true(send_batch(r, BATCH, false));
+    r->takes = BATCH - 1;
+    r->tells = true;
+    for (unsigned i = 0; i <= OUTLET_STUCK_MAX; i++) {
+        assert_int_equal(r->dropped, 0);
+        r->up = true;
+        assert_true(send_batch(r, BATCH, false));
+        r->up = false;
+        r->now_ns += 2 * NS_PER_S;
+        (void)replay(r);
+        r->takes = 0; /* the last span never passes */
+    }
+    assert_int_equal(r->spooled, 0);
+    assert_int_equal(r->dropped, 1);
+    assert_int_equal(r->exported, r->made - 1);
+}
+
+static void given_rest_of_an_earlier_process_when_sent_then_counted_as_recovered(void **state)
+{
+    struct rig *r = *state;
+    struct marline_spool_state spool = {0};
+    open_outlet(r, true, 0);
+    r->up = false;
+    assert_true(send_batch(r, BATCH, false));
+    marline__outlet_deinit(&r->outlet);
+    r->made = 0;
+    r->spooled = 0;
+    open_outlet(r, true, 0);
+    r->takes = 20;
+    r->tells = true;
+    assert_int_equal(replay(r), 20);
+    marline__outlet_state(&r->outlet, &spool);
+    assert_int_equal(spool.recovered, 20);
+    assert_int_equal(spool.recovered_lost, 0);
+    assert_int_equal(spool.waiting_spans, BATCH - 20);
+}
+
 static void given_outage_when_nothing_else_passes_then_never_given_up(void **state)
 {
     struct rig *r = *state;
@@ -342,6 +417,9 @@ int main(void)
         TEST(given_spool_is_full_when_outage_goes_on_then_the_newest_are_dropped),
         TEST(given_no_spool_when_open_then_batches_stay_queued_until_somebody_waits),
         TEST(given_batch_that_always_fails_when_others_pass_then_given_up),
+        TEST(given_batch_that_gets_through_in_part_when_sent_again_then_only_the_rest),
+        TEST(given_part_of_a_batch_fails_for_ever_when_others_pass_then_only_that_is_given_up),
+        TEST(given_rest_of_an_earlier_process_when_sent_then_counted_as_recovered),
         TEST(given_outage_when_nothing_else_passes_then_never_given_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -260,7 +260,7 @@ static void given_time_is_short_when_answer_is_503_then_failed_with_reason(void 
     struct fixture f;
     begin(&f, script, 1);
     marline_span_data span = span_named("function.a", 1);
-    export_all(&f, &span, 1, 500); /* no wait of a second fits */
+    export_all(&f, &span, 1, 1000); /* no wait of a second fits */
     assert_int_equal(f.result.failed, 1);
     assert_non_null(strstr(f.result.reason, "HTTP 503: busy"));
     end(&f);
@@ -292,6 +292,53 @@ static void given_wait_before_retry_when_canceled_then_returns_at_once_CLI_10(vo
     f.exporter.cancel(f.exporter.user);
     pthread_join(thread, NULL);
     assert_int_equal(f.result.failed, 1);
+    end(&f);
+}
+
+enum { MANY = 251 };
+
+struct running_batch {
+    struct fixture *f;
+    char names[MANY][32];
+    marline_span_data spans[MANY];
+    bool is_failed[MANY];
+};
+
+static void *export_batch_in_thread(void *user)
+{
+    struct running_batch *r = user;
+    r->f->result = (marline_export_result){.is_failed = r->is_failed};
+    r->f->exporter.export_spans(r->f->exporter.user, r->spans, MANY, 0, &r->f->result);
+    return NULL;
+}
+
+static void given_some_chunks_when_the_rest_fails_then_told_which_spans_PRC_07(void **state)
+{
+    (void)state;
+    struct http_peer_step script[] = {{HTTP_PEER_ANSWER, 200, NULL, NULL},
+                                      {HTTP_PEER_HANG, 0, NULL, NULL}};
+    struct fixture f;
+    begin(&f, script, 2);
+    static struct running_batch r;
+    r.f = &f;
+    for (size_t i = 0; i < MANY; i++) {
+        (void)snprintf(r.names[i], sizeof r.names[i], i == 7 ? "unfit" : "function.a%zu_", i);
+        r.spans[i] = span_named(r.names[i], (uint8_t)i);
+        r.spans[i].has_parent = i % 3 != 0;
+        r.spans[i].parent_span_id[0] = 9;
+    }
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, export_batch_in_thread, &r), 0);
+    assert_true(http_peer_wait(f.peer, 2));
+    f.exporter.cancel(f.exporter.user);
+    pthread_join(thread, NULL);
+    assert_int_equal(f.result.exported, 100);
+    assert_int_equal(f.result.rejected, 1);
+    assert_int_equal(f.result.failed, MANY - 101);
+    for (size_t i = 0; i < MANY; i++) {
+        bool arrived = strstr(http_peer_body(f.peer, 0), r.names[i]) != NULL;
+        assert_int_equal(r.is_failed[i], i != 7 && !arrived);
+    }
     end(&f);
 }
 
@@ -331,6 +378,7 @@ int main(void)
         cmocka_unit_test(given_lost_connection_when_posting_then_tried_again_and_delivered),
         cmocka_unit_test(given_time_is_short_when_answer_is_503_then_failed_with_reason),
         cmocka_unit_test(given_wait_before_retry_when_canceled_then_returns_at_once_CLI_10),
+        cmocka_unit_test(given_some_chunks_when_the_rest_fails_then_told_which_spans_PRC_07),
         cmocka_unit_test(given_bad_options_when_created_then_refused_with_cause),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
