@@ -8,8 +8,6 @@
 #include "core/json_tree.h"
 #include "wire/json_pointer.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 /* ---- reading ---- */
 
 /* Where in the criteria something is read, and what is wrong there. */
@@ -75,16 +73,17 @@ static bool read_pointer(struct reading *r, const struct json_node *node, struct
            refuse(r, ".pointer must be a JSON pointer, such as /output or /items/0/id");
 }
 
+const char *const subject_names[SUBJECT_COUNT] = {"output", "text", "error", "duration_ms"};
+
 static bool read_subject(struct reading *r, const struct json_node *node, enum subject *out)
 {
-    static const char *const names[] = {"output", "error", "duration_ms"};
-    for (size_t i = 0; i < COUNT(names); i++) {
-        if (node->type == JSON_STRING && marline__slice_is(node->text, names[i])) {
+    for (size_t i = 0; i < SUBJECT_COUNT; i++) {
+        if (node->type == JSON_STRING && marline__slice_is(node->text, subject_names[i])) {
             *out = (enum subject)i;
             return true;
         }
     }
-    return refuse(r, ".of must be output, error or duration_ms");
+    return refuse(r, ".of must be output, text, error or duration_ms");
 }
 
 static bool read_expectation_member(struct reading *r, const struct json_node *node,
@@ -246,6 +245,7 @@ static bool read_root(struct reading *r, struct criteria *c)
     }
     const struct json_node *expect = json_tree_member(&c->root, "expect");
     const struct json_node *metrics = json_tree_member(&c->root, "metrics");
+    c->expected_output = json_tree_member(&c->root, "expected_output");
     (void)snprintf(r->where, sizeof(r->where), "expect");
     if (expect && !read_expectations(r, expect, c)) {
         return false;

@@ -1,10 +1,11 @@
-/* What the answer of a test must be: expectations on the output, the error or the duration, and
- * metrics that an agent computes, whose scores have conditions.
+/* What the answer of a test must be: expectations on the output, its text, the error or the
+ * duration, and metrics that an agent computes, whose scores have conditions.
  *
  *     {"expect": [{"pointer": "/output", "equals": "Hello, Ada!"},
  *                 {"pointer": "/items", "contains": {"id": 7}},
  *                 {"of": "duration_ms", "max": 2000}],
- *      "metrics": [{"name": "brevity", "min": 0.2, "expected_output": "…", "context": […]}]}
+ *      "metrics": [{"name": "brevity", "min": 0.2, "expected_output": "…", "context": […]}],
+ *      "expected_output": "…"}      for metrics that have none of their own
  *
  * Pure; core/verdict.h judges by it. Aborts when there is no memory. */
 #ifndef CORE_CRITERIA_H
@@ -28,7 +29,10 @@ struct condition {
     bool exists;
 };
 
-enum subject { OF_OUTPUT, OF_ERROR, OF_DURATION };
+/* OF_TEXT: the member "output" of the output where that is a text, else the whole output. */
+enum subject { OF_OUTPUT, OF_TEXT, OF_ERROR, OF_DURATION };
+enum { SUBJECT_COUNT = OF_DURATION + 1 };
+extern const char *const subject_names[SUBJECT_COUNT];
 
 struct expectation {
     enum subject of;
@@ -51,6 +55,7 @@ struct criteria {
     size_t expectation_count;
     struct metric_criterion *metrics;
     size_t metric_count;
+    const struct json_node *expected_output; /* of metrics without their own; NULL = not given */
 };
 
 /* Copies the text. NULL, and an error that names the member ("expect[1].pointer must be …"), when

@@ -174,6 +174,39 @@ static struct slice follow(struct slice path_value, struct slice output)
     return value.size ? value : SLICE("null");
 }
 
+static void append_pointer_byte(struct buffer *out, char byte)
+{
+    switch (byte) {
+    case '.':
+        marline__buffer_append_byte(out, '/');
+        break;
+    case '/':
+        marline__buffer_append_text(out, "~1");
+        break;
+    case '~':
+        marline__buffer_append_text(out, "~0");
+        break;
+    default:
+        marline__buffer_append_byte(out, byte);
+        break;
+    }
+}
+
+bool mapping_output_pointer(struct slice mapping, struct buffer *out)
+{
+    struct slice path;
+    if (!string_content(mapping_member(mapping, "output"), &path) || path.size == 0 ||
+        path.data[0] != '$' || (path.size > 1 && path.data[1] != '.') ||
+        memchr(path.data, '\\', path.size)) { /* an escape is a member that nobody has */
+        return false;
+    }
+    for (size_t i = 1; i < path.size; i++) {
+        append_pointer_byte(out, path.data[i]);
+    }
+    alloc_check_buffer(out);
+    return true;
+}
+
 void mapping_answer(struct slice mapping, struct slice output, struct buffer *out)
 {
     bool mapped = is_object(mapping);

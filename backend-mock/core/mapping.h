@@ -23,6 +23,10 @@ void mapping_inputs(struct slice mapping, struct slice request, struct buffer *o
  */
 void mapping_answer(struct slice mapping, struct slice output, struct buffer *out);
 
+/* Appends the JSON pointer of what becomes the answer's "output", as the text of a JSON string
+ * without quotes. False, and nothing appended, when the mapping names no path for it. */
+bool mapping_output_pointer(struct slice mapping, struct buffer *out);
+
 /* The raw value of a top-level member; empty when absent or when the text is no object. */
 struct slice mapping_member(struct slice object, const char *name);
 

@@ -167,20 +167,30 @@ static void write_condition(struct json_writer *w, const struct condition *c)
     }
 }
 
+/* A function that answers a text may put it into a member "output". `output` is not empty. */
+static struct slice text_of(struct slice output)
+{
+    struct slice text = SLICE_EMPTY;
+    bool inside = marline__json_pointer_find(output, "/output", &text) && text.data[0] == '"';
+    return inside ? text : output;
+}
+
 /* The value that an expectation is about; empty = there is none. */
 static struct slice subject_of(const struct expectation *e, const struct verdict_answer *answer,
                                struct buffer *scratch)
 {
     struct json_writer w;
     struct slice found = SLICE_EMPTY;
+    struct slice output = answer->output.size ? answer->output : SLICE("null");
     marline__json_writer_init(&w, scratch);
     switch (e->of) {
     case OF_OUTPUT:
-        if (!marline__json_pointer_find(answer->output.size ? answer->output : SLICE("null"),
-                                        e->pointer ? e->pointer : "", &found)) {
+        if (!marline__json_pointer_find(output, e->pointer ? e->pointer : "", &found)) {
             found = SLICE_EMPTY;
         }
         return found;
+    case OF_TEXT:
+        return text_of(output);
     case OF_ERROR:
         if (answer->success) {
             return SLICE_EMPTY;
@@ -197,11 +207,10 @@ static struct slice subject_of(const struct expectation *e, const struct verdict
 
 static void name_subject(const struct expectation *e, struct buffer *out)
 {
-    static const char *const names[] = {"output", "error", "duration_ms"};
     if (e->of == OF_OUTPUT && e->pointer && e->pointer[0]) {
         marline__buffer_append_text(out, e->pointer);
     } else {
-        marline__buffer_append_text(out, names[e->of]);
+        marline__buffer_append_text(out, subject_names[e->of]);
     }
     alloc_check_buffer(out);
 }
@@ -291,10 +300,11 @@ void verdict_metric_inputs(const struct verdict *v, struct slice inputs, struct 
     bool has_input = marline__json_pointer_find(inputs, "/input", &text) && text.data[0] == '"';
     marline__json_member_raw(&w, "input", has_input ? text : inputs);
     output = output.size ? output : SLICE("null");
-    bool has_output = marline__json_pointer_find(output, "/output", &text) && text.data[0] == '"';
-    marline__json_member_raw(&w, "output", has_output ? text : output);
-    if (m->expected_output) {
-        marline__json_member_raw(&w, "expected_output", m->expected_output->raw);
+    marline__json_member_raw(&w, "output", text_of(output));
+    const struct json_node *expected =
+        m->expected_output ? m->expected_output : v->criteria->expected_output;
+    if (expected) {
+        marline__json_member_raw(&w, "expected_output", expected->raw);
     }
     if (m->context) {
         marline__json_member_raw(&w, "context", m->context->raw);

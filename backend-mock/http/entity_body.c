@@ -5,6 +5,7 @@
 
 #include "base/utf8.h"
 #include "core/alloc.h"
+#include "core/stored_criteria.h"
 
 /* ---- what the kinds are made of ---- */
 
@@ -310,6 +311,18 @@ static void check_inner_text(const struct reading *rd, struct slice object, cons
     }
 }
 
+/* What a test expects: misspelt, it would pass whatever comes. */
+static void check_criteria(const struct reading *rd)
+{
+    char error[CRITERIA_ERROR_SIZE];
+    char msg[CRITERIA_ERROR_SIZE + sizeof("Value error, ")];
+    const char *at = stored_criteria_fault(marline__buffer_slice(&rd->out->body), error);
+    if (at) {
+        (void)snprintf(msg, sizeof(msg), "Value error, %s", error);
+        fault(rd, at, "value_error", msg, NULL);
+    }
+}
+
 /* Neither member is kept, and neither was refused for its own sake. */
 static bool lacks_both(const struct reading *rd, struct slice object, const char *one,
                        const char *other)
@@ -336,6 +349,7 @@ static void check_test(const struct reading *rd, struct slice object)
     if (m[1].type == JSON_OBJECT) {
         check_inner_text(rd, m[1].raw, "test_configuration", "goal", true);
     }
+    check_criteria(rd);
     if (lacks_both(rd, object, "prompt", "test_configuration")) {
         fault(rd, "prompt", "missing", "Field required", NULL);
     }

@@ -5,9 +5,16 @@
 
 #include "core/alloc.h"
 #include "core/mapping.h"
+#include "core/stored_criteria.h"
 #include "http/routes.h"
 
 enum { EXECUTION_TESTS_MAX = 100000 };
+
+/* Owned texts behind a test of the run. */
+struct execution_texts {
+    char *inputs;
+    char *criteria; /* NULL = an answer that succeeded passes */
+};
 
 struct execution {
     struct run_launch launch;
@@ -19,10 +26,11 @@ struct execution {
     char *environment;
     char *function_name;
     char *request_mapping;
+    char *response_mapping;
     char *attributes;
     char *run_name;
     struct store_run_test *tests;
-    char **inputs; /* owned texts behind those of the tests */
+    struct execution_texts *texts;
     size_t count;
     size_t capacity;
 };
@@ -30,15 +38,17 @@ struct execution {
 void execution_destroy(struct execution *e)
 {
     for (size_t i = 0; i < e->count; i++) {
-        marline__memory_free(e->inputs[i]);
+        marline__memory_free(e->texts[i].inputs);
+        marline__memory_free(e->texts[i].criteria);
     }
-    marline__memory_free((void *)e->inputs);
+    marline__memory_free(e->texts);
     marline__memory_free(e->tests);
     marline__memory_free(e->set_name);
     marline__memory_free(e->endpoint_name);
     marline__memory_free(e->environment);
     marline__memory_free(e->function_name);
     marline__memory_free(e->request_mapping);
+    marline__memory_free(e->response_mapping);
     marline__memory_free(e->attributes);
     marline__memory_free(e->run_name);
     marline__memory_free(e);
@@ -79,20 +89,30 @@ static char *make_inputs(const struct execution *e, const struct store_entity_ro
     return marline__buffer_take(&inputs);
 }
 
+static char *make_criteria(const struct execution *e, const struct store_entity_row *test)
+{
+    struct buffer text = BUFFER_INIT;
+    bool any = stored_criteria_write(test->body, marline__slice_text(e->response_mapping), &text);
+    return any ? marline__buffer_take(&text) : NULL;
+}
+
 static void add_test(void *user, const struct store_entity_row *row)
 {
     struct execution *e = user;
     if (e->count == e->capacity) {
         e->capacity = e->capacity ? 2 * e->capacity : 16;
         e->tests = alloc_resize(e->tests, e->capacity * sizeof(*e->tests));
-        e->inputs = (char **)alloc_resize((void *)e->inputs, e->capacity * sizeof(*e->inputs));
+        e->texts = alloc_resize(e->texts, e->capacity * sizeof(*e->texts));
     }
-    e->inputs[e->count] = make_inputs(e, row);
+    struct execution_texts *texts = &e->texts[e->count];
+    texts->inputs = make_inputs(e, row);
+    texts->criteria = make_criteria(e, row);
     e->tests[e->count] = (struct store_run_test){
         .test_id = row->id,
         .configuration_id = e->launch.run.configuration_id,
         .function_name = marline__slice_text(e->function_name),
-        .inputs = marline__slice_text(e->inputs[e->count]),
+        .inputs = marline__slice_text(texts->inputs),
+        .criteria = marline__slice_text(texts->criteria),
         .timeout_ms = HUB_FUNCTION_TIMEOUT_MS,
     };
     e->count++;
@@ -140,6 +160,7 @@ static void fill(struct execution *e, const struct execution_request *what,
     e->environment = alloc_slice(target->environment);
     e->function_name = alloc_slice(target->function_name);
     e->request_mapping = alloc_slice(target->request_mapping);
+    e->response_mapping = alloc_slice(target->response_mapping);
     run->organization_id = http_request_identity(what->request)->organization_id;
     run->project_id = target->project_id;
     run->run_id = marline__uuid_random(marline__random_system());

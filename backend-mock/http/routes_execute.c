@@ -5,9 +5,11 @@
 #include "base/clock.h"
 #include "core/alloc.h"
 #include "core/mapping.h"
+#include "core/stored_criteria.h"
 #include "http/endpoint_call.h"
 #include "http/entity_save.h"
 #include "http/execution.h"
+#include "http/hub_judge.h"
 #include "wire/json_reader.h"
 
 enum { CONCURRENCY_PARALLEL = 10 };
@@ -178,54 +180,96 @@ static void post_execute_set(struct http_request *r)
 
 /* ---- POST /tests/execute ---- */
 
+/* One call, and the judgement of its answer. */
 struct execute_test {
+    struct http_request *request;
     struct uuid test_id;
     struct uuid endpoint_id;
     uint64_t begun_ns;
+    struct buffer criteria;
+    struct buffer inputs; /* as they went out; kept for metrics, as the next */
+    struct buffer output; /* the function's */
+    struct buffer shown;  /* test_output */
 };
 
-static void write_test_output(struct json_writer *w, const struct endpoint_call *call,
-                              const struct hub_answer *answer)
+static void free_test(struct execute_test *t)
 {
-    struct endpoint_failure failure;
-    struct buffer output = BUFFER_INIT;
-    marline__json_key(w, "test_output");
-    if (endpoint_call_failed(answer, &failure)) {
-        marline__json_begin_object(w);
-        marline__json_member_bool(w, "error", true);
-        marline__json_member_text(w, "error_type", failure.type);
-        marline__json_member_string(w, "message", failure.message);
-        marline__json_end_object(w);
-        marline__json_member_text(w, "status", "Error");
-        return;
-    }
-    marline__buffer_append_byte(&output, '{');
-    endpoint_call_write_output(call, answer->result, &output);
-    output.size -= output.data[output.size - 1] == ',';
-    marline__buffer_append_byte(&output, '}');
-    alloc_check_buffer(&output);
-    marline__json_raw(w, marline__buffer_slice(&output));
-    marline__json_member_text(w, "status", "Pass");
-    marline__buffer_deinit(&output);
+    marline__buffer_deinit(&t->criteria);
+    marline__buffer_deinit(&t->inputs);
+    marline__buffer_deinit(&t->output);
+    marline__buffer_deinit(&t->shown);
+    marline__memory_free(t);
+}
+
+static void show_failure(struct execute_test *t, const struct endpoint_failure *failure)
+{
+    struct json_writer w;
+    marline__json_writer_init(&w, &t->shown);
+    marline__json_begin_object(&w);
+    marline__json_member_bool(&w, "error", true);
+    marline__json_member_text(&w, "error_type", failure->type);
+    marline__json_member_string(&w, "message", failure->message);
+    marline__json_end_object(&w);
+    alloc_check_buffer(&t->shown);
+}
+
+static void show_output(struct execute_test *t, const struct endpoint_call *call,
+                        const struct message_test_result *result)
+{
+    marline__buffer_append_slice(&t->output, result->output);
+    marline__buffer_append_byte(&t->shown, '{');
+    endpoint_call_write_output(call, result, &t->shown);
+    t->shown.size -= t->shown.data[t->shown.size - 1] == ',';
+    marline__buffer_append_byte(&t->shown, '}');
+    alloc_check_buffer(&t->output);
+    alloc_check_buffer(&t->shown);
+}
+
+/* On the loop. */
+static void test_judged(struct hub *hub, void *user, const struct run_verdict *verdict)
+{
+    struct execute_test *t = user;
+    struct buffer body = BUFFER_INIT;
+    struct json_writer w;
+    marline__json_writer_init(&w, &body);
+    marline__json_begin_object(&w);
+    routes_json_uuid(&w, "test_id", &t->test_id);
+    routes_json_uuid(&w, "endpoint_id", &t->endpoint_id);
+    marline__json_member_double(&w, "execution_time",
+                                (double)(hub_now_ns(hub) - t->begun_ns) / NS_PER_MS);
+    marline__json_member_raw(&w, "test_output", marline__buffer_slice(&t->shown));
+    marline__json_member_text(&w, "status", result_status_name(verdict->status));
+    marline__json_member_raw(&w, "test_metrics", verdict->metrics);
+    marline__json_end_object(&w);
+    http_answer_json(t->request, 200, &body);
+    free_test(t);
 }
 
 /* On the loop. */
 static void test_executed(struct endpoint_call *call, const struct hub_answer *answer)
 {
     struct execute_test *t = call->user;
-    struct buffer body = BUFFER_INIT;
-    struct json_writer w;
-    uint64_t now_ns = marline__clock_monotonic_ns(marline__clock_system());
-    marline__json_writer_init(&w, &body);
-    marline__json_begin_object(&w);
-    routes_json_uuid(&w, "test_id", &t->test_id);
-    routes_json_uuid(&w, "endpoint_id", &t->endpoint_id);
-    marline__json_member_double(&w, "execution_time", (double)(now_ns - t->begun_ns) / NS_PER_MS);
-    write_test_output(&w, call, answer);
-    marline__json_member_raw(&w, "test_metrics", SLICE("{}"));
-    marline__json_end_object(&w);
-    marline__memory_free(t);
-    http_answer_json(call->request, 200, &body);
+    struct endpoint_failure failure;
+    struct run_answer judged = {.success = true};
+    t->request = call->request;
+    t->inputs = call->inputs;
+    call->inputs = BUFFER_INIT;
+    if (endpoint_call_failed(answer, &failure)) {
+        show_failure(t, &failure);
+        judged = (struct run_answer){.error = failure.message};
+    } else {
+        show_output(t, call, answer->result);
+        judged.output = marline__buffer_slice(&t->output);
+        judged.duration_ms = answer->result->duration_ms;
+    }
+    const struct hub_judge_options options = {
+        .organization_id = http_request_identity(t->request)->organization_id,
+        .criteria = t->criteria.size ? marline__buffer_slice(&t->criteria) : SLICE("{}"),
+        .inputs = marline__buffer_slice(&t->inputs),
+        .answer = &judged,
+        .done = test_judged,
+        .user = t};
+    hub_judge(http_request_server(t->request)->hub, &options);
 }
 
 /* False when it has answered. */
@@ -274,6 +318,7 @@ static void begin_test(struct http_request *r, const struct execute_parts *parts
     t->test_id = test->id;
     t->endpoint_id = parts->endpoint.row.id;
     t->begun_ns = marline__clock_monotonic_ns(marline__clock_system());
+    (void)stored_criteria_write(test->body, target.response_mapping, &t->criteria);
     execution_write_input(test, &input);
     endpoint_call_begin(r, &target, marline__buffer_slice(&input), NULL, test_executed, t);
     marline__buffer_deinit(&input);

@@ -141,7 +141,8 @@ void entity_connect_agent(struct entities *e, struct ws_peer *agent, struct buff
         "{\"type\":\"register\",\"project_id\":\"%s\",\"environment\":\"development\","
         "\"sdk_version\":\"0.4.2\",\"functions\":[{\"name\":\"answer\",\"parameters\":{},"
         "\"return_type\":\"dict\",\"metadata\":{\"request_mapping\":{\"question\":\"{{ input }}\"},"
-        "\"response_mapping\":{\"output\":\"$.reply\"}}}]}",
+        "\"response_mapping\":{\"output\":\"$.reply\"}}}],\"metrics\":[{\"name\":\"brevity\","
+        "\"parameters\":[\"input\",\"output\"],\"return_type\":\"float\",\"metadata\":{}}]}",
         e->own.project);
     ws_peer_send_text(agent, message.data);
     ws_peer_expect(agent, "\"type\":\"registered\",\"status\":\"success\"", text);

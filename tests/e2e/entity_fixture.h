@@ -45,7 +45,8 @@ void entity_create(struct entities *e, const char *path, const char *body, char 
 /* How often the mark is in the text. */
 size_t entity_count(const char *text, const char *mark);
 
-/* An agent of the own project that has registered "answer", and the endpoint's id. */
+/* An agent of the own project that has registered "answer", whose answer is its "reply", and the
+ * metric "brevity"; and the endpoint's id. */
 void entity_connect_agent(struct entities *e, struct ws_peer *agent, struct buffer *text,
                           char endpoint[64]);
 

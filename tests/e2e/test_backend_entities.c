@@ -289,6 +289,111 @@ static void given_set_when_executed_then_a_run_with_the_tests_own_ids(void **sta
     marline__buffer_deinit(&text);
 }
 
+/* What tests ask, what they expect, and what they are answered. */
+static const struct {
+    const char *asks;
+    const char *expects; /* members of the test, and of its prompt before the bracket */
+    const char *reply;
+    const char *status;
+} judged_cases[] = {
+    {"right", ",\"expected_response\":\"good\"}", "{\"reply\":\"good\"}", "Pass"},
+    {"wrong", ",\"expected_response\":\"good\"}", "{\"reply\":\"bad\",\"output\":\"good\"}",
+     "Fail"},
+    {"count", "},\"test_metadata\":{\"expect\":{\"pointer\":\"/n\",\"min\":2}}",
+     "{\"reply\":\"x\",\"n\":1}", "Fail"},
+    {"error", "},\"metadata\":{\"expect\":{\"of\":\"error\",\"contains\":\"empty\"}}", NULL,
+     "Pass"},
+    {"score",
+     ",\"expected_response\":\"ideal\"},\"test_metadata\":{\"metrics\":{\"name\":\"brevity\","
+     "\"min\":0.5}}",
+     "{\"output\":\"short\"}", "Pass"},
+};
+enum { JUDGED_COUNT = sizeof(judged_cases) / sizeof(judged_cases[0]), SCORED = JUDGED_COUNT - 1 };
+
+static void append_judged_test(struct buffer *out, size_t i)
+{
+    marline__buffer_append_format(out,
+                                  "{\"prompt\":{\"content\":\"%s\"%s,\"requirement\":\"R\","
+                                  "\"category\":\"C\"}",
+                                  judged_cases[i].asks, judged_cases[i].expects);
+}
+
+/* Answers the next call as its test wants; which one that is, it tells. */
+static size_t serve_judged(struct ws_peer *agent, struct buffer *text)
+{
+    size_t i = 0;
+    char mark[64];
+    char result[BODY_SIZE];
+    ws_peer_expect(agent, "\"type\":\"execute_test\"", text);
+    do {
+        assert_true(i < JUDGED_COUNT);
+        (void)snprintf(mark, sizeof(mark), "\"question\":\"%s\"", judged_cases[i++].asks);
+    } while (!strstr(text->data, mark));
+    const char *reply = judged_cases[--i].reply;
+    (void)snprintf(result, sizeof(result), "\"status\":\"%s\",\"%s\":%s",
+                   reply ? "success" : "error", reply ? "output" : "error",
+                   reply ? reply : "\"the input is empty\"");
+    backend_send_result(agent, text->data, result);
+    return i;
+}
+
+/* Answers the metric that the scored test is judged by. */
+static void serve_metric(struct ws_peer *agent, struct buffer *text)
+{
+    char id[64];
+    char result[BODY_SIZE];
+    ws_peer_expect(agent, "\"type\":\"execute_metric\"", text);
+    assert_non_null(strstr(text->data, "\"output\":\"short\",\"expected_output\":\"ideal\""));
+    backend_copy_member(text->data, "metric_run_id", id, sizeof(id));
+    (void)snprintf(result, sizeof(result),
+                   "{\"type\":\"metric_result\",\"metric_run_id\":\"%s\",\"status\":\"success\","
+                   "\"score\":0.7,\"details\":{}}",
+                   id);
+    ws_peer_send_text(agent, result);
+}
+
+static void given_tests_that_expect_when_set_executed_then_judged_by_that(void **state)
+{
+    struct entities *e = *state;
+    struct ws_peer agent;
+    struct buffer text = BUFFER_INIT;
+    struct buffer body = BUFFER_INIT;
+    struct backend_answer answer;
+    char endpoint[64];
+    char set[64];
+    char run[64];
+    char configuration[64];
+    char path[PATH_SIZE];
+    entity_connect_agent(e, &agent, &text, endpoint);
+    marline__buffer_append_text(&body, "{\"name\":\"set\",\"tests\":");
+    for (size_t i = 0; i < JUDGED_COUNT; i++) {
+        marline__buffer_append_byte(&body, i ? ',' : '[');
+        append_judged_test(&body, i);
+    }
+    marline__buffer_append_text(&body, "]}");
+    entity_create(e, "/test_sets/bulk", body.data, set);
+    (void)snprintf(path, sizeof(path), "/test_sets/%s/execute/%s", set, endpoint);
+    submit(e, path, "{\"execution_options\":{\"execution_mode\":\"Sequential\"}}", run,
+           configuration);
+    for (size_t i = 0; i < JUDGED_COUNT; i++) {
+        if (serve_judged(&agent, &text) == SCORED) {
+            serve_metric(&agent, &text);
+        }
+    }
+    (void)snprintf(path, sizeof(path), "/mock/runs/%s/wait?timeout_ms=20000", run);
+    entity_expect(e, "GET", path, NULL, 200, "\"finished\":true");
+    (void)snprintf(path, sizeof(path), "/test_results?$filter=test_run_id%%20eq%%20'%s'", run);
+    entity_request(e, "GET", path, NULL, &answer);
+    assert_int_equal(entity_count(answer.body.data, "\"name\":\"Pass\""), 3);
+    assert_int_equal(entity_count(answer.body.data, "\"name\":\"Fail\""), 2);
+    assert_int_equal(entity_count(answer.body.data, "expected \\\"good\\\", found \\\"bad\\\""), 2);
+    assert_int_equal(entity_count(answer.body.data, "\"brevity\":{\"score\":0.7"), 1);
+    backend_answer_deinit(&answer);
+    ws_peer_deinit(&agent);
+    marline__buffer_deinit(&body);
+    marline__buffer_deinit(&text);
+}
+
 static void given_configuration_when_executed_and_cancelled_then_so_it_ends(void **state)
 {
     struct entities *e = *state;
@@ -412,6 +517,64 @@ static void given_test_when_executed_in_place_then_no_context_and_nothing_stored
 
 /* ---- endpoints of agents ---- */
 
+static void given_tests_that_expect_when_executed_in_place_then_judged_too(void **state)
+{
+    struct entities *e = *state;
+    struct ws_peer agent;
+    struct buffer text = BUFFER_INIT;
+    char endpoint[64];
+    entity_connect_agent(e, &agent, &text, endpoint);
+    for (size_t i = 0; i < JUDGED_COUNT; i++) {
+        struct buffer body = BUFFER_INIT;
+        char test[64];
+        char request[BODY_SIZE];
+        char status[64];
+        append_judged_test(&body, i);
+        entity_create(e, "/tests", body.data, test);
+        (void)snprintf(request, sizeof(request), "{\"test_id\":\"%s\",\"endpoint_id\":\"%s\"}",
+                       test, endpoint);
+        int socket = begin_request(e, "/tests/execute", request);
+        assert_int_equal(serve_judged(&agent, &text), i);
+        if (i == SCORED) {
+            serve_metric(&agent, &text);
+        }
+        (void)snprintf(status, sizeof(status), "\"status\":\"%s\",\"test_metrics\":{\"exec",
+                       judged_cases[i].status);
+        finish_request(socket, status);
+        marline__buffer_deinit(&body);
+    }
+    ws_peer_deinit(&agent);
+    marline__buffer_deinit(&text);
+}
+
+static void given_test_with_a_misspelt_expectation_when_saved_then_told(void **state)
+{
+    struct entities *e = *state;
+    static const struct {
+        const char *member;
+        const char *told;
+    } cases[] = {
+        {"\"test_metadata\":{\"expect\":{\"equal\":1}}",
+         "[\"body\",\"test_metadata\"],\"msg\":\"Value error, expect[0] has the unknown member"},
+        {"\"metadata\":{\"metrics\":[{\"min\":1}]}",
+         "[\"body\",\"metadata\"],\"msg\":\"Value error, metrics[0].name is required\""},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char body[BODY_SIZE];
+        char test[64];
+        char path[PATH_SIZE];
+        (void)snprintf(
+            body, sizeof(body),
+            "{\"prompt\":{\"content\":\"q\"},\"requirement\":\"R\",\"category\":\"C\",%s}",
+            cases[i].member);
+        entity_expect(e, "POST", "/tests", body, 422, cases[i].told);
+        entity_create(e, "/tests", TEST_BODY, test);
+        (void)snprintf(path, sizeof(path), "/tests/%s", test);
+        (void)snprintf(body, sizeof(body), "{%s}", cases[i].member);
+        entity_expect(e, "PUT", path, body, 422, cases[i].told);
+    }
+}
+
 static void given_endpoint_when_its_agent_is_gone_then_known_but_not_callable(void **state)
 {
     struct entities *e = *state;
@@ -447,9 +610,12 @@ int main(int argc, char **argv)
         ENTITY_TEST(given_bad_queries_when_listed_then_the_reason),
         ENTITY_TEST(given_result_over_rest_when_posted_then_read_and_filtered),
         ENTITY_TEST(given_set_when_executed_then_a_run_with_the_tests_own_ids),
+        ENTITY_TEST(given_tests_that_expect_when_set_executed_then_judged_by_that),
         ENTITY_TEST(given_configuration_when_executed_and_cancelled_then_so_it_ends),
         ENTITY_TEST(given_what_cannot_be_executed_when_asked_then_the_reason),
         ENTITY_TEST(given_test_when_executed_in_place_then_no_context_and_nothing_stored),
+        ENTITY_TEST(given_tests_that_expect_when_executed_in_place_then_judged_too),
+        ENTITY_TEST(given_test_with_a_misspelt_expectation_when_saved_then_told),
         ENTITY_TEST(given_endpoint_when_its_agent_is_gone_then_known_but_not_callable),
     };
     return entity_tests_run(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));

@@ -38,7 +38,7 @@ static void given_wrong_criteria_when_parsed_then_member_is_named(void **state)
         {"{\"expect\":[{\"min\":2,\"max\":1}]}", "expect[0].min must not be above max"},
         {"{\"expect\":[{\"exists\":1}]}", "expect[0].exists must be true or false"},
         {"{\"expect\":[{\"of\":\"input\",\"min\":1}]}",
-         "expect[0].of must be output, error or duration_ms"},
+         "expect[0].of must be output, text, error or duration_ms"},
         {"{\"expect\":[{\"of\":\"error\",\"pointer\":\"/a\",\"equals\":1}]}",
          "expect[0].pointer points into the output only"},
         {"{\"metrics\":[{\"min\":1}]}", "metrics[0].name is required"},
@@ -195,6 +195,30 @@ static void given_metrics_when_asked_then_in_order_with_inputs(void **state)
     criteria_destroy(c);
 }
 
+static void given_expected_output_of_the_test_when_metric_has_none_then_it_gets_that(void **state)
+{
+    struct criteria *c = parse("{\"metrics\":[{\"name\":\"a\"},{\"name\":\"b\","
+                               "\"expected_output\":\"own\"}],\"expected_output\":\"test's\"}");
+    static const char *const expected[] = {"\"expected_output\":\"test's\"}",
+                                           "\"expected_output\":\"own\"}"};
+    const struct verdict_answer answer = {.success = true, .output = SLICE("1")};
+    const struct verdict_score good = {.success = true, .score = SLICE("true")};
+    struct verdict v;
+    (void)state;
+    verdict_begin(&v, c, &answer);
+    for (size_t i = 0; i < 2; i++) {
+        struct buffer inputs = BUFFER_INIT;
+        verdict_metric_inputs(&v, SLICE("{}"), answer.output, &inputs);
+        assert_non_null(strstr(inputs.data, expected[i]));
+        verdict_add_score(&v, &good);
+        marline__buffer_deinit(&inputs);
+    }
+    verdict_end(&v);
+    assert_int_equal(v.status, RESULT_PASS);
+    verdict_deinit(&v);
+    criteria_destroy(c);
+}
+
 static void given_scores_when_judged_then_verdict(void **state)
 {
     static const struct {
@@ -278,6 +302,7 @@ int main(void)
         cmocka_unit_test(given_failed_answer_when_judged_then_error_unless_expected),
         cmocka_unit_test(given_long_value_when_it_differs_then_cut_between_characters),
         cmocka_unit_test(given_metrics_when_asked_then_in_order_with_inputs),
+        cmocka_unit_test(given_expected_output_of_the_test_when_metric_has_none_then_it_gets_that),
         cmocka_unit_test(given_scores_when_judged_then_verdict),
         cmocka_unit_test(given_failure_and_broken_metric_when_judged_then_error_is_told),
         cmocka_unit_test(given_failed_answer_when_judged_then_no_metric_is_asked),
