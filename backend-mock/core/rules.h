@@ -28,11 +28,12 @@ struct run_rules {
     bool retry_status;    /* the run's status likewise */
     bool number_attempts; /* each attempt has a key of its own */
     bool await_restored;  /* what was sent in an earlier life is still owed */
+    bool go_on;           /* after a restart a run does not stay as it was */
 };
 
 #define LINKER_RULES_KEPT ((struct linker_rules){true})
 #define ROUTER_RULES_KEPT ((struct router_rules){true, true, true})
-#define RUN_RULES_KEPT    ((struct run_rules){true, true, true, true})
+#define RUN_RULES_KEPT    ((struct run_rules){true, true, true, true, true})
 
 void linker_set_rules(struct linker *linker, const struct linker_rules *rules);
 void router_set_rules(struct router *router, const struct router_rules *rules);

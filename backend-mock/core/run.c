@@ -480,6 +480,9 @@ static void resume_test(struct run *run, struct test *test)
 void run_resume(struct run *run, uint64_t now_ns, enum run_status status, uint64_t hold_ns)
 {
     run->now_ns = now_ns;
+    if (!run->rules.go_on) {
+        return;
+    }
     run->held_until_ns = now_ns + hold_ns;
     if (status == RUN_QUEUED) {
         set_status(run, RUN_RUNNING);

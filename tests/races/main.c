@@ -426,8 +426,9 @@ static int simulate(const struct options *options, const char *location)
         .runs = options->runs ? options->runs : RUNS_DEFAULT,
         .location = location,
         .store_name = options->store == STORE_POSTGRES ? "postgres"
-                      : options->store == STORE_SQLITE ? "sqlite"
-                                                       : "memory",
+                      : options->store == STORE_SQLITE || mutant_is_of_store(options->mutant)
+                          ? "sqlite"
+                          : "memory",
         .mutant = options->mutant,
         .faults = options->faults,
         .log = options->log ? stdout : NULL,
@@ -461,8 +462,8 @@ static int command_simulate(const struct options *options)
 {
     if (options->mutants)
         return simulate_mutants(stdout, options->explore.seed) ? EXIT_AS_EXPECTED : EXIT_DIFFERENT;
-    if (options->mutant && options->store != STORE_MODEL)
-        return misuse("mutants live in the store model");
+    if (mutant_is_of_store(options->mutant) && options->store == STORE_POSTGRES)
+        return misuse("%s is an edit of the statements for SQLite", mutant_id(options->mutant));
     if (options->store == STORE_POSTGRES)
         return simulate_on_postgres(options);
     return simulate(options, options->store == STORE_SQLITE ? "sqlite::memory:" : NULL);

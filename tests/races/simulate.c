@@ -5,6 +5,7 @@
 
 #include "postgres_server.h"
 #include "print.h"
+#include "simulation/edited_store.h"
 #include "simulation/memory_store.h"
 
 enum {
@@ -21,10 +22,17 @@ enum { RUNS_PER_STORE = 25 };
 
 enum { PROGRESS_RUNS = 50 };
 
+static bool is_on_memory_store(const struct simulate_options *options)
+{
+    return !options->location && !mutant_is_of_store(options->mutant);
+}
+
 static struct store *open_store(const struct simulate_options *options, struct store_error *error)
 {
-    return options->location ? store_open(options->location, error)
-                             : memory_store_open(options->mutant);
+    if (mutant_is_of_store(options->mutant)) {
+        return edited_store_open(options->mutant, error);
+    }
+    return options->location ? store_open(options->location, error) : memory_store_open();
 }
 
 static void add(struct simulate_tally *t, const struct simulation_outcome *run)
@@ -51,7 +59,7 @@ static bool run_seed(const struct simulate_options *options, uint64_t seed, stru
     const struct simulation_options run = {
         .seed = seed, .mutant = options->mutant, .faults = options->faults, .log = options->log};
     struct simulation_outcome outcome;
-    if (!options->location) {
+    if (is_on_memory_store(options)) {
         memory_store_clear(store);
     }
     simulation_run(&run, store, &outcome);
@@ -102,7 +110,7 @@ static bool run_some(const struct simulate_options *options, uint64_t from, uint
 
 void simulate_runs(const struct simulate_options *options, struct simulate_tally *out)
 {
-    uint64_t most = options->location ? RUNS_PER_STORE : options->runs;
+    uint64_t most = is_on_memory_store(options) ? options->runs : RUNS_PER_STORE;
     uint64_t from = 0;
     *out = (struct simulate_tally){0};
     while (from < options->runs) {

@@ -51,7 +51,11 @@ expect 2 'seed "18446744073709551616" is not a number from 0 to' simulate --seed
 expect 2 'runs "0" is not a number from 1' simulate --runs 0
 expect 2 'no faults "some"; there are mix and none' simulate --faults some
 expect 2 'no mutant "x"' simulate --mutant x
-expect 2 'mutants live in the store model' simulate --store sqlite --mutant no-sweeper
+expect 2 'link-moves is an edit of the statements for SQLite' \
+    simulate --store postgres --mutant link-moves
+expect 1 'on the sqlite store' simulate --seed 1 --runs 100 --mutant link-moves
+expect 1 '--log --store sqlite --mutant no-sweeper' \
+    simulate --seed 1 --runs 100 --store sqlite --mutant no-sweeper
 expect 3 'apt install postgresql' simulate --store postgres --programs /nonexistent
 expect 0 'no invariant was violated' simulate --seed 7
 expect 0 'on the memory store' simulate --seed 7 --store memory

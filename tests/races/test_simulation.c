@@ -21,7 +21,7 @@ static char *logged_run(uint64_t seed, uint64_t *out_hash)
     FILE *log = open_memstream(&text, &size);
     const struct simulation_options options = {.seed = seed, .log = log};
     struct simulation_outcome outcome;
-    struct store *store = memory_store_open(MUTANT_NONE);
+    struct store *store = memory_store_open();
     simulation_run(&options, store, &outcome);
     store_close(store);
     assert_int_equal(fclose(log), 0);
@@ -235,7 +235,7 @@ static void given_a_store_that_dies_when_simulated_then_that_is_said_and_no_viol
     for (int writes = 0; writes < 20; writes++) {
         const struct simulation_options options = {.seed = 1, .faults = &none};
         struct simulation_outcome outcome;
-        mortal_inner = memory_store_open(MUTANT_NONE);
+        mortal_inner = memory_store_open();
         mortal_left = writes;
         simulation_run(&options, &mortal, &outcome);
         store_close(mortal_inner);

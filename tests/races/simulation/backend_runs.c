@@ -360,8 +360,7 @@ void backend_restore(struct backend *b)
         simulation_store_died(b->sim, &error);
         return;
     }
-    bool resumes = !world_is_mutant(&b->sim->world, MUTANT_NOTHING_RESUMED);
-    for (size_t i = 0; i < all.count && resumes; i++) {
+    for (size_t i = 0; i < all.count; i++) {
         resume(b, all.runs[i], all.status[i]);
     }
     for (int i = 0; i < b->sim->run_count; i++) {

@@ -56,7 +56,6 @@ struct invoked_record {
 
 struct memory_store {
     struct store base;
-    enum mutant mutant;
     struct run_record *runs;
     size_t run_count, run_capacity;
     struct invoked_record *invoked;
@@ -83,14 +82,11 @@ static void *grown(void *rows, size_t count, size_t *capacity, size_t size)
     return alloc_resize(rows, *capacity * size);
 }
 
-static bool is_same_test(const struct memory_store *m, const struct link_key *a,
-                         const struct link_key *b)
+static bool is_same_test(const struct link_key *a, const struct link_key *b)
 {
-    bool test = m->mutant == MUTANT_KEY_WITHOUT_TEST || marline__uuid_equal(&a->test, &b->test);
-    bool configuration = m->mutant == MUTANT_KEY_WITHOUT_CONFIGURATION ||
-                         marline__uuid_equal(&a->configuration, &b->configuration);
-    return marline__uuid_equal(&a->organization, &b->organization) &&
-           marline__uuid_equal(&a->run, &b->run) && test && configuration;
+    struct link_key same = *a;
+    same.attempt = b->attempt;
+    return link_key_equal(&same, b);
 }
 
 static const struct result_record *canonical_of(const struct memory_store *m,
@@ -98,7 +94,7 @@ static const struct result_record *canonical_of(const struct memory_store *m,
 {
     for (size_t i = 0; i < m->result_count; i++) {
         const struct result_record *r = &m->results[i];
-        if (r->canonical && r->key.attempt == key->attempt && is_same_test(m, &r->key, key)) {
+        if (r->canonical && link_key_equal(&r->key, key)) {
             return r;
         }
     }
@@ -109,9 +105,8 @@ static const struct invoked_record *invoked_of(const struct memory_store *m,
                                                const struct link_key *key)
 {
     for (size_t i = 0; i < m->invoked_count; i++) {
-        const struct invoked_record *v = &m->invoked[i];
-        if (v->key.attempt == key->attempt && is_same_test(m, &v->key, key)) {
-            return v;
+        if (link_key_equal(&m->invoked[i].key, key)) {
+            return &m->invoked[i];
         }
     }
     return NULL;
@@ -201,24 +196,16 @@ static struct run_record *find_run(struct memory_store *m, const struct uuid *id
 static void insert_result(struct memory_store *m, struct store_write *write)
 {
     struct store_insert_result *in = &write->insert_result;
-    const struct result_record *known = NULL;
     note_attempt(m, &in->key);
-    for (size_t i = 0; i < m->result_count && !known; i++) {
-        bool same = m->results[i].canonical && link_key_equal(&m->results[i].key, &in->key);
-        known = same ? &m->results[i] : NULL;
-    }
+    const struct result_record *known = canonical_of(m, &in->key);
     in->is_duplicate = known != NULL;
     in->duplicate_of = known ? known->id : (struct uuid){{0}};
     in->result_id = known ? in->spare_id : link_key_result_id(&in->key);
-    bool takes_over = m->mutant == MUTANT_LAST_RESULT_WINS && known;
-    for (size_t i = 0; i < m->result_count && takes_over; i++) {
-        m->results[i].canonical &= !link_key_equal(&m->results[i].key, &in->key);
-    }
     m->results = grown(m->results, m->result_count, &m->result_capacity, sizeof *m->results);
     struct result_record *result = &m->results[m->result_count++];
     *result = (struct result_record){.key = in->key,
                                      .id = in->result_id,
-                                     .canonical = !known || takes_over,
+                                     .canonical = !in->is_duplicate,
                                      .status = in->status,
                                      .stored_unix_ns = write->at_unix_ns};
     result->has_trace =
@@ -246,11 +233,10 @@ static void insert_spans(struct memory_store *m, struct store_insert_spans *in)
     for (size_t i = 0; i < in->count; i++) {
         struct store_span *span = &in->spans[i];
         m->received++;
-        span->duplicate =
-            m->mutant != MUTANT_SPANS_STORED_TWICE && is_stored(m, span, &in->organization_id);
+        span->duplicate = is_stored(m, span, &in->organization_id);
         if (span->duplicate) {
             in->duplicates++;
-            m->duplicates += m->mutant != MUTANT_RECEIPT_UNCOUNTED;
+            m->duplicates++;
             continue;
         }
         in->stored++;
@@ -269,22 +255,9 @@ static void insert_spans(struct memory_store *m, struct store_insert_spans *in)
 
 /* A key with an attempt is looked at for the spans that name it, and for those that do not and
  * belong there; one without, for the latter, whatever their attempt. */
-static bool is_wanted(const struct memory_store *m, const struct span_record *span,
-                      const struct link_key *key, uint32_t attempt)
+static bool is_wanted(const struct span_record *span, const struct link_key *key, uint32_t attempt)
 {
-    bool attempts = key->attempt == 0 ? span->key.attempt == 0 : key->attempt == attempt;
-    return attempts && is_same_test(m, &span->key, key);
-}
-
-/* Without IS NULL, any result of the key may come last. */
-static const struct result_record *last_result(const struct memory_store *m,
-                                               const struct result_record *first)
-{
-    const struct result_record *last = first;
-    for (size_t i = 0; i < m->result_count; i++) {
-        last = link_key_equal(&m->results[i].key, &first->key) ? &m->results[i] : last;
-    }
-    return last;
+    return key->attempt == 0 ? span->key.attempt == 0 : key->attempt == attempt;
 }
 
 static void link_spans(struct memory_store *m, struct store_link *in)
@@ -293,13 +266,12 @@ static void link_spans(struct memory_store *m, struct store_link *in)
     in->spans_found = in->linked = 0;
     for (size_t i = 0; i < m->span_count; i++) {
         struct span_record *s = &m->spans[i];
-        bool waits = !s->has_result || m->mutant == MUTANT_LINK_MOVES;
-        if (!s->has_key || !waits || !is_same_test(m, &s->key, &in->key)) {
+        if (!s->has_key || s->has_result || !is_same_test(&s->key, &in->key)) {
             continue;
         }
         uint32_t attempt = 0;
         const struct result_record *result = result_of_span(m, s, &attempt);
-        if (!is_wanted(m, s, &in->key, attempt)) {
+        if (!is_wanted(s, &in->key, attempt)) {
             continue;
         }
         in->spans_found++;
@@ -308,7 +280,7 @@ static void link_spans(struct memory_store *m, struct store_link *in)
             in->linked++;
             s->has_result = true;
             s->source = in->point;
-            s->result = m->mutant == MUTANT_LINK_MOVES ? last_result(m, result)->id : result->id;
+            s->result = result->id;
         }
     }
     in->result_found |= canonical_of(m, &in->key) != NULL;
@@ -366,29 +338,6 @@ static struct link_key test_key(const struct run_record *run, size_t test, uint3
                              .attempt = attempt};
 }
 
-/* Exact, whatever the mutant: this is not what links. */
-static const struct result_record *result_of(const struct memory_store *m,
-                                             const struct link_key *key)
-{
-    for (size_t i = 0; i < m->result_count; i++) {
-        if (m->results[i].canonical && link_key_equal(&m->results[i].key, key)) {
-            return &m->results[i];
-        }
-    }
-    return NULL;
-}
-
-static const struct invoked_record *exact_invoked(const struct memory_store *m,
-                                                  const struct link_key *key)
-{
-    for (size_t i = 0; i < m->invoked_count; i++) {
-        if (link_key_equal(&m->invoked[i].key, key)) {
-            return &m->invoked[i];
-        }
-    }
-    return NULL;
-}
-
 static struct store_run describe_run(const struct run_record *run)
 {
     return (struct store_run){.organization_id = run->organization,
@@ -417,7 +366,7 @@ static enum store_status read_run(struct store *store, const struct store_scope 
         for (uint32_t attempt = run->tests[i].retries + 1; attempt > 0 && !row.has_result;
              attempt--) {
             struct link_key key = test_key(run, i, attempt);
-            const struct result_record *result = result_of(m, &key);
+            const struct result_record *result = canonical_of(m, &key);
             row.has_result = result != NULL;
             row.attempt = attempt;
             row.result_id = result ? result->id : row.result_id;
@@ -432,8 +381,8 @@ static void visit_attempt(const struct memory_store *m, const struct run_record 
                           uint32_t attempt, store_attempt_fn visit, void *user)
 {
     struct link_key key = test_key(run, test, attempt);
-    const struct result_record *result = result_of(m, &key);
-    const struct invoked_record *invoked = exact_invoked(m, &key);
+    const struct result_record *result = canonical_of(m, &key);
+    const struct invoked_record *invoked = invoked_of(m, &key);
     struct store_attempt_row row = {.test = test, .attempt = attempt, .has_result = result != NULL};
     if (invoked) {
         row.invocation_id = marline__slice_text(invoked->invocation_id);
@@ -491,7 +440,7 @@ static enum store_status answered_invocations(struct store *store, size_t limit,
     (void)error;
     struct memory_store *m = memory_of(store);
     for (size_t i = 0; i < m->invoked_count; i++) {
-        if (result_of(m, &m->invoked[i].key)) {
+        if (canonical_of(m, &m->invoked[i].key)) {
             visit(user, marline__slice_text(m->invoked[i].invocation_id));
         }
     }
@@ -584,7 +533,7 @@ static void close_memory(struct store *store)
     marline__memory_free(m);
 }
 
-struct store *memory_store_open(enum mutant mutant)
+struct store *memory_store_open(void)
 {
     static const struct store_ops ops = {.close = close_memory,
                                          .write_all = write_all,
@@ -597,6 +546,5 @@ struct store *memory_store_open(enum mutant mutant)
                                          .waiting_keys = waiting_keys};
     struct memory_store *m = alloc_zeroed(sizeof *m);
     m->base.ops = &ops;
-    m->mutant = mutant;
     return &m->base;
 }

@@ -43,6 +43,8 @@ static const struct {
     [MUTANT_SENT_FORGOTTEN] = {"sent-forgotten",
                                "after a restart nobody waits for what was sent before", RUN,
                                offsetof(struct run_rules, await_restored)},
+    [MUTANT_NOTHING_RESUMED] = {"nothing-resumed", "after a restart a run stays as it was", RUN,
+                                offsetof(struct run_rules, go_on)},
     [MUTANT_OUTBOX_FORGETS] = {"outbox-forgets", "a result is settled once it is written", SESSION,
                                offsetof(struct session_rules, keep_until_acknowledged)},
     [MUTANT_RESULTS_UNREPORTED] = {"results-unreported",
@@ -54,7 +56,6 @@ static const struct {
     [MUTANT_POST_ACKED_EARLY] = {"post-acked-early", "200 is answered before the commit", SHELL, 0},
     [MUTANT_RESULT_ACKED_EARLY] = {"result-acked-early",
                                    "a result is acknowledged before its commit", SHELL, 0},
-    [MUTANT_NOTHING_RESUMED] = {"nothing-resumed", "a restarted backend takes up no run", SHELL, 0},
     [MUTANT_LINK_MOVES] = {"link-moves", "the UPDATE has no IS NULL", STORE, 0},
     [MUTANT_LAST_RESULT_WINS] = {"last-result-wins", "a later result becomes the canonical one",
                                  STORE, 0},
@@ -80,11 +81,16 @@ const char *mutant_text(enum mutant mutant)
 const char *mutant_place(enum mutant mutant)
 {
     static const char *const names[] = {
-        [NOWHERE] = "",           [POINTS] = "core/linker", [LINKER] = "core/linker",
-        [ROUTER] = "core/router", [RUN] = "core/run",       [SESSION] = "connector/session",
-        [SHELL] = "shell",        [STORE] = "store",
+        [NOWHERE] = "",           [POINTS] = "core/linker",    [LINKER] = "core/linker",
+        [ROUTER] = "core/router", [RUN] = "core/run",          [SESSION] = "connector/session",
+        [SHELL] = "shell",        [STORE] = "store/store_sql",
     };
     return names[mutants[mutant].place];
+}
+
+bool mutant_is_of_store(enum mutant mutant)
+{
+    return mutants[mutant].place == STORE;
 }
 
 /* Turns the switch off, when the mutant's is one of these rules. */

@@ -1,5 +1,5 @@
 /* Deliberate bugs, for the proof that a run would find them: one rule each that a machine of
- * production, a shell or the memory store no longer keeps. */
+ * production, its SQL or a shell of the simulation no longer keeps. */
 #ifndef SIMULATION_MUTANTS_H
 #define SIMULATION_MUTANTS_H
 
@@ -19,6 +19,7 @@ enum mutant {
     MUTANT_STATUS_STORED_ONCE,
     MUTANT_ATTEMPTS_UNNUMBERED,
     MUTANT_SENT_FORGOTTEN,
+    MUTANT_NOTHING_RESUMED,
     MUTANT_OUTBOX_FORGETS,
     MUTANT_RESULTS_UNREPORTED,
     /* of the shells */
@@ -26,8 +27,7 @@ enum mutant {
     MUTANT_SPAN_LINK_EARLY,
     MUTANT_POST_ACKED_EARLY,
     MUTANT_RESULT_ACKED_EARLY,
-    MUTANT_NOTHING_RESUMED,
-    /* of the store */
+    /* of the store of production (edited_store.h) */
     MUTANT_LINK_MOVES,
     MUTANT_LAST_RESULT_WINS,
     MUTANT_KEY_WITHOUT_CONFIGURATION,
@@ -40,6 +40,7 @@ enum mutant {
 const char *mutant_id(enum mutant mutant);
 const char *mutant_text(enum mutant mutant);
 const char *mutant_place(enum mutant mutant); /* where the rule is: "core/router" … */
+bool mutant_is_of_store(enum mutant mutant);
 
 struct linker;
 struct linker_policy;

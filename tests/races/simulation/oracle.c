@@ -209,6 +209,8 @@ static void check_link(struct simulation *s, struct known_span *k, const struct 
         world_violate(&s->world, "I3: a link was taken away");
     } else if (k->linked && !marline__uuid_equal(&row->result_id, &k->result)) {
         world_violate(&s->world, "I3: a link moved to another result");
+    } else if (k->linked && row->link_source != k->source) {
+        world_violate(&s->world, "I3: a span that had its link was linked again");
     } else if (row->has_result && !k->linked && !is_expected(s, k, &row->result_id)) {
         world_violate(&s->world, "I2: a span carries the result of another key");
     }
