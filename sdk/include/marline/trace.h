@@ -406,7 +406,11 @@ MARLINE_API marline_status marline_provider_force_flush(marline_provider *provid
 /* For batch processors with no_thread: exports what is due, in the calling thread, and returns
  * after how many milliseconds to call again (UINT64_MAX: no such processor). Call it from an event
  * loop, and whenever a full batch should not wait for that; flush and shutdown do the same work in
- * their callers. One thread at a time does it; a call while another is at it returns at once. */
+ * their callers, and their timeouts bound its exports. One thread at a time does it; a call while
+ * another is at it returns at once.
+ *
+ * An exporter of your own that has cancel and does not keep its timeout is cancelled by another
+ * thread: in a shutdown by one that is started for it; one without cancel holds its caller. */
 MARLINE_API uint64_t marline_provider_pump(marline_provider *provider);
 
 /* Flushes within the timeout, then stops: whatever is left is counted as dropped. Once; a second

@@ -38,10 +38,14 @@ static uint64_t export_timeout_ms(const struct batch_processor *b,
                                   const struct batch_wishes *wishes)
 {
     uint64_t limit = b->options.export_timeout_ms;
-    if (!wishes || !wishes->stopping) {
+    uint64_t deadline_ns = wishes && wishes->stopping ? wishes->stop_deadline_ns : TIME_NEVER;
+    if (b->options.no_thread) { /* whose thread it is has no more time than that */
+        deadline_ns = min_time(deadline_ns, b->pump_deadline_ns);
+    }
+    if (deadline_ns == TIME_NEVER) {
         return limit;
     }
-    uint64_t left = left_ms(b, wishes->stop_deadline_ns);
+    uint64_t left = left_ms(b, deadline_ns);
     return limit == 0 ? left : min_time(left, limit);
 }
 
@@ -52,7 +56,7 @@ static void enter_exporter(struct batch_processor *b, uint64_t timeout_ms)
     b->shared.export_deadline_ns =
         timeout_ms ? marline__batch_now_ns(b) + (timeout_ms + WATCH_GRACE_MS) * NS_PER_MS
                    : TIME_NEVER;
-    if (b->has_watch) {
+    if (b->has_watch || b->shared.stopping) {
         marline__monitor_notify(&b->monitor);
     }
     marline__monitor_unlock(&b->monitor);
@@ -120,11 +124,10 @@ static void *watch(void *user)
     return NULL;
 }
 
-bool marline__batch_watch_start(struct batch_processor *b)
+/* False: it cannot be started. */
+static bool start_watch(struct batch_processor *b)
 {
-    b->has_watch = false;
-    if (!b->exporter.cancel || b->exporter.keeps_timeout || b->options.no_thread ||
-        b->options.export_timeout_ms == 0) {
+    if (!b->exporter.cancel || b->exporter.keeps_timeout) {
         return true;
     }
     atomic_fetch_add_explicit(&b->references, 1, memory_order_relaxed);
@@ -133,6 +136,19 @@ bool marline__batch_watch_start(struct batch_processor *b)
         atomic_fetch_sub_explicit(&b->references, 1, memory_order_relaxed);
     }
     return b->has_watch;
+}
+
+bool marline__batch_watch_start(struct batch_processor *b)
+{
+    b->has_watch = false;
+    return b->options.no_thread || b->options.export_timeout_ms == 0 || start_watch(b);
+}
+
+void marline__batch_watch_stop(struct batch_processor *b)
+{
+    if (!start_watch(b)) {
+        marline__log(LOG_WARN, "no thread for a shutdown: it lasts as long as the exporter does");
+    }
 }
 
 /* ---- what became of spans ---- */

@@ -28,8 +28,9 @@ struct batch_processor {
     atomic_int free_places;
     atomic_bool wake_wanted;
     atomic_bool prompt_wanted;
-    atomic_bool pumping;  /* somebody does the work of the thread that there is not */
-    atomic_bool orphaned; /* by a fork: the thread is the parent's */
+    atomic_bool pumping;       /* somebody does the work of the thread that there is not */
+    uint64_t pump_deadline_ns; /* whoever does: until when */
+    atomic_bool orphaned;      /* by a fork: the thread is the parent's */
     struct monitor monitor;
     struct {
         uint64_t flush_wanted; /* tickets: the last one asked for, the last one done */
@@ -95,6 +96,8 @@ bool marline__batch_give_up_queue(struct batch_processor *b);
 bool marline__batch_give_up_export(struct batch_processor *b);
 /* Starts the thread that cancels exports, where one is needed. False: it cannot be started. */
 bool marline__batch_watch_start(struct batch_processor *b);
+/* Locked: as above, for the shutdown of a processor without a thread of its own. */
+void marline__batch_watch_stop(struct batch_processor *b);
 
 void marline__batch_unref(struct batch_processor *b);
 

@@ -9,7 +9,6 @@
 
 #include <assert.h>
 #include <limits.h>
-#include <sched.h>
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -371,6 +370,8 @@ static bool pump_until(struct batch_processor *b, uint64_t deadline_ns, uint64_t
     if (atomic_exchange_explicit(&b->pumping, true, memory_order_acquire)) {
         return false;
     }
+    atomic_fetch_add_explicit(&b->references, 1, memory_order_relaxed); /* it may be abandoned */
+    b->pump_deadline_ns = deadline_ns;
     enum step step = STEP_EXPORTED;
     while (step == STEP_EXPORTED && !b->shared.finished) {
         step = work_once(b);
@@ -382,8 +383,31 @@ static bool pump_until(struct batch_processor *b, uint64_t deadline_ns, uint64_t
         finish(b);
     }
     *out_next_ns = next_work_ns(b);
+    marline__monitor_lock(&b->monitor);
     atomic_store_explicit(&b->pumping, false, memory_order_release);
+    marline__monitor_notify(&b->monitor); /* a flush or a shutdown takes over */
+    marline__monitor_unlock(&b->monitor);
+    marline__batch_unref(b);
     return true;
+}
+
+/* Locked, without a thread: does the work of a flush, or lets another pump do it, which may have
+ * looked before the flush was asked for. */
+static void flush_in_caller(struct batch_processor *b, uint64_t ticket, uint64_t deadline_ns)
+{
+    bool worked = false;
+    while (!worked && b->shared.flush_done < ticket && !b->shared.finished) {
+        if (atomic_load(&b->pumping)) {
+            if (!marline__monitor_wait(&b->monitor, deadline_ns)) {
+                return;
+            }
+            continue;
+        }
+        uint64_t next_ns;
+        marline__monitor_unlock(&b->monitor);
+        worked = pump_until(b, deadline_ns, &next_ns);
+        marline__monitor_lock(&b->monitor);
+    }
 }
 
 static uint64_t pump(struct processor *p)
@@ -418,11 +442,7 @@ static marline_status force_flush(struct processor *p, uint64_t deadline_ns)
     }
     marline__monitor_notify(&b->monitor);
     if (b->options.no_thread) {
-        marline__monitor_unlock(&b->monitor);
-        uint64_t next_ns;
-        (void)pump_until(b, deadline_ns,
-                         &next_ns); /* else the one who is at it will see the ticket */
-        marline__monitor_lock(&b->monitor);
+        flush_in_caller(b, ticket, deadline_ns);
     }
     while (b->shared.flush_done < ticket && !b->shared.finished &&
            marline__monitor_wait(&b->monitor, deadline_ns)) {
@@ -453,15 +473,21 @@ static bool abandon(struct batch_processor *b)
     return kept;
 }
 
-/* Locked, after the deadline: true when the worker is at its end, false when it is stuck
- * in the exporter. Outside an export the worker does not block, so that wait needs no limit. */
-static bool end_worker(struct batch_processor *b)
+/* Locked; the exporter's cancel is called without the lock. */
+static void cancel_export(struct batch_processor *b)
 {
     if (!b->shared.finished && b->shared.exporting && b->exporter.cancel) {
         marline__monitor_unlock(&b->monitor);
         b->exporter.cancel(b->exporter.user);
         marline__monitor_lock(&b->monitor);
     }
+}
+
+/* Locked, after the deadline: true when the worker is at its end, false when it is stuck
+ * in the exporter. Outside an export the worker does not block, so that wait needs no limit. */
+static bool end_worker(struct batch_processor *b)
+{
+    cancel_export(b);
     if (!b->shared.finished && b->shared.exporting) {
         (void)wait_flag(b, &b->shared.finished,
                         marline__batch_now_ns(b) + CANCEL_GRACE_MS * NS_PER_MS);
@@ -483,6 +509,46 @@ static void end_watch(struct batch_processor *b, bool finished)
     b->has_watch = false;
 }
 
+/* Locked: true when nobody pumps any more, false when one is stuck in the exporter beyond the
+ * deadline. */
+static bool end_pump(struct batch_processor *b, uint64_t deadline_ns)
+{
+    while (atomic_load(&b->pumping) && marline__monitor_wait(&b->monitor, deadline_ns)) {
+    }
+    if (atomic_load(&b->pumping)) {
+        cancel_export(b);
+    }
+    uint64_t grace_ns = marline__batch_now_ns(b) + CANCEL_GRACE_MS * NS_PER_MS;
+    while (atomic_load(&b->pumping) &&
+           (!b->shared.exporting || marline__batch_now_ns(b) < grace_ns)) {
+        (void)marline__monitor_wait(&b->monitor, b->shared.exporting ? grace_ns : TIME_NEVER);
+    }
+    return !atomic_load(&b->pumping);
+}
+
+/* Locked, without a thread: the caller does the work, once no pump is at it. */
+static marline_status shutdown_in_caller(struct batch_processor *b, uint64_t deadline_ns)
+{
+    bool worked = false;
+    bool is_free = true;
+    uint64_t next_ns;
+    marline__batch_watch_stop(b);
+    while (!worked && (is_free = end_pump(b, deadline_ns))) {
+        marline__monitor_unlock(&b->monitor);
+        worked = pump_until(b, TIME_NEVER, &next_ns); /* work_once itself minds the deadline */
+        marline__monitor_lock(&b->monitor);
+    }
+    b->shared.abandoned = !is_free;
+    marline__monitor_notify(&b->monitor);
+    bool complete = is_free && !b->shared.cut_short;
+    marline__monitor_unlock(&b->monitor);
+    if (!is_free) {
+        complete = abandon(b);
+    }
+    end_watch(b, is_free);
+    return complete ? MARLINE_OK : MARLINE_ETIMEDOUT;
+}
+
 static marline_status shutdown_processor(struct processor *p, uint64_t deadline_ns)
 {
     struct batch_processor *b = (struct batch_processor *)p;
@@ -498,12 +564,7 @@ static marline_status shutdown_processor(struct processor *p, uint64_t deadline_
     b->shared.flush_wanted++;
     marline__monitor_notify(&b->monitor);
     if (b->options.no_thread) {
-        marline__monitor_unlock(&b->monitor);
-        uint64_t next_ns;
-        while (!pump_until(b, TIME_NEVER, &next_ns)) { /* work_once itself minds the deadline */
-            (void)sched_yield();
-        }
-        return b->shared.cut_short ? MARLINE_ETIMEDOUT : MARLINE_OK;
+        return shutdown_in_caller(b, deadline_ns);
     }
     (void)wait_flag(b, &b->shared.finished, deadline_ns);
     bool finished = end_worker(b);

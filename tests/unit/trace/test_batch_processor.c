@@ -441,6 +441,129 @@ static void given_no_thread_when_pumped_then_exports_in_the_caller(void **state)
     marline_provider_destroy(provider);
 }
 
+/* ---- without a thread ---- */
+
+static void begin_without_thread(struct fixture *f)
+{
+    f->gate = (struct gate){.heeds_cancel = true};
+    pthread_mutex_init(&f->gate.mutex, NULL);
+    pthread_cond_init(&f->gate.changed, NULL);
+    assert_int_equal(marline_provider_create(NULL, &f->provider, NULL), MARLINE_OK);
+    f->tracer = marline_tracer_get(f->provider, "t", NULL);
+    marline_exporter exporter = {.export_spans = gate_export,
+                                 .cancel = gate_cancel,
+                                 .destroy = gate_destroy,
+                                 .user = &f->gate};
+    marline_batch_options options = MARLINE_BATCH_OPTIONS_INIT;
+    options.no_thread = true;
+    options.batch_max = 4;
+    options.interval_ms = 3600 * 1000;
+    assert_int_equal(marline_provider_add_batch_processor(f->provider, &exporter, &options, NULL),
+                     MARLINE_OK);
+}
+
+static void *pump_in_thread(void *user)
+{
+    (void)marline_provider_pump(user);
+    return NULL;
+}
+
+static void given_no_thread_and_hanging_export_when_shut_down_then_cancelled_API_07(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin_without_thread(&f);
+    make_spans(&f, 6);
+    assert_int_equal(marline_provider_shutdown(f.provider, 200), MARLINE_ETIMEDOUT);
+    assert_in_range(f.gate.entered, 0, 1); /* none, where the caller itself was late */
+    assert_delivery(f.provider, 0, 6);
+    end(&f);
+    assert_true(f.gate.destroyed);
+}
+
+static void given_pump_hangs_elsewhere_when_shut_down_then_cancelled_API_07(void **state)
+{
+    (void)state;
+    struct fixture f;
+    pthread_t thread;
+    begin_without_thread(&f);
+    make_spans(&f, 6);
+    assert_int_equal(pthread_create(&thread, NULL, pump_in_thread, f.provider), 0);
+    gate_wait_entered(&f.gate, 1);
+    assert_int_equal(marline_provider_shutdown(f.provider, 20), MARLINE_ETIMEDOUT);
+    assert_delivery(f.provider, 0, 6);
+    pthread_join(thread, NULL);
+    end(&f);
+    assert_true(f.gate.destroyed);
+}
+
+static void given_pump_never_returns_when_shut_down_then_left_behind_API_07(void **state)
+{
+    (void)state;
+    struct fixture f;
+    pthread_t thread;
+    begin_without_thread(&f);
+    f.gate.heeds_cancel = false;
+    make_spans(&f, 6);
+    assert_int_equal(pthread_create(&thread, NULL, pump_in_thread, f.provider), 0);
+    gate_wait_entered(&f.gate, 1);
+    assert_int_equal(marline_provider_shutdown(f.provider, 20), MARLINE_ETIMEDOUT);
+    assert_delivery(f.provider, 0, 6);
+    assert_false(f.gate.destroyed);
+    gate_set_open(&f.gate);
+    pthread_join(thread, NULL);
+    assert_delivery(f.provider, 0, 6); /* what comes back late changes nothing */
+    end(&f);
+    assert_true(f.gate.destroyed);
+}
+
+/* The pump may have looked before the flush was asked for: then the flush does the work itself. */
+static void given_pumps_elsewhere_when_flushed_then_flush_is_never_forgotten(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 300 };
+    struct fixture f;
+    begin_without_thread(&f);
+    f.gate.open = true;
+    for (int i = 0; i < ROUNDS; i++) {
+        pthread_t thread;
+        make_spans(&f, 1);
+        assert_int_equal(pthread_create(&thread, NULL, pump_in_thread, f.provider), 0);
+        assert_int_equal(marline_provider_force_flush(f.provider, LONG_MS), MARLINE_OK);
+        pthread_join(thread, NULL);
+    }
+    assert_delivery(f.provider, ROUNDS, 0);
+    end(&f);
+}
+
+static void remember_timeout(void *user, const marline_span_data *spans, size_t count,
+                             uint64_t timeout_ms, marline_export_result *out)
+{
+    (void)spans;
+    *(uint64_t *)user = timeout_ms;
+    out->exported = count;
+}
+
+static void given_no_thread_when_flushed_then_its_timeout_bounds_the_export_PRC_05(void **state)
+{
+    (void)state;
+    uint64_t timeout_ms = 0;
+    struct fixture f;
+    assert_int_equal(marline_provider_create(NULL, &f.provider, NULL), MARLINE_OK);
+    f.tracer = marline_tracer_get(f.provider, "t", NULL);
+    marline_exporter exporter = {.export_spans = remember_timeout, .user = &timeout_ms};
+    marline_batch_options options = MARLINE_BATCH_OPTIONS_INIT;
+    options.no_thread = true;
+    options.export_timeout_ms = 2 * LONG_MS;
+    assert_int_equal(marline_provider_add_batch_processor(f.provider, &exporter, &options, NULL),
+                     MARLINE_OK);
+    make_spans(&f, 1);
+    assert_int_equal(marline_provider_force_flush(f.provider, LONG_MS), MARLINE_OK);
+    assert_in_range(timeout_ms, 1, LONG_MS);
+    assert_int_equal(marline_provider_shutdown(f.provider, LONG_MS), MARLINE_OK);
+    marline_provider_destroy(f.provider);
+}
+
 /* An exporter that ignores its timeout is cancelled when that is over, and is used again. */
 static void given_export_beyond_its_timeout_when_it_can_be_cancelled_then_it_is_BSP_05(void **state)
 {
@@ -569,6 +692,11 @@ int main(void)
             given_variables_when_options_are_completed_then_rules_hold_ENV_01_ENV_03_ENV_04),
         cmocka_unit_test(given_wrong_arguments_when_processor_is_added_then_refused),
         cmocka_unit_test(given_no_thread_when_pumped_then_exports_in_the_caller),
+        cmocka_unit_test(given_no_thread_and_hanging_export_when_shut_down_then_cancelled_API_07),
+        cmocka_unit_test(given_pump_hangs_elsewhere_when_shut_down_then_cancelled_API_07),
+        cmocka_unit_test(given_pump_never_returns_when_shut_down_then_left_behind_API_07),
+        cmocka_unit_test(given_pumps_elsewhere_when_flushed_then_flush_is_never_forgotten),
+        cmocka_unit_test(given_no_thread_when_flushed_then_its_timeout_bounds_the_export_PRC_05),
         cmocka_unit_test(
             given_export_beyond_its_timeout_when_it_can_be_cancelled_then_it_is_BSP_05),
         cmocka_unit_test(given_exporters_flush_hangs_when_flushed_then_deadline_wins_PRC_05),
