@@ -77,7 +77,7 @@ static int set_up(void **state)
                                "--plugin",
                                MARLINE_LIB_DIR "/plugin-greet.so",
                                "--export-interval-ms",
-                               "60000", /* only the drain may flush */
+                               "600000", /* only the drain may flush */
                                NULL};
     *state = &f;
     return agent_fixture_start_agent(f.backend, &f.agent, arguments) &&

@@ -111,15 +111,22 @@ static void given_protocol_violation_when_sent_then_only_that_connection_ends(vo
     marline__buffer_deinit(&text);
 }
 
+/* More than `count` in any one second, though the machine may stop either side for some of them. */
+static void send_pongs(struct ws_peer *agent, int count)
+{
+    enum { SECONDS = 10 };
+    for (int i = 0; i < SECONDS * count; i++) {
+        ws_peer_send_text(agent, "{\"type\":\"pong\"}");
+    }
+}
+
 static void given_too_many_messages_when_sent_at_once_then_rate_limited(void **state)
 {
     struct backend_process *b = *state;
     struct ws_peer agent;
     struct buffer text = BUFFER_INIT;
     backend_connect_agent(b, &agent, &text);
-    for (int i = 0; i < 51; i++) {
-        ws_peer_send_text(&agent, "{\"type\":\"pong\"}");
-    }
+    send_pongs(&agent, 51);
     ws_peer_expect(&agent, "Rate limit exceeded", &text);
     ws_peer_deinit(&agent);
     marline__buffer_deinit(&text);
@@ -487,15 +494,26 @@ static void given_narrow_limits_when_started_then_they_hold(void **state)
     struct ws_peer agent;
     struct buffer text = BUFFER_INIT;
     backend_process_start(&b, (const char *const[]){"--store", "sqlite::memory:", "--rate-limit",
-                                                    "2", "--max-message-size", "30",
-                                                    "--idle-timeout-ms", "200", NULL});
+                                                    "2", "--max-message-size", "30", NULL});
     backend_connect_agent(&b, &agent, &text);
-    ws_peer_send_text(&agent, "{\"type\":\"pong\"}");
-    ws_peer_send_text(&agent, "{\"type\":\"pong\"}");
-    ws_peer_send_text(&agent, "{\"type\":\"pong\"}");
+    send_pongs(&agent, 3);
     ws_peer_expect(&agent, "Rate limit exceeded", &text);
     ws_peer_send_text(&agent, "{\"type\":\"pong\",\"and\":\"much more\"}");
     ws_peer_expect(&agent, "Message too large (max 30 bytes)", &text);
+    ws_peer_deinit(&agent);
+    marline__buffer_deinit(&text);
+    assert_int_equal(backend_process_stop(&b), 0);
+}
+
+static void given_idle_limit_when_nothing_is_said_then_closed_with_1000(void **state)
+{
+    (void)state;
+    struct backend_process b;
+    struct ws_peer agent;
+    struct buffer text = BUFFER_INIT;
+    backend_process_start(&b, (const char *const[]){"--store", "sqlite::memory:",
+                                                    "--idle-timeout-ms", "200", NULL});
+    backend_connect_agent(&b, &agent, &text);
     assert_int_equal(ws_peer_receive(&agent, &text), WS_CLOSE);
     assert_string_equal(text.data + 2, "Idle timeout");
     assert_int_equal((uint8_t)text.data[0] << 8 | (uint8_t)text.data[1], 1000);
@@ -516,7 +534,8 @@ static void given_result_over_rest_when_spans_were_there_then_linked(void **stat
     struct backend_answer answer;
     char body[512];
     /* Or the attempt of the ingest, which follows its answer, could come after the result. */
-    backend_expect(b, "PUT", "/mock/link-points", "{\"ingest\":false}", 200, "\"ingest\":false");
+    backend_expect(b, "PUT", "/mock/link-points", "{\"ingest\":false,\"sweep\":false}", 200,
+                   "\"ingest\":false,\"sweep\":false");
     backend_post_test_span(b,
                            "_rhesis_test_context "
                            "\"test_run_id\":\"aaaaaaaa-0000-4000-8000-000000000001\","
@@ -559,6 +578,7 @@ int main(void)
         BACKEND_TEST(given_metric_when_asked_for_then_the_agent_answers),
         BACKEND_TEST(given_operator_when_asking_then_health_and_counters_without_a_key),
         cmocka_unit_test(given_narrow_limits_when_started_then_they_hold),
+        cmocka_unit_test(given_idle_limit_when_nothing_is_said_then_closed_with_1000),
         BACKEND_TEST(given_result_over_rest_when_spans_were_there_then_linked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

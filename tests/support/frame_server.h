@@ -9,7 +9,7 @@
 
 #include "base/buffer.h"
 
-enum { FRAME_SERVER_WAIT_MS = 10000 };
+enum { FRAME_SERVER_WAIT_MS = 30000 };
 enum {
     FRAME_TEXT = 0x1,
     FRAME_BINARY = 0x2,

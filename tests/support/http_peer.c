@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { REQUESTS_MAX = 1024, WAIT_S = 10 };
+enum { REQUESTS_MAX = 1024, WAIT_S = 30 };
 
 struct request {
     char *head;
@@ -202,7 +202,11 @@ struct http_peer *http_peer_start(const struct http_peer_step *script, size_t co
     must(getsockname(peer->listener, (struct sockaddr *)&address, &size) == 0, "getsockname");
     (void)snprintf(peer->url, sizeof peer->url, "http://127.0.0.1:%d", ntohs(address.sin_port));
     pthread_mutex_init(&peer->mutex, NULL);
-    pthread_cond_init(&peer->changed, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&peer->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     must(pthread_create(&peer->thread, NULL, run, peer) == 0, "pthread_create");
     return peer;
 }
@@ -231,7 +235,7 @@ const char *http_peer_url(const struct http_peer *peer)
 bool http_peer_wait(struct http_peer *peer, size_t count)
 {
     struct timespec deadline;
-    must(clock_gettime(CLOCK_REALTIME, &deadline) == 0, "clock");
+    must(clock_gettime(CLOCK_MONOTONIC, &deadline) == 0, "clock");
     deadline.tv_sec += WAIT_S;
     int code = 0;
     pthread_mutex_lock(&peer->mutex);

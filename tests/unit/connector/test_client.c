@@ -21,7 +21,7 @@
     "\"test_id\":\"aaaaaaaa-0000-4000-8000-000000000002\","                                        \
     "\"test_configuration_id\":\"aaaaaaaa-0000-4000-8000-000000000003\",\"test_result_id\":null}"
 
-enum { LONG_MS = 10000 };
+enum { LONG_MS = 60000, HURRIED_MS = 1000, NO_TICK_MS = 3600 * 1000 };
 
 struct rig {
     struct frame_server server;
@@ -127,7 +127,8 @@ static int set_up(void **state)
     marline_exporter exporter;
     rig->memory = marline_memory_exporter_create(&exporter);
     assert_int_equal(marline_provider_create(NULL, &rig->provider, NULL), MARLINE_OK);
-    assert_int_equal(marline_provider_add_batch_processor(rig->provider, &exporter, NULL, NULL),
+    const marline_batch_options batch = {.size = sizeof batch, .interval_ms = NO_TICK_MS};
+    assert_int_equal(marline_provider_add_batch_processor(rig->provider, &exporter, &batch, NULL),
                      MARLINE_OK);
     marline_provider_set_global(rig->provider);
     marline_client_options options = MARLINE_CLIENT_OPTIONS_INIT;
@@ -137,11 +138,12 @@ static int set_up(void **state)
     options.provider = rig->provider;
     options.reconnect_first_ms = 1;
     options.reconnect_max_ms = 1;
+    options.flush_wait_ms = LONG_MS;
     assert_int_equal(marline_client_create(&options, &rig->client, NULL), MARLINE_OK);
     add_endpoint(rig, "greet", greet, 0);
     add_endpoint(rig, "broken", broken, 0);
     add_endpoint(rig, "gated", gated, 0);
-    add_endpoint(rig, "hurried", gated, 50);
+    add_endpoint(rig, "hurried", gated, HURRIED_MS);
     *state = rig;
     return 0;
 }
@@ -557,7 +559,7 @@ static void given_handler_over_its_time_then_error_cancel_and_late_return_discar
     invoke(rig, "i", "hurried", TEST_CONTEXT, "");
     gate_wait(rig, &rig->entered, 1);
     const char *result = read_text(rig);
-    assert_has(result, "\"error\":\"timed out after 50 ms\"");
+    assert_has(result, "\"error\":\"timed out after 1000 ms\"");
     assert_null(strstr(result, "\"trace_id\":null"));
     const marline_span_data *span = find_span(rig, "function.hurried"); /* ended already */
     assert_int_equal(span->status, MARLINE_SPAN_STATUS_ERROR);

@@ -12,6 +12,8 @@
 #include "../../support/http_peer.h"
 #include "io/http_client.h"
 
+enum { LONG_MS = 60000 }; /* nothing here takes so long, but a busy machine may stop a while */
+
 struct fixture {
     struct http_peer *peer;
     struct http_client *client;
@@ -53,7 +55,7 @@ static void given_post_when_answered_then_status_body_and_headers_arrive(void **
         {HTTP_PEER_ANSWER, 429, "Retry-After:  7 \r\ncontent-type: text/plain\r\n", "slow down"}};
     struct fixture f;
     begin(&f, script, 1, NULL);
-    assert_int_equal(post(&f, "{}", 5000), MARLINE_OK);
+    assert_int_equal(post(&f, "{}", LONG_MS), MARLINE_OK);
     assert_int_equal(f.response.status, 429);
     assert_string_equal(f.response.body.data, "slow down");
     assert_string_equal(f.response.retry_after, "7");
@@ -71,8 +73,8 @@ static void given_two_requests_when_peer_keeps_alive_then_one_connection_CLI_11(
     struct http_peer_step script[] = {{HTTP_PEER_ANSWER, 200, NULL, "ok"}};
     struct fixture f;
     begin(&f, script, 1, NULL);
-    assert_int_equal(post(&f, "1", 5000), MARLINE_OK);
-    assert_int_equal(post(&f, "2", 5000), MARLINE_OK);
+    assert_int_equal(post(&f, "1", LONG_MS), MARLINE_OK);
+    assert_int_equal(post(&f, "2", LONG_MS), MARLINE_OK);
     assert_string_equal(f.response.body.data, "ok");
     assert_int_equal(http_peer_connection_count(f.peer), 1);
     end(&f);
@@ -84,7 +86,7 @@ static void given_redirect_when_answered_then_not_followed(void **state)
     struct http_peer_step script[] = {{HTTP_PEER_ANSWER, 307, "Location: /elsewhere\r\n", NULL}};
     struct fixture f;
     begin(&f, script, 1, NULL);
-    assert_int_equal(post(&f, "x", 5000), MARLINE_OK);
+    assert_int_equal(post(&f, "x", LONG_MS), MARLINE_OK);
     assert_int_equal(f.response.status, 307);
     assert_int_equal(http_peer_request_count(f.peer), 1);
     end(&f);
@@ -97,7 +99,7 @@ static void given_answer_above_limit_when_read_then_refused(void **state)
     struct http_client_options options = {.response_max = 9};
     struct fixture f;
     begin(&f, script, 1, &options);
-    assert_int_equal(post(&f, "x", 5000), MARLINE_EPROTO);
+    assert_int_equal(post(&f, "x", LONG_MS), MARLINE_EPROTO);
     assert_non_null(strstr(f.error.text, "larger than 9 bytes"));
     end(&f);
 }
@@ -119,7 +121,7 @@ static void given_connection_closed_when_waiting_then_io_error(void **state)
     struct http_peer_step script[] = {{HTTP_PEER_CLOSE, 0, NULL, NULL}};
     struct fixture f;
     begin(&f, script, 1, NULL);
-    assert_int_equal(post(&f, "x", 5000), MARLINE_EIO);
+    assert_int_equal(post(&f, "x", LONG_MS), MARLINE_EIO);
     end(&f);
 }
 
@@ -129,7 +131,7 @@ static void given_garbage_when_read_then_protocol_error(void **state)
     struct http_peer_step script[] = {{HTTP_PEER_RAW, 0, NULL, "SSH-2.0-x\r\n\r\n"}};
     struct fixture f;
     begin(&f, script, 1, NULL);
-    assert_int_equal(post(&f, "x", 5000), MARLINE_EPROTO);
+    assert_int_equal(post(&f, "x", LONG_MS), MARLINE_EPROTO);
     end(&f);
 }
 
@@ -143,7 +145,7 @@ static void given_nobody_listens_when_posted_then_error_names_host_and_cause(voi
     (void)strncpy(url, http_peer_url(f.peer), sizeof url - 1);
     url[sizeof url - 1] = '\0';
     http_peer_stop(f.peer);
-    struct http_request request = {.url = url, .timeout_ms = 5000};
+    struct http_request request = {.url = url, .timeout_ms = LONG_MS};
     assert_int_equal(marline__http_client_perform(f.client, &request, &f.response, &f.error),
                      MARLINE_EIO);
     assert_non_null(strstr(f.error.text, url + strlen("http://")));
@@ -170,7 +172,7 @@ static void given_url_of_other_scheme_when_requested_then_invalid(void **state)
 static void *perform_in_thread(void *user)
 {
     struct fixture *f = user;
-    marline_status status = post(f, "x", 60000);
+    marline_status status = post(f, "x", LONG_MS);
     return (void *)(intptr_t)status;
 }
 
@@ -188,9 +190,9 @@ static void given_running_request_when_canceled_then_ends_and_later_ones_too(voi
     void *status = NULL;
     pthread_join(thread, &status);
     assert_int_equal((intptr_t)status, MARLINE_ECANCELED);
-    assert_int_equal(post(&f, "x", 5000), MARLINE_ECANCELED);
+    assert_int_equal(post(&f, "x", LONG_MS), MARLINE_ECANCELED);
     marline__http_client_resume(f.client);
-    assert_int_equal(post(&f, "x", 5000), MARLINE_OK);
+    assert_int_equal(post(&f, "x", LONG_MS), MARLINE_OK);
     end(&f);
 }
 

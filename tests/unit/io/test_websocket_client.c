@@ -215,7 +215,8 @@ static void add_address(struct probe *p, const char *address)
     (void)snprintf(answer->addresses[answer->count++], LOOK_UP_ADDRESS_SIZE, "%s", address);
 }
 
-enum { HANDSHAKE_S = 3, LONG_HANDSHAKE_S = 30, SHORT_HANDSHAKE_S = 1 };
+/* Where it is not what is tested, a handshake may take as long as a busy machine wants. */
+enum { SOON_HANDSHAKE_S = 4, LONG_HANDSHAKE_S = 60, SHORT_HANDSHAKE_S = 1 };
 
 static const struct websocket_header headers[] = {{"Authorization", "Bearer rh-key"},
                                                   {"X-Rhesis-Environment", "development"}};
@@ -251,12 +252,17 @@ static int start_probe(void **state, const char *host, uint16_t ping_after_s, ui
 
 static int set_up(void **state)
 {
-    return start_probe(state, "127.0.0.1", 60, HANDSHAKE_S);
+    return start_probe(state, "127.0.0.1", 60, LONG_HANDSHAKE_S);
+}
+
+static int set_up_in_a_hurry(void **state)
+{
+    return start_probe(state, "127.0.0.1", 60, SOON_HANDSHAKE_S);
 }
 
 static int set_up_soon_pinging(void **state)
 {
-    return start_probe(state, "127.0.0.1", 1, HANDSHAKE_S);
+    return start_probe(state, "127.0.0.1", 1, LONG_HANDSHAKE_S);
 }
 
 static int set_up_named(void **state)
@@ -774,7 +780,9 @@ int main(void)
         PROBED(given_answer_other_than_101_when_connect_then_refused_with_its_status),
         PROBED(given_wrong_accept_key_when_connect_then_refused),
         PROBED(given_end_of_connection_in_handshake_when_connect_then_refused),
-        PROBED(given_silent_server_when_connect_then_refused_in_time_and_next_attempt_works),
+        cmocka_unit_test_setup_teardown(
+            given_silent_server_when_connect_then_refused_in_time_and_next_attempt_works,
+            set_up_in_a_hurry, tear_down),
         PROBED(given_nobody_listens_when_connect_then_refused_and_next_attempt_works),
         NAMED(given_name_when_first_address_refuses_then_second_is_taken_and_host_is_the_name),
         NAMED(given_name_when_first_address_is_silent_then_second_is_taken_soon),
