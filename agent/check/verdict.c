@@ -180,6 +180,51 @@ static bool came_as_planned(const struct facts *f, const struct span_fact *s,
     return expected == LINK_RESULT ? s->stored_at_ms < result_at : s->stored_at_ms > result_at;
 }
 
+/* When the point first looked for the span's test since then; 0 = it did not, or the backend does
+ * not tell. `linking` asks for an attempt that linked something. */
+static double attempted_at(const struct facts *f, const struct span_fact *s, enum link_point point,
+                           double since_ms, bool linking)
+{
+    for (size_t i = 0; i < f->event_count; i++) {
+        const struct event_fact *e = &f->events[i];
+        if (e->type == EVENT_LINK_ATTEMPT && e->point == point && e->test == (int)s->test &&
+            is_same_attempt(e->attempt, s->attempt) && e->at_ms >= since_ms &&
+            (e->linked > 0 || !linking)) {
+            return e->at_ms;
+        }
+    }
+    return 0;
+}
+
+/* Spans of the test that were stored later make point 2 look again. */
+static bool has_later_spans(const struct facts *f, const struct span_fact *s, double after_ms,
+                            double until_ms)
+{
+    for (size_t i = 0; i < f->span_count; i++) {
+        const struct span_fact *other = &f->spans[i];
+        if (other->test == s->test && is_same_attempt(other->attempt, s->attempt) &&
+            other->stored_at_ms > after_ms && other->stored_at_ms <= until_ms) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The expected point left the span to the other: it looked first, or not at all. Else the two have
+ * overtaken each other, which is nobody's fault: an attempt follows its commit after a while. */
+static bool was_passed_over(const struct facts *f, const struct span_fact *s,
+                            enum link_point expected)
+{
+    double result_at = facts_result_stored_at(f, s);
+    double both_at = result_at > s->stored_at_ms ? result_at : s->stored_at_ms;
+    double linked_at = attempted_at(f, s, s->linked_by, both_at, true);
+    double tried_at = attempted_at(f, s, expected, both_at, false);
+    if (linked_at <= 0 || tried_at > 0) {
+        return linked_at <= 0 || tried_at < linked_at;
+    }
+    return expected == LINK_RESULT && has_later_spans(f, s, both_at, linked_at);
+}
+
 static void judge_point(const struct facts *f, const struct span_fact *s, struct verdict *v)
 {
     enum link_point expected = expected_point(f, s);
@@ -194,16 +239,20 @@ static void judge_point(const struct facts *f, const struct span_fact *s, struct
              s->span_id, link_point_title(s->linked_by), link_point_title(f->scheduled_point));
     } else if (expected == LINK_NONE || s->linked_by == expected || f->is_blind_to_points) {
         return;
-    } else if (came_as_planned(f, s, expected)) {
+    } else if (!came_as_planned(f, s, expected)) {
+        disturb(v, f,
+                "span %s of test %zu was stored %s the result, which is not what this "
+                "scenario needs",
+                s->name, s->test + 1, expected == LINK_RESULT ? "after" : "before");
+    } else if (was_passed_over(f, s, expected)) {
         fail(v, &linking_fault, f,
              "span %s (%s) of test %zu %s, but was linked by %s; %s is at fault", s->name,
              s->span_id, s->test + 1, when_stored(expected), link_point_title(s->linked_by),
              link_point_title(expected));
     } else {
         disturb(v, f,
-                "span %s of test %zu was stored %s the result, which is not what this "
-                "scenario needs",
-                s->name, s->test + 1, expected == LINK_RESULT ? "after" : "before");
+                "%s came to span %s of test %zu before %s, which is not what this scenario needs",
+                link_point_title(s->linked_by), s->name, s->test + 1, link_point_title(expected));
     }
 }
 

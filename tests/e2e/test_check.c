@@ -26,6 +26,16 @@ static int tear_down(void **state)
     return 0;
 }
 
+/* The exit code, or a failure with all that was said. */
+static void assert_exit(const struct agent_fixture *f, const struct process_outcome *outcome,
+                        int exit_code)
+{
+    if (outcome->end != PROCESS_EXITED || outcome->detail != exit_code) {
+        fail_msg("exit %d, %s\n%.*s", outcome->detail, f->errors.data,
+                 SLICE_ARG(marline__buffer_slice(&outcome->output)));
+    }
+}
+
 static void switch_points(struct agent_fixture *f, const char *setting)
 {
     cJSON *answer = agent_fixture_call(f, "PUT", "/mock/link-points", setting);
@@ -38,12 +48,7 @@ static cJSON *check_json(struct agent_fixture *f, const char *const *arguments, 
 {
     struct process_outcome outcome;
     agent_fixture_run_agent(f, arguments, NULL, &outcome);
-    assert_int_equal(outcome.end, PROCESS_EXITED);
-    if (outcome.detail != exit_code) {
-        print_message("%s\n%.*s\n", outcome.last_error_line,
-                      SLICE_ARG(marline__buffer_slice(&outcome.output)));
-    }
-    assert_int_equal(outcome.detail, exit_code);
+    assert_exit(f, &outcome, exit_code);
     cJSON *json = cJSON_ParseWithLength(outcome.output.data, outcome.output.size);
     marline__buffer_deinit(&outcome.output);
     assert_non_null(json);
@@ -99,7 +104,7 @@ static void assert_fails(struct agent_fixture *f, const char *const *arguments,
 {
     struct process_outcome outcome;
     agent_fixture_run_agent(f, arguments, NULL, &outcome);
-    assert_int_equal(outcome.detail, EXIT_CODE_CHECK_FAILED);
+    assert_exit(f, &outcome, EXIT_CODE_CHECK_FAILED);
     assert_non_null(strstr(outcome.output.data, "\"ok\":false"));
     assert_non_null(strstr(f->errors.data, scenario));
     assert_non_null(strstr(f->errors.data, fault));
@@ -161,7 +166,7 @@ static void given_junit_asked_for_when_checked_then_one_case_per_scenario(void *
     const char *arguments[] = {"check", INTERVAL, "--scenario=fast", "--junit", path, NULL};
     struct process_outcome outcome;
     agent_fixture_run_agent(*state, arguments, NULL, &outcome);
-    assert_int_equal(outcome.detail, EXIT_CODE_OK);
+    assert_exit(*state, &outcome, EXIT_CODE_OK);
     assert_non_null(strstr(outcome.output.data, "PASS"));
     assert_null(strstr(outcome.output.data, "\033")); /* no terminal, no colours */
     marline__buffer_deinit(&outcome.output);

@@ -97,7 +97,8 @@ static void assert_broken(struct agent_fixture *f, const char *const *arguments,
 static void given_each_fault_when_checked_then_its_scenario_explains_it(void **state)
 {
     static const struct broken cases[] = {
-        {"spread", SWITCH_POINTS, "{\"result\":false}", "span function.check.first", "I1"},
+        {"spread", SWITCH_POINTS, "{\"result\":false,\"sweep\":false}", "span function.check.first",
+         "I1"},
         {"spread", SWITCH_POINTS, "{\"ingest\":false,\"sweep\":false}", "span function.check.audit",
          "I1"},
         {"retried", SWITCH_POINTS, "{\"ingest\":false,\"sweep\":false}",
@@ -123,7 +124,7 @@ static void given_each_fault_when_checked_then_its_scenario_explains_it(void **s
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const struct broken *c = &cases[i];
         const char *arguments[] = {
-            "check",     "--json", "--export-interval-ms=400", "--patience-ms=2000", "--scenario",
+            "check",     "--json", "--export-interval-ms=400", "--patience-ms=4000", "--scenario",
             c->scenario, NULL};
         post(f, c->kind == SWITCH_POINTS ? "PUT" : "POST",
              c->kind == SWITCH_POINTS ? "/mock/link-points" : "/mock/faults", c->body);

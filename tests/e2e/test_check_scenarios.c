@@ -102,7 +102,9 @@ static void given_both_ways_to_flush_when_checked_then_compared(void **state)
     struct process_outcome outcome;
     agent_fixture_run_agent(*state, arguments, NULL, &outcome);
     marline__buffer_append_byte(&outcome.output, '\0');
-    assert_int_equal(outcome.detail, EXIT_CODE_OK);
+    if (outcome.detail != EXIT_CODE_OK) {
+        fail_msg("exit %d, %s", outcome.detail, outcome.output.data);
+    }
     assert_non_null(strstr(outcome.output.data, "--flush batch                --flush prompt"));
     assert_non_null(strstr(outcome.output.data, "spread              5/5"));
     assert_non_null(strstr(outcome.output.data, "exports of spans"));

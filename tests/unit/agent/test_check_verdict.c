@@ -180,6 +180,72 @@ static void given_early_span_linked_late_when_judged_then_point_1_at_fault(void 
                            "stored) is at fault");
 }
 
+static void add_attempt(struct facts *f, enum link_point point, uint64_t linked, double at_ms)
+{
+    struct event_fact *e = facts_add_event(f);
+    e->type = EVENT_LINK_ATTEMPT;
+    e->test = 0;
+    e->point = point;
+    e->result_found = true;
+    e->linked = linked;
+    e->at_ms = at_ms;
+}
+
+static void
+given_early_span_linked_with_a_later_post_when_judged_then_point_1_at_fault(void **state)
+{
+    struct fixture *f = *state;
+    make(f, "slow");
+    f->facts.spans[1].linked_by = LINK_INGEST;
+    add_attempt(&f->facts, LINK_INGEST, 2, 15001);
+    assert_only_failure(f, "slow: span function.check.search (span-2) of test 1 was stored before "
+                           "the result, but was linked by point 2 (spans stored); point 1 (result "
+                           "stored) is at fault");
+}
+
+static void given_point_that_looked_first_in_vain_when_judged_then_at_fault(void **state)
+{
+    struct fixture *f = *state;
+    make(f, "fast");
+    f->facts.spans[0].linked_by = LINK_RESULT;
+    add_attempt(&f->facts, LINK_INGEST, 1, 5001);
+    add_attempt(&f->facts, LINK_RESULT, 1, 5002);
+    assert_only_failure(f, "fast: span function.check.lookup (span-1) of test 1 was stored after "
+                           "the result, but was linked by point 1 (result stored); point 2 (spans "
+                           "stored) is at fault");
+}
+
+static void assert_disturbed(struct fixture *f, const char *text)
+{
+    verdict_judge(&f->facts, &f->verdict);
+    assert_int_equal(f->verdict.failures.count, 0);
+    assert_int_equal(f->verdict.disturbances.count, 1);
+    assert_string_equal(f->verdict.disturbances.items[0], text);
+    assert_false(verdict_is_pass(&f->verdict));
+}
+
+/* Point 1 looks a while after the commit of the result, and the spans came in that while. */
+static void given_point_1_that_looks_late_when_judged_then_disturbed_not_failed(void **state)
+{
+    struct fixture *f = *state;
+    make(f, "fast");
+    f->facts.spans[0].linked_by = LINK_RESULT;
+    add_attempt(&f->facts, LINK_RESULT, 1, 5001);
+    add_attempt(&f->facts, LINK_INGEST, 1, 5002);
+    assert_disturbed(f, "fast: point 1 (result stored) came to span function.check.lookup of test "
+                        "1 before point 2 (spans stored), which is not what this scenario needs");
+}
+
+static void given_point_2_that_looks_late_when_judged_then_disturbed_not_failed(void **state)
+{
+    struct fixture *f = *state;
+    make(f, "slow");
+    f->facts.spans[1].linked_by = LINK_INGEST;
+    add_attempt(&f->facts, LINK_INGEST, 1, 12501);
+    assert_disturbed(f, "slow: point 2 (spans stored) came to span function.check.search of test 1 "
+                        "before point 1 (result stored), which is not what this scenario needs");
+}
+
 static void given_late_span_unlinked_when_judged_then_point_2_at_fault(void **state)
 {
     struct fixture *f = *state;
@@ -509,6 +575,10 @@ int main(void)
         TEST(given_all_linked_as_planned_when_judged_then_pass_and_counts),
         TEST(given_early_span_unlinked_when_judged_then_point_1_at_fault),
         TEST(given_early_span_linked_late_when_judged_then_point_1_at_fault),
+        TEST(given_early_span_linked_with_a_later_post_when_judged_then_point_1_at_fault),
+        TEST(given_point_that_looked_first_in_vain_when_judged_then_at_fault),
+        TEST(given_point_1_that_looks_late_when_judged_then_disturbed_not_failed),
+        TEST(given_point_2_that_looks_late_when_judged_then_disturbed_not_failed),
         TEST(given_late_span_unlinked_when_judged_then_point_2_at_fault),
         TEST(given_span_left_to_the_sweeper_when_judged_then_the_point_is_named),
         TEST(given_swept_span_of_a_boundary_when_judged_then_failure),
