@@ -83,12 +83,11 @@ static void buried(void *user, const struct ledger_record *record, struct slice 
 
 static const char *retry_refusal(marline_status status)
 {
-    return status == MARLINE_ESTATE  ? "its invocation is at work"
-           : status == MARLINE_EFULL ? "too many results wait"
-                                     : "what is kept of it cannot be read";
+    return status == MARLINE_EFULL ? "too many results wait" : "what is kept of it cannot be read";
 }
 
-/* An invocation that was refused is executed; one whose result was not taken has it sent again. */
+/* An invocation that was refused is executed; one whose result was not taken has it sent again. One
+ * that is at work stays asked for until it is settled: its last result may be on its way. */
 static void take_retry(marline_client *client, const struct outbox_asked *asked)
 {
     struct session *session = client->loop.session;
@@ -103,6 +102,10 @@ static void take_retry(marline_client *client, const struct outbox_asked *asked)
         marline__outbox_unbury(client->loop.outbox, asked->number);
         return;
     }
+    if (status == MARLINE_ESTATE) {
+        client->loop.retries_wait = true;
+        return;
+    }
     marline__log(LOG_WARN, "dead letter %lld is not tried again: %s", (long long)asked->number,
                  retry_refusal(status));
     marline__outbox_refuse_retry(client->loop.outbox, asked->number, retry_refusal(status));
@@ -111,6 +114,7 @@ static void take_retry(marline_client *client, const struct outbox_asked *asked)
 void marline__client_take_retries(marline_client *client)
 {
     struct outbox_asked asked = {0};
+    client->loop.retries_wait = false;
     while (client->loop.outbox &&
            marline__outbox_next_asked(client->loop.outbox, asked.number, &asked)) {
         if (asked.request.failed || asked.result.failed) {

@@ -353,6 +353,9 @@ static void pump(marline_client *client)
 {
     struct session *session = client->loop.session;
     struct session_action action;
+    if (client->loop.retries_wait) {
+        marline__client_take_retries(client);
+    }
     marline__client_secure(client);
     while (marline__session_next_action(session, marline__client_now(), &action)) {
         perform(client, &action);

@@ -51,6 +51,7 @@ struct marline_client {
         uint64_t last_contact_unix_ns;
         uint64_t connections;
         uint64_t commit_by; /* for what is not urgent; TIME_NEVER = nothing waits */
+        bool retries_wait;  /* of dead letters, for the end of their invocations */
         struct list running;
     } loop; /* the loop thread's, from start to its end */
 

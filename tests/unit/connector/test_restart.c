@@ -354,6 +354,28 @@ static void given_dead_letter_when_retried_then_executed_in_the_trace_of_its_fai
     marline_provider_destroy(provider);
 }
 
+/* Whoever retries at once is not told that the refused invocation is still at work. */
+static void given_refusal_on_its_way_when_retried_then_executed_once_acknowledged(void **state)
+{
+    struct rig *rig = *state;
+    marline_client *client = start_client(rig, NULL);
+    serve_registration(rig);
+    invoke(rig, "a", "late");
+    assert_has(read_text(rig), "not found in registry");
+    const marline_endpoint late = {
+        .size = sizeof late, .name = "late", .handler = count, .user = &rig->calls};
+    assert_int_equal(marline_client_add_endpoint(client, &late, NULL), MARLINE_OK);
+    (void)read_text(rig); /* the registration */
+    assert_int_equal(marline_client_retry_dead_letter(client, 1, NULL), MARLINE_OK);
+    settle(rig);
+    acknowledge(rig, "a");
+    assert_has(read_text(rig), "\"test_run_id\":\"a\",\"status\":\"success\"");
+    acknowledge(rig, "a");
+    settle(rig);
+    marline_client_destroy(client);
+    assert_int_equal(rig->calls, 1);
+}
+
 static void given_outbox_in_use_when_started_then_refused(void **state)
 {
     struct rig *rig = *state;
@@ -382,6 +404,7 @@ int main(void)
         RIGGED(given_stored_result_when_killed_then_delivered_by_the_next_process),
         RIGGED(given_result_when_killed_before_its_span_was_exported_then_span_recorded_again),
         RIGGED(given_dead_letter_when_retried_then_executed_in_the_trace_of_its_failure),
+        RIGGED(given_refusal_on_its_way_when_retried_then_executed_once_acknowledged),
         RIGGED(given_outbox_in_use_when_started_then_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
