@@ -59,6 +59,8 @@ struct fault_stage {
         uint32_t left[FAULTS_MAX]; /* until the fault's step; 0 = done */
         pid_t agent;               /* 0 = not there */
         pid_t backend;
+        bool is_agent_dying; /* it was killed, and may take a while to end */
+        bool is_backend_dying;
         int child; /* a pidfd of the last that was seen running, -1 = none */
         uint64_t resume_at_ns;
         bool is_relay_frozen;
@@ -104,9 +106,11 @@ static bool inflict(struct fault_stage *s, const struct fault *f, pid_t process)
     switch (f->action) {
     case FAULT_KILL_AGENT:
         signal_to(s->shared.agent, SIGKILL);
+        s->shared.is_agent_dying = s->shared.agent > 0;
         break;
     case FAULT_KILL_BACKEND:
         signal_to(s->shared.backend, SIGKILL);
+        s->shared.is_backend_dying = s->shared.backend > 0;
         break;
     case FAULT_KILL_CHILD:
         signal_child(s, SIGKILL);
@@ -248,6 +252,7 @@ static bool start_backend(struct fault_stage *s)
     (void)pthread_mutex_lock(&s->shared.lock);
     bool ok = program_start(&s->backend, argv, environment, log);
     s->shared.backend = ok ? s->backend.pid : 0;
+    s->shared.is_backend_dying = false;
     (void)pthread_mutex_unlock(&s->shared.lock);
     return ok && program_wait_for_text(&s->backend, ready, "}", START_MS) &&
            read_ready_file(s, ready);
@@ -269,27 +274,31 @@ static bool start_agent(struct fault_stage *s)
     (void)pthread_mutex_lock(&s->shared.lock);
     bool ok = program_start(&s->agent, argv, environment, s->agent_log);
     s->shared.agent = ok ? s->agent.pid : 0;
+    s->shared.is_agent_dying = false;
     note(s, "agent starts");
     (void)pthread_mutex_unlock(&s->shared.lock);
     return ok;
 }
 
-/* Under the lock, so that no fault reaches a process of the same number. */
-static bool has_ended(struct fault_stage *s, struct program *p, pid_t *shared)
+/* Under the lock, so that no fault reaches a process of the same number. One that was killed is as
+ * good as ended; another may have been seen to end while it was waited for. */
+static bool has_ended(struct fault_stage *s, struct program *p, pid_t *shared, bool *is_dying)
 {
     (void)pthread_mutex_lock(&s->shared.lock);
-    bool ended = p->pid > 0 && program_wait(p, 0);
+    bool ended = program_wait(p, *is_dying ? STOP_MS : 0);
     *shared = ended ? 0 : *shared;
+    *is_dying = *is_dying && !ended;
     (void)pthread_mutex_unlock(&s->shared.lock);
     return ended;
 }
 
 void fault_stage_look(struct fault_stage *s)
 {
-    if (has_ended(s, &s->backend, &s->shared.backend)) {
+    if (has_ended(s, &s->backend, &s->shared.backend, &s->shared.is_backend_dying)) {
         (void)start_backend(s);
     }
-    if (s->is_agent_wanted && has_ended(s, &s->agent, &s->shared.agent)) {
+    if (s->is_agent_wanted &&
+        has_ended(s, &s->agent, &s->shared.agent, &s->shared.is_agent_dying)) {
         (void)start_agent(s);
     }
 }
