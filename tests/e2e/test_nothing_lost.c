@@ -28,23 +28,47 @@ static uint64_t now_ms(void)
     return marline__clock_monotonic_ns(marline__clock_system()) / NS_PER_MS;
 }
 
+/* Takes what was answered: a run, a list of them, or NULL; "" when there is no run in it. */
+static void read_run_id(cJSON *answer, const char *member, char run_id[64])
+{
+    const cJSON *run = cJSON_IsArray(answer) ? cJSON_GetArrayItem(answer, 0) : answer;
+    const char *id = cJSON_GetStringValue(cJSON_GetObjectItem(run, member));
+    (void)snprintf(run_id, 64, "%s", id ? id : "");
+    cJSON_Delete(answer);
+}
+
+/* A fault may hit before the answer comes: then the run is there, and is to be found again. */
+static bool find_run(struct fault_stage *s, const struct fault_plan *p, char run_id[64])
+{
+    uint64_t deadline = now_ms() + SETTLE_MS;
+    char path[128];
+    (void)snprintf(path, sizeof path, "/test_runs?$filter=name%%20eq%%20'seed-%" PRIu64 "'",
+                   p->seed);
+    while (!run_id[0] && now_ms() < deadline) {
+        fault_stage_look(s);
+        read_run_id(fault_stage_call(s, "GET", path, NULL), "id", run_id);
+        if (!run_id[0]) {
+            (void)poll(NULL, 0, LOOK_MS);
+        }
+    }
+    return run_id[0] != '\0';
+}
+
 static bool start_run(struct fault_stage *s, const struct fault_plan *p, char run_id[64])
 {
     char body[8192];
     int size = snprintf(body, sizeof body,
-                        "{\"project_id\":\"%s\",\"concurrency\":%" PRIu32 ",\"tests\":[",
-                        fault_stage_project(s), p->concurrency);
+                        "{\"project_id\":\"%s\",\"name\":\"seed-%" PRIu64 "\","
+                        "\"concurrency\":%" PRIu32 ",\"tests\":[",
+                        fault_stage_project(s), p->seed, p->concurrency);
     for (uint32_t i = 0; i < p->tests; i++) {
         size += snprintf(body + size, sizeof body - (size_t)size,
                          "%s{\"function_name\":\"work\",\"inputs\":{},\"timeout_ms\":%" PRIu32 "}",
                          i ? "," : "", p->test_timeout_ms);
     }
     (void)snprintf(body + size, sizeof body - (size_t)size, "]}");
-    cJSON *run = fault_stage_call(s, "POST", "/mock/runs", body);
-    const char *id = cJSON_GetStringValue(cJSON_GetObjectItem(run, "test_run_id"));
-    (void)snprintf(run_id, 64, "%s", id ? id : "");
-    cJSON_Delete(run);
-    return run_id[0] != '\0';
+    read_run_id(fault_stage_call(s, "POST", "/mock/runs", body), "test_run_id", run_id);
+    return run_id[0] || find_run(s, p, run_id);
 }
 
 static void wait_for_run(struct fault_stage *s, const char *run_id)
