@@ -25,7 +25,7 @@
 
 enum {
     CHECK_SCENARIOS_MAX = 24,
-    CHECK_ATTEMPTS_MAX = 3,        /* a machine that disturbs it more often is too busy */
+    CHECK_ATTEMPTS_MAX = 5,        /* a machine that disturbs it more often is too busy */
     CHECK_LINK_PATIENCE_MS = 2000, /* from the last span stored to the last span linked */
 };
 

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import urllib.request
 
 source, programs, libraries = (os.path.abspath(folder) for folder in sys.argv[1:4])
@@ -96,9 +97,14 @@ def invoke(curl, name):
 
 
 def await_links(run, name, agent):
-    """Ends the agent, which posts its last spans before it goes: then all of them are there."""
+    """Ends the agent, which posts its last spans before it goes: then all of them are there. They are
+    linked soon after."""
     agent.stop()
+    deadline = time.monotonic() + WAIT_S
     result = get(f"/mock/runs/{run}")["results"][0]
+    while result["spans"] != result["linked"] and time.monotonic() < deadline:
+        time.sleep(0.05)
+        result = get(f"/mock/runs/{run}")["results"][0]
     if result["spans"] == 0 or result["spans"] != result["linked"]:
         raise SystemExit(f"{name}: {result['linked']} of {result['spans']} spans linked")
     print(f"{name}: {EXPECTED[name]!r}, {result['linked']} spans linked")

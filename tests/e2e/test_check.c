@@ -20,6 +20,14 @@ static int set_up(void **state)
     return *state ? 0 : -1;
 }
 
+/* What a test before this one has switched off is no concern of this one. */
+static int reset(void **state)
+{
+    cJSON *answer = agent_fixture_call(*state, "POST", "/mock/reset", "{}");
+    cJSON_Delete(answer);
+    return answer ? 0 : -1;
+}
+
 static int tear_down(void **state)
 {
     agent_fixture_destroy(*state);
@@ -119,7 +127,6 @@ static void given_point_1_off_when_checked_then_slow_fails(void **state)
     assert_fails(*state, arguments, "slow: span function.check.plan",
                  "point 1 (result stored) is at fault");
     assert_null(strstr(((struct agent_fixture *)*state)->errors.data, "fast: "));
-    switch_points(*state, "{\"result\":true}");
 }
 
 static void given_point_2_off_when_checked_then_fast_fails(void **state)
@@ -127,7 +134,6 @@ static void given_point_2_off_when_checked_then_fast_fails(void **state)
     switch_points(*state, "{\"ingest\":false}");
     const char *arguments[] = {"check", "--json", INTERVAL, "--scenario", "fast", NULL};
     assert_fails(*state, arguments, "fast: span ", "point 2 (spans stored) is at fault");
-    switch_points(*state, "{\"ingest\":true}");
 }
 
 static void given_prompt_flush_when_checked_then_all_linked_at_once(void **state)
@@ -145,7 +151,6 @@ static void given_point_1_off_when_checked_with_prompt_flush_then_it_fails(void 
     /* Milliseconds lie between spans and result: point 2 may save one test, hardly all seven. */
     const char *arguments[] = {"check", "--json", INTERVAL, "--flush=prompt", NULL};
     assert_fails(*state, arguments, ": span ", "point 1 (result stored) is at fault");
-    switch_points(*state, "{\"result\":true}");
 }
 
 static void given_all_points_off_when_checked_then_every_span_is_named_unlinked(void **state)
@@ -157,7 +162,6 @@ static void given_all_points_off_when_checked_then_every_span_is_named_unlinked(
     assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(scenario(json, "mixed"), "unlinked")),
                      14);
     cJSON_Delete(json);
-    switch_points(*state, "{\"result\":true,\"ingest\":true,\"sweep\":true}");
 }
 
 static void given_junit_asked_for_when_checked_then_one_case_per_scenario(void **state)
@@ -235,19 +239,20 @@ static void given_bad_input_when_checked_then_cause_named_and_exit_code_document
     }
 }
 
+#define TEST(name) cmocka_unit_test_setup_teardown(name, reset, NULL)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(given_working_backend_when_checked_then_every_point_does_its_work),
-        cmocka_unit_test(given_point_1_off_when_checked_then_slow_fails),
-        cmocka_unit_test(given_point_2_off_when_checked_then_fast_fails),
-        cmocka_unit_test(given_prompt_flush_when_checked_then_all_linked_at_once),
-        cmocka_unit_test(given_point_1_off_when_checked_with_prompt_flush_then_it_fails),
-        cmocka_unit_test(given_all_points_off_when_checked_then_every_span_is_named_unlinked),
-        cmocka_unit_test(given_junit_asked_for_when_checked_then_one_case_per_scenario),
-        cmocka_unit_test(
-            given_any_order_of_steps_when_played_then_all_linked_by_the_point_it_names),
-        cmocka_unit_test(given_bad_input_when_checked_then_cause_named_and_exit_code_documented),
+        TEST(given_working_backend_when_checked_then_every_point_does_its_work),
+        TEST(given_point_1_off_when_checked_then_slow_fails),
+        TEST(given_point_2_off_when_checked_then_fast_fails),
+        TEST(given_prompt_flush_when_checked_then_all_linked_at_once),
+        TEST(given_point_1_off_when_checked_with_prompt_flush_then_it_fails),
+        TEST(given_all_points_off_when_checked_then_every_span_is_named_unlinked),
+        TEST(given_junit_asked_for_when_checked_then_one_case_per_scenario),
+        TEST(given_any_order_of_steps_when_played_then_all_linked_by_the_point_it_names),
+        TEST(given_bad_input_when_checked_then_cause_named_and_exit_code_documented),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

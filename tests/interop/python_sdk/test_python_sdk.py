@@ -66,8 +66,13 @@ class PythonSdk(scenario.Checks, unittest.TestCase):
         self.assertEqual(self.absent_metric[0], 404)
 
     def test_given_slow_test_when_exported_in_pieces_then_both_points_link_it(self):
-        slow = self.spans_of(self.run_["results"][0])
-        self.assertEqual({s["link_source"] for s in slow}, {"ingest", "result"})
+        # An export may fall between the end of a test and its result; not of both slow ones.
+        sources = [
+            {span["link_source"] for span in self.spans_of(result)}
+            for case, result in self.results()
+            if "delay_s" in case.inputs
+        ]
+        self.assertIn({"ingest", "result"}, sources)
 
     def test_given_tests_in_parallel_when_exported_then_a_post_mixes_tests(self):
         tests_of_post = {}
