@@ -10,6 +10,7 @@
 #include <marline/exporters.h>
 #include <marline/http.h>
 #include <marline/propagation.h>
+#include <marline/resource.h>
 #include <marline/sampler.h>
 #include <marline/span_data.h>
 #include <marline/status.h>

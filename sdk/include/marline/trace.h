@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include <marline/context.h>
+#include <marline/resource.h>
 #include <marline/sampler.h>
 #include <marline/span_data.h>
 #include <marline/status.h>
@@ -279,12 +280,15 @@ typedef struct marline_provider_options {
         *limits; /* optional, copied: NULL = OTEL_*_LIMIT, else the defaults */
     /* optional, taken once the provider is made: NULL = random, from the kernel's seed */
     const marline_id_generator *ids;
+    /* optional, copied: of your program's detectors, merged. It beats the environment; `resource`
+     * and `service_name` beat it. Its schema URL becomes that of all. */
+    const marline_resource *detected;
 } marline_provider_options;
 
 /* Everything left out. */
 #define MARLINE_PROVIDER_OPTIONS_INIT                                                              \
     {                                                                                              \
-        sizeof(marline_provider_options), NULL, NULL, 0, NULL, NULL, NULL                          \
+        sizeof(marline_provider_options), NULL, NULL, 0, NULL, NULL, NULL, NULL                    \
     }
 
 /* options may be NULL. With OTEL_SDK_DISABLED=true the provider records nothing and starts no

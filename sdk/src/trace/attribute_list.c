@@ -6,6 +6,8 @@
 
 enum { FIRST_CAPACITY = 8 };
 
+const marline_span_limits marline__no_limits = {UINT32_MAX, UINT32_MAX, 64, 0, 0, 0, 0};
+
 marline_string marline__string_copy(struct span_memory *arena, marline_string text)
 {
     char *copy = marline__span_memory_take(arena, text.size, 1);

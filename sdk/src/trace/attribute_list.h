@@ -17,6 +17,9 @@ struct attribute_list {
     uint32_t dropped;
 };
 
+/* For what no limit of spans applies to: resources, scopes (LIM-07). */
+extern const marline_span_limits marline__no_limits;
+
 /* `items` may be NULL with capacity 0; they are borrowed while the list lives. */
 static inline void marline__attributes_init(struct attribute_list *list, marline_attribute *items,
                                             uint32_t capacity)

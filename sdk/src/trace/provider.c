@@ -124,11 +124,10 @@ static void free_tracer(struct marline_tracer *tracer)
 
 static bool copy_scope(struct marline_tracer *tracer, const marline_tracer_options *o)
 {
-    static const marline_span_limits no_limits = {UINT32_MAX, UINT32_MAX, 64, 0, 0, 0, 0};
     struct attribute_list list;
     struct span_memory *arena = &tracer->arena;
     marline__attributes_init(&list, NULL, 0);
-    marline__attributes_set_all(&list, arena, UINT32_MAX, &no_limits, o->attributes,
+    marline__attributes_set_all(&list, arena, UINT32_MAX, &marline__no_limits, o->attributes,
                                 o->attribute_count);
     tracer->scope =
         (marline_scope_data){.name = marline__string_copy(arena, marline_text(o->name)),

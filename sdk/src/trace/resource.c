@@ -14,12 +14,10 @@
 
 enum { PROGRAM_PATH_MAX = 4096 };
 
-static const marline_span_limits no_limits = {UINT32_MAX, UINT32_MAX, 64, 0, 0, 0, 0};
-
 static void set(struct attribute_list *list, struct span_memory *arena, const char *key,
                 marline_string value)
 {
-    (void)marline__attributes_set_text(list, arena, &no_limits, marline_text(key), value);
+    (void)marline__attributes_set_text(list, arena, &marline__no_limits, marline_text(key), value);
 }
 
 /* RES-02 */
@@ -140,7 +138,8 @@ static bool parse_member(struct slice member, struct span_memory *arena, struct 
     marline_string decoded_key = decode(key, arena);
     marline_string decoded_value = decode(value, arena);
     return decoded_key.data && decoded_key.size > 0 && decoded_value.data &&
-           marline__attributes_set_text(out, arena, &no_limits, decoded_key, decoded_value);
+           marline__attributes_set_text(out, arena, &marline__no_limits, decoded_key,
+                                        decoded_value);
 }
 
 bool marline__resource_parse(struct slice text, struct span_memory *arena,
@@ -154,7 +153,8 @@ bool marline__resource_parse(struct slice text, struct span_memory *arena,
             return false;
         }
     }
-    marline__attributes_set_all(out, arena, UINT32_MAX, &no_limits, parsed.items, parsed.count);
+    marline__attributes_set_all(out, arena, UINT32_MAX, &marline__no_limits, parsed.items,
+                                parsed.count);
     return true;
 }
 
@@ -178,13 +178,23 @@ bool marline__resource_build(const marline_provider_options *options, struct spa
     marline__attributes_init(&list, NULL, 0);
     set_defaults(&list, arena);
     set_environment(&list, arena);
+    const marline_resource_data *detected =
+        options ? marline_resource_view(options->detected) : NULL;
+    marline_string schema_url = {"", 0};
+    if (detected) {
+        marline__attributes_set_all(&list, arena, UINT32_MAX, &marline__no_limits,
+                                    detected->attributes, detected->attribute_count);
+        schema_url = detected->schema_url;
+    }
     if (options) {
-        marline__attributes_set_all(&list, arena, UINT32_MAX, &no_limits, options->resource,
-                                    options->resource_count);
+        marline__attributes_set_all(&list, arena, UINT32_MAX, &marline__no_limits,
+                                    options->resource, options->resource_count);
         if (options->service_name && options->service_name[0] != '\0') {
             set(&list, arena, "service.name", marline_text(options->service_name));
         }
     }
-    *out = (marline_resource_data){.attributes = list.items, .attribute_count = list.count};
-    return list.dropped == 0;
+    *out = (marline_resource_data){.attributes = list.items,
+                                   .attribute_count = list.count,
+                                   .schema_url = marline__string_copy(arena, schema_url)};
+    return list.dropped == 0 && out->schema_url.data;
 }

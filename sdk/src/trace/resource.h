@@ -9,7 +9,8 @@
 #include <marline/trace.h>
 
 /* Puts the resource together, all of it copied into the arena: the library's defaults, then the
- * environment, then the options, each beating what came before. False when out of memory. */
+ * environment, then what was detected, then the options, each beating what came before. False when
+ * out of memory. */
 bool marline__resource_build(const marline_provider_options *options, struct span_memory *arena,
                              marline_resource_data *out);
 

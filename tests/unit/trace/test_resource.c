@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,6 +126,133 @@ static void given_sources_when_built_then_code_beats_environment_RES_04_RES_05_R
     unsetenv("OTEL_SERVICE_NAME");
 }
 
+/* ---- merging ---- */
+
+static marline_attribute text_attribute(const char *key, const char *value)
+{
+    return (marline_attribute){marline_text(key),
+                               {.type = MARLINE_VALUE_STRING, .as.string = marline_text(value)}};
+}
+
+static marline_resource *make(const char *key, const char *value, const char *schema_url)
+{
+    marline_resource *made = NULL;
+    const marline_attribute attributes[] = {text_attribute(key, value), text_attribute(key, value),
+                                            text_attribute("shared", value)};
+    assert_int_equal(marline_resource_create(attributes, 3, schema_url, &made, NULL), MARLINE_OK);
+    return made;
+}
+
+static const char *text_of(const marline_resource *resource, const char *key)
+{
+    static char text[64];
+    const marline_value *value = find(marline_resource_view(resource), key);
+    if (!value) {
+        return NULL;
+    }
+    (void)snprintf(text, sizeof text, "%.*s", (int)value->as.string.size, value->as.string.data);
+    return text;
+}
+
+static void given_two_resources_when_merged_then_union_and_updating_wins_RES_04(void **state)
+{
+    (void)state;
+    marline_resource *merged = NULL;
+    marline_resource *old = make("host", "h", NULL);
+    marline_resource *updating = make("cloud", "", NULL);
+    assert_int_equal(marline_resource_merge(old, updating, &merged, NULL), MARLINE_OK);
+    marline_resource_destroy(old);
+    marline_resource_destroy(updating);
+    assert_int_equal(marline_resource_view(merged)->attribute_count, 3);
+    assert_string_equal(text_of(merged, "host"), "h");
+    assert_string_equal(text_of(merged, "cloud"), "");
+    assert_string_equal(text_of(merged, "shared"), ""); /* although it is empty */
+    marline_resource_destroy(merged);
+}
+
+static void given_schema_urls_when_merged_then_as_specified_RES_04(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *old;
+        const char *updating;
+        const char *merged; /* NULL = an error */
+    } cases[] = {{NULL, NULL, ""},     {"s/1", NULL, "s/1"},  {NULL, "s/2", "s/2"},
+                 {"", "s/2", "s/2"},   {"s/1", "", "s/1"},    {"s/1", "s/1", "s/1"},
+                 {"s/1", "s/2", NULL}, {"s/1", "s/11", NULL}, {"s/11", "s/1", NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        marline_error error = {0};
+        marline_resource *merged = NULL;
+        marline_resource *old = make("a", "1", cases[i].old);
+        marline_resource *updating = make("b", "2", cases[i].updating);
+        marline_status status = marline_resource_merge(old, updating, &merged, &error);
+        assert_int_equal(status, cases[i].merged ? MARLINE_OK : MARLINE_EINVAL);
+        if (cases[i].merged) {
+            assert_string_is(marline_resource_view(merged)->schema_url, cases[i].merged);
+        } else {
+            assert_null(merged);
+            assert_int_equal(error.code, MARLINE_EINVAL);
+            assert_non_null(strstr(error.text, cases[i].old));
+            assert_non_null(strstr(error.text, cases[i].updating));
+        }
+        marline_resource_destroy(merged);
+        marline_resource_destroy(updating);
+        marline_resource_destroy(old);
+    }
+}
+
+static void given_nothing_when_merged_then_empty_or_the_other_RES_04_API_09(void **state)
+{
+    (void)state;
+    marline_resource *merged = NULL;
+    marline_resource *one = make("a", "1", "s");
+    const marline_attribute attribute = text_attribute("a", "1");
+    assert_int_equal(marline_resource_merge(NULL, NULL, &merged, NULL), MARLINE_OK);
+    assert_int_equal(marline_resource_view(merged)->attribute_count, 0);
+    marline_resource_destroy(merged);
+    assert_int_equal(marline_resource_merge(one, NULL, &merged, NULL), MARLINE_OK);
+    assert_int_equal(marline_resource_view(merged)->attribute_count, 2);
+    assert_string_is(marline_resource_view(merged)->schema_url, "s");
+    marline_resource_destroy(merged);
+    assert_int_equal(marline_resource_merge(one, one, NULL, NULL), MARLINE_EINVAL);
+    assert_int_equal(marline_resource_create(NULL, 1, NULL, &merged, NULL), MARLINE_EINVAL);
+    assert_int_equal(marline_resource_create(&attribute, 1, NULL, NULL, NULL), MARLINE_EINVAL);
+    assert_null(marline_resource_view(NULL));
+    marline_resource_destroy(NULL);
+    marline_resource_destroy(one);
+}
+
+static void given_detected_resource_when_provider_is_made_then_between_RES_04_RES_05(void **state)
+{
+    (void)state;
+    struct trace_fixture f;
+    const marline_attribute given = text_attribute("given", "code");
+    const marline_attribute found[] = {text_attribute("a", "detected"),
+                                       text_attribute("given", "x"),
+                                       text_attribute("service.name", "detected")};
+    marline_resource *detected = NULL;
+    assert_int_equal(marline_resource_create(found, 3, "https://schema/1", &detected, NULL),
+                     MARLINE_OK);
+    marline_provider_options options = MARLINE_PROVIDER_OPTIONS_INIT;
+    options.detected = detected;
+    options.resource = &given;
+    options.resource_count = 1;
+    setenv("OTEL_RESOURCE_ATTRIBUTES", "service.name=x,a=1,b=2", 1);
+    trace_fixture_begin(&f, &options);
+    unsetenv("OTEL_RESOURCE_ATTRIBUTES");
+    marline_resource_destroy(detected); /* it was copied */
+    marline_span span = marline_span_start(f.tracer, "function.a", NULL);
+    marline_span_end(&span);
+    const marline_resource_data *resource = trace_fixture_span(&f, 0)->resource;
+    assert_string_is(resource->schema_url, "https://schema/1");
+    assert_string_is(find(resource, "service.name")->as.string, "detected");
+    assert_string_is(find(resource, "a")->as.string, "detected");
+    assert_string_is(find(resource, "b")->as.string, "2");
+    assert_string_is(find(resource, "given")->as.string, "code");
+    assert_non_null(find(resource, "telemetry.sdk.name"));
+    trace_fixture_end(&f);
+}
+
 static void given_two_resources_when_built_then_instance_ids_differ_RES_07(void **state)
 {
     (void)state;
@@ -163,6 +291,10 @@ int main(void)
         cmocka_unit_test(given_vectors_when_parsed_then_as_specified_RA),
         cmocka_unit_test(given_nothing_when_built_then_defaults_RES_01_RES_02_RES_03),
         cmocka_unit_test(given_sources_when_built_then_code_beats_environment_RES_04_RES_05_RA_16),
+        cmocka_unit_test(given_two_resources_when_merged_then_union_and_updating_wins_RES_04),
+        cmocka_unit_test(given_schema_urls_when_merged_then_as_specified_RES_04),
+        cmocka_unit_test(given_nothing_when_merged_then_empty_or_the_other_RES_04_API_09),
+        cmocka_unit_test(given_detected_resource_when_provider_is_made_then_between_RES_04_RES_05),
         cmocka_unit_test(given_two_resources_when_built_then_instance_ids_differ_RES_07),
         cmocka_unit_test(given_flags_when_read_then_only_true_is_true_ENV_02),
     };

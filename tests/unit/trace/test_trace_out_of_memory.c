@@ -171,6 +171,18 @@ static void add_exporters(marline_provider *provider)
     }
 }
 
+/* NULL when out of memory. */
+static marline_resource *detect(const marline_attribute *attribute)
+{
+    marline_resource *one = NULL;
+    marline_resource *merged = NULL;
+    if (marline_resource_create(attribute, 1, "schema", &one, NULL) == MARLINE_OK) {
+        (void)marline_resource_merge(one, one, &merged, NULL);
+    }
+    marline_resource_destroy(one);
+    return merged;
+}
+
 /* A whole life of a provider. */
 static void live(void)
 {
@@ -181,7 +193,11 @@ static void live(void)
     options.sampler = &half;
     options.resource = &attribute;
     options.resource_count = 1;
-    if (marline_provider_create(&options, &provider, NULL) != MARLINE_OK) {
+    marline_resource *detected = detect(&attribute);
+    options.detected = detected;
+    marline_status status = marline_provider_create(&options, &provider, NULL);
+    marline_resource_destroy(detected);
+    if (status != MARLINE_OK) {
         return;
     }
     marline_provider_set_global(provider);
