@@ -346,7 +346,8 @@ typedef struct marline_batch_options {
     /* optional, copied: a file for batches that cannot be delivered; they are sent when the
      * receiver is back, oldest first, and by the next process if need be. NULL = MARLINE_SPOOL,
      * else none;
-     * "" = none. One process at a time has a file. A forked child is without one. */
+     * "" = none. One process at a time has a file; a forked child makes one of its own beside it,
+     * spool_path.child-PID, from which the parent, or the next process, takes up what is left. */
     const char *spool_path;
     uint64_t spool_bytes_max;   /* optional: 0 = MARLINE_SPOOL_BYTES, else 64 MiB; what comes beyond
                                    is dropped */

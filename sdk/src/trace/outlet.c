@@ -113,7 +113,7 @@ uint64_t marline__outlet_replay_ns(const struct outlet *o)
         marline__spool_count(o->spool, &counts);
     }
     if (counts.batches == 0) {
-        return TIME_NEVER;
+        return o->spool && marline__spool_has_forked(o->spool) ? o->next_adopt_ns : TIME_NEVER;
     }
     uint64_t retry_ns = marline__breaker_retry_ns(&o->breaker);
     return retry_ns > o->next_replay_ns ? retry_ns : o->next_replay_ns;
@@ -206,9 +206,19 @@ static void discard(struct outlet *o)
     marline__spool_remove(o->spool, &o->oldest);
 }
 
+/* From children that ended since. */
+static void adopt(struct outlet *o, uint64_t now_ns)
+{
+    if (o->spool && now_ns >= o->next_adopt_ns && marline__spool_has_forked(o->spool)) {
+        o->next_adopt_ns = now_ns + OUTLET_ADOPT_PAUSE_NS;
+        marline__spool_adopt(o->spool);
+    }
+}
+
 size_t marline__outlet_replay_begin(struct outlet *o, uint64_t now_ns,
                                     const marline_span_data **out_spans)
 {
+    adopt(o, now_ns);
     if (marline__outlet_replay_ns(o) > now_ns || !marline__spool_oldest(o->spool, &o->oldest)) {
         return 0;
     }
@@ -294,9 +304,10 @@ void marline__outlet_after_fork_in_parent(struct outlet *o)
 /* Buffers that the parent's worker was filling are lost to the child on purpose. */
 void marline__outlet_after_fork_in_child(struct outlet *o)
 {
-    if (o->spool) {
-        marline__spool_after_fork_in_child(o->spool);
-    }
+    struct spool *spool = o->spool;
     uint32_t replay_per_s = o->replay_per_s;
-    marline__outlet_init(o, NULL, replay_per_s);
+    if (spool) {
+        marline__spool_after_fork_in_child(spool);
+    }
+    marline__outlet_init(o, spool, replay_per_s);
 }

@@ -33,11 +33,15 @@ enum {
     OUTLET_REPLAY_RATE_DEFAULT = 1000, /* spans a second: a fifth of what one core takes in */
 };
 
+/* How often a process looks for what its children left. */
+#define OUTLET_ADOPT_PAUSE_NS (60 * NS_PER_S)
+
 struct outlet {
     struct breaker breaker;
     struct spool *spool; /* NULL = none */
     uint32_t replay_per_s;
     uint64_t next_replay_ns;
+    uint64_t next_adopt_ns;
     /* The batch that is being delivered from the spool. */
     struct spool_batch oldest;
     struct otlp_request request; /* the spans in it */
@@ -95,7 +99,7 @@ uint64_t marline__outlet_take_losses(struct outlet *o);
 /* Any thread. */
 void marline__outlet_state(const struct outlet *o, marline_spool_state *out);
 
-/* Around fork(); the child is without a spool. */
+/* Around fork(); the child's spool is its own, see spool.h. */
 void marline__outlet_before_fork(struct outlet *o);
 void marline__outlet_after_fork_in_parent(struct outlet *o);
 void marline__outlet_after_fork_in_child(struct outlet *o);

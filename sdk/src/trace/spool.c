@@ -2,7 +2,10 @@
  *
  * `db` is NULL while no file could be opened: then nothing is stored, and the next put tries to
  * open it again. Ids count up and are never used twice, so one of them tells the batches that an
- * earlier process left (`boundary` and below) from this one's. */
+ * earlier process left (`boundary` and below) from later ones; of those, this process's have even
+ * ids, and what its children left odd ones.
+ *
+ * In the child of a fork (`is_child`), `db` is the parent's, and batches are in `log`. */
 #include "trace/spool.h"
 
 #include <errno.h>
@@ -17,6 +20,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "io/database.h"
+#include "trace/spool_log.h"
 
 #define APPLICATION_ID 0x4D4C5350 /* "MLSP" */
 
@@ -43,8 +47,11 @@ struct spool {
     uint64_t bytes_max;
     int lock;      /* -1 = none */
     bool is_ours;  /* a spool was here before: by the lock file, or because this is it */
-    bool orphaned; /* in the child of a fork */
-    struct spool *next_orphan;
+    bool is_child; /* of a fork */
+    struct spool *next_child;
+    struct spool_log log;
+    bool log_failed; /* said once */
+    atomic_bool has_forked;
     sqlite3 *db;
     sqlite3_stmt *statements[STATEMENTS];
     sqlite3_int64 last_id;
@@ -70,11 +77,23 @@ enum opening {
 
 /* ---- counts ---- */
 
+static bool is_own(const struct spool *s, sqlite3_int64 id)
+{
+    return s->is_child || (id > s->boundary && id % 2 == 0);
+}
+
+/* The next one, for an own batch or for a child's. */
+static sqlite3_int64 next_id(const struct spool *s, bool is_own)
+{
+    sqlite3_int64 id = s->last_id + 1;
+    return id % 2 == (is_own ? 0 : 1) ? id : id + 1;
+}
+
 static void count_in(struct spool *s, sqlite3_int64 id, uint32_t spans, uint64_t bytes)
 {
     atomic_fetch_add(&s->batches, 1);
     atomic_fetch_add(&s->spans, spans);
-    atomic_fetch_add(&s->own_spans, id > s->boundary ? spans : 0);
+    atomic_fetch_add(&s->own_spans, is_own(s, id) ? spans : 0);
     atomic_fetch_add(&s->bytes, bytes);
 }
 
@@ -82,7 +101,7 @@ static void count_out(struct spool *s, sqlite3_int64 id, uint32_t spans, uint64_
 {
     atomic_fetch_sub(&s->batches, 1);
     atomic_fetch_sub(&s->spans, spans);
-    atomic_fetch_sub(&s->own_spans, id > s->boundary ? spans : 0);
+    atomic_fetch_sub(&s->own_spans, is_own(s, id) ? spans : 0);
     atomic_fetch_sub(&s->bytes, bytes);
 }
 
@@ -363,9 +382,6 @@ static void replace_file(struct spool *s)
 /* Locked. Opens the file again where that failed before. */
 static bool is_usable(struct spool *s)
 {
-    if (s->orphaned) {
-        return false;
-    }
     if (!s->db) {
         enum opening opening = open_file(s);
         opening = opening == OPENING_GOOD ? count_file(s) : opening;
@@ -440,6 +456,8 @@ static marline_status open_first(struct spool *s, marline_error *error)
         replace_file(s);
     }
     s->boundary = s->last_id;
+    marline__spool_adopt(s);
+    s->boundary = s->last_id;
     atomic_store(&s->own_spans, 0);
     return MARLINE_OK;
 }
@@ -452,6 +470,7 @@ marline_status marline__spool_open(const struct spool_options *options, struct s
         return fail(error, MARLINE_ENOMEM, options->path, "out of memory");
     }
     s->lock = -1;
+    s->log = SPOOL_LOG_CLOSED;
     s->bytes_max = options->bytes_max ? options->bytes_max : SPOOL_BYTES_MAX_DEFAULT;
     s->path = marline__memory_text(options->path);
     if (!s->path || pthread_mutex_init(&s->mutex, NULL) != 0) {
@@ -470,8 +489,12 @@ marline_status marline__spool_open(const struct spool_options *options, struct s
 
 void marline__spool_close(struct spool *s)
 {
-    if (!s || s->orphaned) {
-        return; /* a child keeps its parent's, untouched: see after_fork_in_child */
+    if (!s) {
+        return;
+    }
+    marline__spool_log_close(&s->log);
+    if (s->is_child) {
+        return; /* it keeps its parent's, untouched: see after_fork_in_child */
     }
     close_file(s);
     if (s->lock >= 0) {
@@ -499,12 +522,58 @@ static bool put(struct spool *s, const struct row *row)
     return true;
 }
 
+/* ---- in a child ---- */
+
+#define DAMAGED_LOG                                                                                \
+    "the spool %s is damaged, and set aside as %s.damaged: what was behind the damage is lost"
+
+static bool put_in_child(struct spool *s, struct slice body, uint32_t spans)
+{
+    if (atomic_load(&s->bytes) + body.size > s->bytes_max) {
+        return false;
+    }
+    if ((s->log.fd < 0 && !marline__spool_log_create(&s->log, s->path)) ||
+        !marline__spool_log_put(&s->log, body, spans)) {
+        if (!s->log_failed) {
+            marline__log(LOG_ERROR,
+                         "the spool %s: this child process has no file of its own: %s; spans that "
+                         "cannot be delivered are lost now",
+                         s->path, strerror(errno));
+        }
+        s->log_failed = true;
+        return false;
+    }
+    s->log_failed = false;
+    count_in(s, 0, spans, body.size);
+    return true;
+}
+
+static bool oldest_in_child(struct spool *s, struct spool_batch *out)
+{
+    enum spool_log_read read =
+        s->log.fd < 0 ? SPOOL_LOG_END : marline__spool_log_oldest(&s->log, &out->body, &out->spans);
+    out->id = (int64_t)s->log.head;
+    out->is_own = true;
+    if (read == SPOOL_LOG_DAMAGED) {
+        marline__log(LOG_ERROR, DAMAGED_LOG, s->log.path, s->log.path);
+        marline__spool_log_set_aside(&s->log);
+        atomic_fetch_add(&s->set_aside, 1);
+        atomic_fetch_add(&s->lost_spans, atomic_load(&s->spans));
+        count_nothing(s);
+    }
+    return read == SPOOL_LOG_BATCH;
+}
+
+/* ---- calls, again ---- */
+
 bool marline__spool_put(struct spool *s, struct slice body, uint32_t spans)
 {
     pthread_mutex_lock(&s->mutex);
     bool stored = false;
-    if (is_usable(s) && atomic_load(&s->bytes) + body.size <= s->bytes_max) {
-        const struct row row = {s->last_id + 1, spans, body};
+    if (s->is_child) {
+        stored = put_in_child(s, body, spans);
+    } else if (is_usable(s) && atomic_load(&s->bytes) + body.size <= s->bytes_max) {
+        const struct row row = {next_id(s, true), spans, body};
         stored = put(s, &row);
     }
     pthread_mutex_unlock(&s->mutex);
@@ -522,7 +591,7 @@ static bool read_oldest(struct spool *s, struct spool_batch *out, bool *out_agai
     if (found) {
         out->id = row.id;
         out->spans = row.spans;
-        out->is_own = row.id > s->boundary;
+        out->is_own = is_own(s, row.id);
         marline__buffer_clear(&out->body);
         marline__buffer_append_slice(&out->body, row.body);
         found = !out->body.failed;
@@ -542,6 +611,10 @@ bool marline__spool_oldest(struct spool *s, struct spool_batch *out)
     bool found = false;
     bool again = true;
     pthread_mutex_lock(&s->mutex);
+    if (s->is_child) {
+        again = false;
+        found = oldest_in_child(s, out);
+    }
     for (int i = 0; i < LOOKS_MAX && again && !found && is_usable(s); i++) {
         found = read_oldest(s, out, &again);
     }
@@ -554,7 +627,7 @@ bool marline__spool_replace(struct spool *s, struct spool_batch *batch, struct s
 {
     bool replaced = false;
     pthread_mutex_lock(&s->mutex);
-    if (is_usable(s) && batch->id > s->removed) {
+    if (!s->is_child && is_usable(s) && batch->id > s->removed) {
         const struct row row = {batch->id, spans, body};
         int code = write_row(s, REPLACE, &row);
         replaced = code == SQLITE_DONE && sqlite3_changes(s->db) == 1;
@@ -573,7 +646,10 @@ bool marline__spool_replace(struct spool *s, struct spool_batch *batch, struct s
 void marline__spool_remove(struct spool *s, const struct spool_batch *batch)
 {
     pthread_mutex_lock(&s->mutex);
-    if (is_usable(s) && batch->id > s->removed) {
+    if (s->is_child) {
+        count_out(s, batch->id, batch->spans, batch->body.size);
+        marline__spool_log_remove(&s->log, batch->body.size);
+    } else if (is_usable(s) && batch->id > s->removed) {
         s->removed = batch->id;
         count_out(s, batch->id, batch->spans, batch->body.size);
         sqlite3_stmt *remove = s->statements[REMOVE];
@@ -597,6 +673,61 @@ void marline__spool_count(const struct spool *s, struct spool_counts *out)
                                  .lost_spans = atomic_load(&s->lost_spans)};
 }
 
+/* ---- what children left ---- */
+
+/* Until the end, or the damage, or until there is no more room: then the rest stays for later. */
+static enum spool_log_read move_batches(struct spool *s, struct spool_log *log)
+{
+    struct buffer body = BUFFER_INIT;
+    uint32_t spans;
+    enum spool_log_read read;
+    while ((read = marline__spool_log_oldest(log, &body, &spans)) == SPOOL_LOG_BATCH) {
+        const struct row row = {next_id(s, false), spans, marline__buffer_slice(&body)};
+        if (atomic_load(&s->bytes) + body.size > s->bytes_max || !put(s, &row)) {
+            break;
+        }
+        marline__spool_log_remove(log, body.size);
+    }
+    marline__buffer_deinit(&body);
+    return read;
+}
+
+static void adopt_file(const char *path, void *user)
+{
+    struct spool *s = user;
+    struct spool_log log = SPOOL_LOG_CLOSED;
+    uint64_t before = atomic_load(&s->spans);
+    if (!is_usable(s) || !marline__spool_log_open(&log, path)) {
+        return;
+    }
+    bool damaged = move_batches(s, &log) == SPOOL_LOG_DAMAGED;
+    uint64_t taken = atomic_load(&s->spans) - before;
+    if (taken > 0) {
+        marline__log(LOG_INFO, "%llu spans are taken up that a child process left in %s",
+                     (unsigned long long)taken, path);
+    }
+    if (damaged) {
+        marline__log(LOG_ERROR, DAMAGED_LOG, path, path);
+        atomic_fetch_add(&s->set_aside, 1);
+        marline__spool_log_set_aside(&log);
+    }
+    marline__spool_log_close(&log);
+}
+
+void marline__spool_adopt(struct spool *s)
+{
+    pthread_mutex_lock(&s->mutex);
+    if (!s->is_child) {
+        marline__spool_log_each(s->path, adopt_file, s);
+    }
+    pthread_mutex_unlock(&s->mutex);
+}
+
+bool marline__spool_has_forked(const struct spool *s)
+{
+    return atomic_load_explicit(&s->has_forked, memory_order_relaxed);
+}
+
 /* ---- fork ---- */
 
 void marline__spool_before_fork(struct spool *s)
@@ -606,6 +737,7 @@ void marline__spool_before_fork(struct spool *s)
 
 void marline__spool_after_fork_in_parent(struct spool *s)
 {
+    atomic_store_explicit(&s->has_forked, !s->is_child, memory_order_relaxed);
     pthread_mutex_unlock(&s->mutex);
 }
 
@@ -614,11 +746,19 @@ void marline__spool_after_fork_in_parent(struct spool *s)
  */
 void marline__spool_after_fork_in_child(struct spool *s)
 {
-    static struct spool *orphans;
-    s->orphaned = true;
-    s->next_orphan = orphans;
-    orphans = s;
-    (void)close(s->lock);
-    s->lock = -1;
+    static struct spool *children;
+    if (!s->is_child) {
+        s->next_child = children;
+        children = s;
+        (void)close(s->lock);
+        s->lock = -1;
+    }
+    s->is_child = true;
+    s->log_failed = false;
+    atomic_store(&s->has_forked, false);
+    atomic_store(&s->set_aside, 0);
+    atomic_store(&s->lost_spans, 0);
+    count_nothing(s);
+    marline__spool_log_forget(&s->log); /* of a child that has forked */
     pthread_mutex_unlock(&s->mutex);
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/random.h"
@@ -390,6 +391,35 @@ static void given_rest_of_an_earlier_process_when_sent_then_counted_as_recovered
     assert_int_equal(spool.waiting_spans, BATCH - 20);
 }
 
+/* The child's spans go out by the parent, within a minute of the child's end. */
+static void
+given_child_that_ended_in_an_outage_when_a_minute_passes_then_parent_delivers(void **state)
+{
+    struct rig *r = *state;
+    int status = -1;
+    open_outlet(r, true, 0);
+    (void)replay(r);
+    marline__outlet_before_fork(&r->outlet);
+    pid_t child = fork();
+    if (child == 0) {
+        marline__outlet_after_fork_in_child(&r->outlet);
+        r->up = false;
+        bool good = send_batch(r, BATCH, false) && r->spooled == BATCH;
+        marline__outlet_deinit(&r->outlet);
+        _exit(good ? 0 : 1);
+    }
+    marline__outlet_after_fork_in_parent(&r->outlet);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    r->now_ns += OUTLET_ADOPT_PAUSE_NS;
+    assert_true(marline__outlet_replay_ns(&r->outlet) <= r->now_ns);
+    assert_int_equal(replay(r), BATCH);
+    struct marline_spool_state spool = {0};
+    marline__outlet_state(&r->outlet, &spool);
+    assert_int_equal(spool.recovered, BATCH); /* in no balance of the parent's */
+    assert_int_equal(marline__outlet_replay_ns(&r->outlet), r->now_ns + OUTLET_ADOPT_PAUSE_NS);
+}
+
 static void given_outage_when_nothing_else_passes_then_never_given_up(void **state)
 {
     struct rig *r = *state;
@@ -420,6 +450,7 @@ int main(void)
         TEST(given_batch_that_gets_through_in_part_when_sent_again_then_only_the_rest),
         TEST(given_part_of_a_batch_fails_for_ever_when_others_pass_then_only_that_is_given_up),
         TEST(given_rest_of_an_earlier_process_when_sent_then_counted_as_recovered),
+        TEST(given_child_that_ended_in_an_outage_when_a_minute_passes_then_parent_delivers),
         TEST(given_outage_when_nothing_else_passes_then_never_given_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

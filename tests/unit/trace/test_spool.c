@@ -250,31 +250,193 @@ static void given_folder_that_is_not_there_when_opened_then_error_says_so(void *
     assert_non_null(strstr(error.text, "/nonexistent/marline/spool.db"));
 }
 
-static void given_fork_when_child_goes_on_then_the_file_stays_the_parents(void **state)
+/* ---- fork ---- */
+
+/* The child does its part, and tells by its exit status whether all was as it should be. Held: it
+ * waits until `release` is closed. */
+struct child {
+    pid_t pid;
+    int ready[2];
+    int release[2];
+};
+
+static bool is_child(struct fixture *f, struct child *c)
 {
-    struct fixture *f = *state;
-    int status = -1;
-    open_spool(f, 0);
-    fill(f, 2);
+    assert_int_equal(pipe(c->ready), 0);
+    assert_int_equal(pipe(c->release), 0);
     marline__spool_before_fork(f->spool);
-    pid_t child = fork();
-    if (child == 0) {
+    c->pid = fork();
+    if (c->pid == 0) {
+        close(c->ready[0]);
+        close(c->release[1]);
         marline__spool_after_fork_in_child(f->spool);
-        bool refused = !put(f, 7);
-        struct spool_batch batch = {.body = BUFFER_INIT};
-        bool empty = !marline__spool_oldest(f->spool, &batch);
-        marline__spool_close(f->spool);
-        _exit(refused && empty ? 0 : 1);
+        return true;
     }
     marline__spool_after_fork_in_parent(f->spool);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
-    assert_true(put(f, 2));
-    close_spool(f); /* and the lock did not stay with the child */
+    close(c->ready[1]);
+    close(c->release[0]);
+    return false;
+}
+
+/* In the child: says that its batches are stored, and holds its file until it may end. */
+static void hold(struct child *c)
+{
+    char byte = 0;
+    close(c->ready[1]);
+    (void)!read(c->release[0], &byte, 1);
+}
+
+static void wait_ready(struct child *c)
+{
+    char byte = 0;
+    assert_int_equal(read(c->ready[0], &byte, 1), 0);
+}
+
+static int end_child(struct child *c)
+{
+    int status = -1;
+    close(c->release[1]);
+    assert_int_equal(waitpid(c->pid, &status, 0), c->pid);
+    close(c->ready[0]);
+    return status;
+}
+
+static void childs_path(const struct fixture *f, const struct child *c, char out[128])
+{
+    (void)snprintf(out, 128, "%s.child-%d", f->path, (int)c->pid);
+}
+
+static void given_fork_when_child_goes_on_then_in_a_file_of_its_own(void **state)
+{
+    struct fixture *f = *state;
+    struct child c;
+    char path[128];
     open_spool(f, 0);
-    assert_int_equal(take(f), 0);
-    assert_int_equal(take(f), 1);
-    assert_int_equal(take(f), 2);
+    fill(f, 2);
+    if (is_child(f, &c)) {
+        bool good = count(f).batches == 0 && put(f, 10) && put(f, 11) && put(f, 12);
+        good &= count(f).own_spans == 3 * SPANS_EACH && take(f) == 10;
+        good &= count(f).batches == 2 && count(f).bytes == 2 * BODY_SIZE;
+        marline__spool_close(f->spool);
+        _exit(good ? 0 : 1);
+    }
+    assert_int_equal(end_child(&c), 0);
+    childs_path(f, &c, path);
+    assert_int_equal(access(path, F_OK), 0);
+    assert_true(put(f, 2));
+    assert_true(marline__spool_has_forked(f->spool));
+    assert_int_equal(count(f).spans, 3 * SPANS_EACH);
+    marline__spool_adopt(f->spool);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_int_equal(count(f).spans, 5 * SPANS_EACH);
+    assert_int_equal(count(f).own_spans, 3 * SPANS_EACH);
+    assert_true(put(f, 3));
+    assert_int_equal(count(f).own_spans, 4 * SPANS_EACH);
+    const int expected[] = {0, 1, 2, 11, 12, 3};
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        assert_int_equal(take(f), expected[i]);
+    }
+    assert_int_equal(count(f).own_spans, 0);
+    assert_int_equal(take(f), -1);
+}
+
+static void given_child_that_delivered_all_when_it_ends_then_nothing_is_left(void **state)
+{
+    struct fixture *f = *state;
+    struct child c;
+    char path[128];
+    open_spool(f, 3 * BODY_SIZE);
+    if (is_child(f, &c)) {
+        bool good = take(f) == -1;
+        for (unsigned round = 0; round < 3; round++) { /* its room comes back */
+            good &= put(f, 1) && put(f, 2) && put(f, 3) && !put(f, 4);
+            good &= take(f) == 1 && take(f) == 2 && take(f) == 3 && take(f) == -1;
+        }
+        good &= count(f).spans == 0;
+        marline__spool_close(f->spool);
+        _exit(good ? 0 : 1);
+    }
+    assert_int_equal(end_child(&c), 0);
+    childs_path(f, &c, path);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
+static void given_children_when_killed_then_the_next_process_takes_up_what_they_kept(void **state)
+{
+    struct fixture *f = *state;
+    struct child children[2];
+    open_spool(f, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        if (is_child(f, &children[i])) {
+            (void)put(f, 10 * (i + 1));
+            (void)put(f, 10 * (i + 1) + 1);
+            hold(&children[i]);
+            _exit(1);
+        }
+        wait_ready(&children[i]);
+    }
+    marline__spool_adopt(f->spool);
+    assert_int_equal(count(f).batches, 0); /* both hold their files */
+    close_spool(f);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(kill(children[i].pid, SIGKILL), 0);
+        assert_true(WIFSIGNALED(end_child(&children[i])));
+    }
+    open_spool(f, 0);
+    assert_int_equal(count(f).spans, 4 * SPANS_EACH);
+    assert_int_equal(count(f).own_spans, 0);
+    int first = take(f);
+    assert_true(first == 10 || first == 20);
+    assert_int_equal(take(f), first + 1);
+    assert_int_equal(take(f), 30 - first);
+    assert_int_equal(take(f), 31 - first);
+    assert_int_equal(take(f), -1);
+}
+
+static void given_child_of_a_child_when_both_spool_then_each_in_its_own(void **state)
+{
+    struct fixture *f = *state;
+    struct child c;
+    open_spool(f, 0);
+    if (is_child(f, &c)) {
+        struct child inner;
+        bool good = put(f, 10);
+        if (is_child(f, &inner)) {
+            good &= count(f).batches == 0 && put(f, 20);
+            marline__spool_close(f->spool);
+            _exit(good ? 0 : 1);
+        }
+        good &= end_child(&inner) == 0 && put(f, 11) && take(f) == 10 && take(f) == 11;
+        good &= !marline__spool_has_forked(f->spool); /* taking up is for who has the path */
+        marline__spool_close(f->spool);
+        _exit(good ? 0 : 1);
+    }
+    assert_int_equal(end_child(&c), 0);
+    marline__spool_adopt(f->spool);
+    assert_int_equal(take(f), 20);
+    assert_int_equal(take(f), -1);
+}
+
+static void given_no_room_when_taking_up_then_the_rest_waits_in_its_file(void **state)
+{
+    struct fixture *f = *state;
+    struct child c;
+    open_spool(f, 4 * BODY_SIZE);
+    fill(f, 2);
+    if (is_child(f, &c)) {
+        bool good = put(f, 10) && put(f, 11) && put(f, 12);
+        _exit(good ? 0 : 1);
+    }
+    assert_int_equal(end_child(&c), 0);
+    marline__spool_adopt(f->spool);
+    assert_int_equal(count(f).batches, 4);
+    const int expected[] = {0, 1, 10, 11};
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        assert_int_equal(take(f), expected[i]);
+    }
+    marline__spool_adopt(f->spool);
+    assert_int_equal(take(f), 12);
+    assert_int_equal(take(f), -1);
 }
 
 /* ---- damage ---- */
@@ -397,6 +559,57 @@ static void spoil(const char *path)
     assert_int_equal(fclose(file), 0);
 }
 
+/* A child's file that is cut or hit anywhere: what was before that is read, and what is not a
+ * child's file is left alone. */
+static void
+given_damage_in_a_childs_file_when_taken_up_then_what_was_before_it_is_kept(void **state)
+{
+    struct fixture *f = *state;
+    struct child c;
+    char path[128];
+    char aside[144];
+    open_spool(f, 0);
+    if (is_child(f, &c)) {
+        bool good = put(f, 0) && put(f, 1) && put(f, 2);
+        _exit(good ? 0 : 1);
+    }
+    assert_int_equal(end_child(&c), 0);
+    childs_path(f, &c, path);
+    (void)snprintf(aside, sizeof aside, "%s.damaged", path);
+    size_t size = read_file(path, content, sizeof content);
+    size_t each = (size - 24) / 3;
+    assert_int_equal(each, BODY_SIZE + 16);
+    for (size_t at = 0; at < size; at += at < 64 ? 1 : 97) {
+        write_file(path, content, at);
+        marline__spool_adopt(f->spool);
+        size_t whole = at < 24 ? 0 : (at - 24) / each;
+        for (size_t n = 0; n < whole; n++) {
+            assert_int_equal(take(f), n);
+        }
+        assert_int_equal(take(f), -1);
+        assert_int_equal(access(path, F_OK), -1);
+        (void)unlink(aside);
+    }
+    for (size_t at = 24; at < size; at += at < 64 ? 1 : 97) {
+        memcpy(damaged, content, size);
+        damaged[at] ^= 0x41;
+        write_file(path, damaged, size);
+        uint64_t before = count(f).set_aside;
+        marline__spool_adopt(f->spool);
+        for (size_t n = 0; n < (at - 24) / each; n++) {
+            assert_int_equal(take(f), n);
+        }
+        assert_int_equal(take(f), -1);
+        assert_int_equal(count(f).set_aside, before + 1);
+        assert_int_equal(unlink(aside), 0);
+    }
+    static const char text[] = "somebody else's file, by chance of that name";
+    write_file(path, text, sizeof text);
+    marline__spool_adopt(f->spool);
+    assert_int_equal(read_file(path, content, sizeof content), sizeof text);
+    assert_int_equal(unlink(path), 0);
+}
+
 /* In the process that made the file, and with something in the way of setting it aside. */
 static void given_damage_that_cannot_be_set_aside_when_it_can_then_gone_on(void **state)
 {
@@ -465,7 +678,12 @@ int main(void)
         TEST(given_open_spool_when_opened_again_then_refused),
         TEST(given_file_of_somebody_else_when_opened_then_left_as_it_is),
         TEST(given_folder_that_is_not_there_when_opened_then_error_says_so),
-        TEST(given_fork_when_child_goes_on_then_the_file_stays_the_parents),
+        TEST(given_fork_when_child_goes_on_then_in_a_file_of_its_own),
+        TEST(given_child_that_delivered_all_when_it_ends_then_nothing_is_left),
+        TEST(given_children_when_killed_then_the_next_process_takes_up_what_they_kept),
+        TEST(given_child_of_a_child_when_both_spool_then_each_in_its_own),
+        TEST(given_no_room_when_taking_up_then_the_rest_waits_in_its_file),
+        TEST(given_damage_in_a_childs_file_when_taken_up_then_what_was_before_it_is_kept),
         TEST(given_flipped_bits_when_opened_then_only_what_they_hit_is_lost),
         TEST(given_file_cut_anywhere_when_opened_then_the_rest_is_read),
         TEST(given_garbage_in_our_place_when_opened_then_set_aside_and_gone_on),
