@@ -6,8 +6,8 @@
 #include <sys/resource.h>
 
 #include "base/memory.h"
-#include "http/notifier.h"
 #include "http/otlp_url.h"
+#include "http/webhook_url.h"
 #include "price_file.h"
 #include <marline/exporters.h>
 
@@ -114,7 +114,7 @@ static bool start_server(struct backend *b, const struct backend_settings *setti
                                      .webhook = settings->webhook,
                                      .mock_api = settings->mock_api};
     char error[256];
-    const char *refused = settings->webhook ? notifier_refuse_url(settings->webhook) : NULL;
+    const char *refused = settings->webhook ? webhook_url_refuse(settings->webhook) : NULL;
     if (refused) {
         listener_close(listener);
         return failure_set(f, EXIT_CODE_USAGE, "--webhook %s", refused);

@@ -429,6 +429,8 @@ void hub_destroy(struct hub *hub)
     if (!hub) {
         return;
     }
+    hub->options.notifier =
+        NULL; /* it has stopped; who is not told yet is told at the next start */
     hub->loop.winding_down = true;
     hub->loop.stopping = true; /* with its deadline past: writes are refused at once */
     hub->loop.stop_deadline_ns = 0;

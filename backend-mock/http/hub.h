@@ -34,7 +34,7 @@ struct hub_options {
     struct worker_pool *workers;
     struct faults *faults;
     struct journal *journal;
-    struct notifier *notifier; /* NULL: no webhook is called */
+    struct notifier *notifier; /* borrowed until the loop has ended; NULL: no webhook is called */
     struct agent_limits agent_limits;
     struct linker_options linker;
     marline_tracer *tracer; /* borrowed; NULL = none */

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "core/alloc.h"
 #include "http/hub_parts.h"
+#include "http/notifier.h"
 
 struct run_reading {
     struct store_run run;
@@ -136,6 +137,9 @@ bool hub_runs_restore(struct hub *hub)
     }
     for (size_t i = 0; status == STORE_OK && i < all.count; i++) {
         hub_run_resume(hub, all.items[i].hub_run, all.items[i].run.status);
+    }
+    if (status == STORE_OK) {
+        notifier_take_up(hub->options.notifier);
     }
     if (status != STORE_OK) {
         marline__log(LOG_ERROR, "cannot take up the runs that are in the store: %s", error.text);

@@ -27,7 +27,7 @@ struct hub_run {
     struct uuid run_id;
     char project[UUID_TEXT_SIZE];
     char *environment;
-    bool has_webhook;
+    char *webhook; /* NULL = none */
     struct list waiters;
     size_t holds; /* commits and judgements under way that point here */
     size_t test_count;
@@ -49,6 +49,7 @@ static void free_run(struct hub *hub, struct hub_run *r)
     }
     run_destroy(r->run);
     marline__memory_free(r->environment);
+    marline__memory_free(r->webhook);
     marline__memory_free(r);
 }
 
@@ -95,14 +96,22 @@ static void release(struct hub *hub, struct run_commit *c)
 
 /* ---- status ---- */
 
+static void tell_of_end(struct hub *hub, const struct hub_run *r)
+{
+    const struct store_untold_run run = {.organization_id = r->organization_id,
+                                         .run_id = r->run_id,
+                                         .webhook = marline__slice_text(r->webhook)};
+    notifier_tell(hub->options.notifier, &run);
+}
+
 static void status_done(struct hub *hub, struct hub_commit *commit)
 {
     struct run_commit *c = LIST_ENTRY(commit, struct run_commit, base);
     bool ok = commit_ok(c, "status");
     run_on_status_stored(c->run->run, hub_now_ns(hub), ok);
     bool ended = c->action.status == RUN_COMPLETED || c->action.status == RUN_CANCELLED;
-    if (ok && ended && c->run->has_webhook) {
-        notifier_tell(hub->options.notifier, &c->run->organization_id, &c->run->run_id);
+    if (ok && ended && c->run->webhook) {
+        tell_of_end(hub, c->run);
     }
     release(hub, c);
 }
@@ -369,7 +378,7 @@ struct hub_run *hub_run_create(struct hub *hub, const struct hub_run_options *op
     r->run_id = options->run_id;
     marline__uuid_format(&options->project_id, r->project);
     r->environment = alloc_slice(options->environment);
-    r->has_webhook = options->webhook.size > 0;
+    r->webhook = options->webhook.size ? alloc_slice(options->webhook) : NULL;
     marline__list_init(&r->waiters);
     r->test_count = options->test_count;
     for (size_t i = 0; i < r->test_count; i++) {

@@ -1,8 +1,16 @@
 /* Tells webhooks that runs have ended: one POST of a summary each, tried again when the receiver is
- * down, a bounded number of times. What became of it is kept with the run (its "notice"). Redirects
- * are not followed. A notice that the end of the process cuts short is not sent later.
+ * down, a bounded number of times. What became of it is kept with the run (its "notice"); a run
+ * without it is told of at the next start. So a receiver is told at least once, and knows a repeat
+ * by the run's id. Redirects are not followed.
  *
- * One thread, one request at a time, off the hub's loop. */
+ *     [told] waiting -> [due, its receiver is free, so is a thread] -> under way
+ *            under way -> [taken, refused, tried often enough] -> storing -> [stored] gone
+ *                      -> [down] waiting, until the pause is over
+ *                      -> [stop] gone, and untold in the store
+ *
+ * A few threads off the hub's loop, of which one receiver has at most one: whoever does not answer
+ * makes nobody else wait. The store is the queue: what does not fit here is read from there when
+ * there is room. */
 #ifndef HTTP_NOTIFIER_H
 #define HTTP_NOTIFIER_H
 
@@ -11,10 +19,10 @@
 #include <marline/trace.h>
 
 enum {
+    NOTICE_THREADS = 4,      /* receivers that may be slow at the same time */
     NOTICE_ATTEMPTS_MAX = 4, /* at once, and after 1, 2 and 4 s */
     NOTICE_TIMEOUT_MS = 5000,
-    NOTICE_WAITING_MAX = 1000, /* runs; further ones are not told of, which is logged */
-    NOTICE_URL_MAX = 2048,     /* bytes */
+    NOTICE_WAITING_MAX = 1000, /* runs in memory; more wait in the store */
 };
 
 struct notifier;
@@ -24,14 +32,12 @@ struct notifier;
  */
 struct notifier *notifier_start(struct store *store, struct commit_queue *queue,
                                 marline_tracer *tracer);
-/* Ends what is under way, and frees. The queue must still be open. Accepts NULL. */
+/* Cuts short what is under way, and frees. The queue must still be open. Accepts NULL. */
 void notifier_stop(struct notifier *n);
 
-/* The run has ended, and that is stored. Any thread. Accepts NULL. */
-void notifier_tell(struct notifier *n, const struct uuid *organization_id,
-                   const struct uuid *run_id);
-
-/* Why a text cannot be the URL of a webhook; NULL = it can. */
-const char *notifier_refuse_url(const char *url);
+/* The run has ended, and that is stored. Copies. Any thread. Accepts NULL. */
+void notifier_tell(struct notifier *n, const struct store_untold_run *run);
+/* Tells of the runs that an earlier life left untold. Any thread. Accepts NULL. */
+void notifier_take_up(struct notifier *n);
 
 #endif

@@ -5,9 +5,9 @@
 #include "core/alloc.h"
 #include "core/criteria.h"
 #include "http/json_body.h"
-#include "http/notifier.h"
 #include "http/routes.h"
 #include "http/run_launch.h"
+#include "http/webhook_url.h"
 
 enum {
     RUN_TESTS_MAX = 100000,
@@ -243,7 +243,7 @@ static void check_run(struct run_request *q, struct json_body *b)
     if (q->name && strlen(q->name) > TEXT_LIMIT) {
         json_body_fail(b, "name", "is too long (up to 255 bytes)");
     }
-    const char *refused = q->webhook ? notifier_refuse_url(q->webhook) : NULL;
+    const char *refused = q->webhook ? webhook_url_refuse(q->webhook) : NULL;
     if (refused) {
         json_body_fail(b, "webhook", refused);
     }

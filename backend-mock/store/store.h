@@ -313,6 +313,13 @@ struct store_run {
     struct slice notice;  /* JSON: what became of the notice to the webhook */
 };
 
+/* A run that has ended, with a webhook and without a notice. Valid during the visit. */
+struct store_untold_run {
+    struct uuid organization_id;
+    struct uuid run_id;
+    struct slice webhook;
+};
+
 /* A test of a run with its canonical result of the latest attempt, if there is one. */
 struct store_run_row {
     struct store_run_test test;
@@ -522,6 +529,7 @@ typedef void (*store_project_fn)(void *user, const struct store_project *row);
 typedef void (*store_entity_fn)(void *user, const struct store_entity_row *row);
 typedef void (*store_run_row_fn)(void *user, const struct store_run_row *row);
 typedef void (*store_run_fn)(void *user, const struct store_run *run);
+typedef void (*store_untold_fn)(void *user, const struct store_untold_run *run);
 typedef void (*store_invocation_fn)(void *user, struct slice invocation_id);
 typedef void (*store_attempt_fn)(void *user, const struct store_attempt_row *row);
 typedef void (*store_event_fn)(void *user, const struct store_event *row);
@@ -569,6 +577,8 @@ struct store_ops {
                                        void *user, struct store_error *error);
     enum store_status (*unfinished_runs)(struct store *store, store_run_fn visit, void *user,
                                          struct store_error *error);
+    enum store_status (*untold_runs)(struct store *store, size_t limit, store_untold_fn visit,
+                                     void *user, struct store_error *error);
     enum store_status (*answered_invocations)(struct store *store, size_t limit,
                                               store_invocation_fn visit, void *user,
                                               struct store_error *error);
@@ -683,6 +693,16 @@ static inline enum store_status store_unfinished_runs(struct store *store, store
                                                       void *user, struct store_error *error)
 {
     return store->ops->unfinished_runs(store, visit, user, error);
+}
+
+/* Runs, of all organizations, of whose end a webhook is to be told: the first `limit`, oldest
+ * first.
+ */
+static inline enum store_status store_untold_runs(struct store *store, size_t limit,
+                                                  store_untold_fn visit, void *user,
+                                                  struct store_error *error)
+{
+    return store->ops->untold_runs(store, limit, visit, user, error);
 }
 
 /* Invocations, of all organizations, whose result is stored: the latest `limit`, oldest first. */

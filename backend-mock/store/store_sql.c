@@ -298,6 +298,7 @@ static const struct store_ops sql_ops = {
     .read_run = sql_read_run,
     .read_attempts = sql_read_attempts,
     .unfinished_runs = sql_unfinished_runs,
+    .untold_runs = sql_untold_runs,
     .answered_invocations = sql_answered_invocations,
     .read_timeline = sql_read_timeline,
     .read_run_spans = sql_read_run_spans,

@@ -1,5 +1,5 @@
-/* What a backend reads when it starts: runs to take up again, and invocations that are done with.
- * Attempts of a run are read as by anybody else (store_sql_read.c). */
+/* What a backend reads when it starts: runs to take up again, or to be told of, and invocations
+ * that are done with. Attempts of a run are read as by anybody else (store_sql_read.c). */
 #include "store/store_sql.h"
 
 static enum store_status visit_unfinished(struct sql_connection *c, store_run_fn visit, void *user,
@@ -41,6 +41,40 @@ enum store_status sql_unfinished_runs(struct store *base, store_run_fn visit, vo
         return error->status;
     }
     enum store_status status = visit_unfinished(c, visit, user, error);
+    sql_reader_return(store, c);
+    return status;
+}
+
+static enum store_status visit_untold(struct sql_connection *c, size_t limit, store_untold_fn visit,
+                                      void *user, struct store_error *error)
+{
+    static const char sql[] = "SELECT organization_id, id, webhook FROM runs"
+                              " WHERE webhook IS NOT NULL AND notice IS NULL AND status IN (2, 3)"
+                              " ORDER BY created_at, id LIMIT ?1";
+    struct sql_statement *s = sql_prepare(c, sql, error);
+    if (!s) {
+        return error->status;
+    }
+    bind_int(s, 1, limit);
+    enum store_status status = STORE_OK;
+    while (sql_row(c, s, &status, error)) {
+        const struct store_untold_run run = {.organization_id = column_uuid(s, 0),
+                                             .run_id = column_uuid(s, 1),
+                                             .webhook = column_text(s, 2)};
+        visit(user, &run);
+    }
+    return status;
+}
+
+enum store_status sql_untold_runs(struct store *base, size_t limit, store_untold_fn visit,
+                                  void *user, struct store_error *error)
+{
+    struct sql_store *store = (struct sql_store *)base;
+    struct sql_connection *c = sql_reader_take(store, error);
+    if (!c) {
+        return error->status;
+    }
+    enum store_status status = visit_untold(c, limit, visit, user, error);
     sql_reader_return(store, c);
     return status;
 }

@@ -375,6 +375,46 @@ static void given_run_without_tests_when_unfinished_are_read_then_left_out(void 
     assert_int_equal(count_unfinished(f), 0);
 }
 
+static void count_untold(void *user, const struct store_untold_run *run)
+{
+    size_t *count = user;
+    *count += marline__slice_is(run->webhook, "http://h/?k=v");
+}
+
+static size_t untold(struct fixture *f, size_t limit)
+{
+    struct store_error error;
+    size_t count = 0;
+    assert_int_equal(store_untold_runs(f->store, limit, count_untold, &count, &error), STORE_OK);
+    return count;
+}
+
+static void given_runs_with_webhook_when_ended_then_untold_until_there_is_a_notice(void **state)
+{
+    struct fixture *f = *state;
+    for (uint32_t i = 2; i < 4; i++) {
+        struct store_write write = {.type = STORE_CREATE_RUN,
+                                    .at_unix_ns = i,
+                                    .create_run = {.organization_id = f->organization,
+                                                   .project_id = f->project,
+                                                   .run_id = id_of(i),
+                                                   .environment = SLICE("development"),
+                                                   .webhook = SLICE("http://h/?k=v")}};
+        must_write(f, &write);
+        assert_int_equal(untold(f, 10), i - 2);
+        write = (struct store_write){
+            .type = STORE_SET_RUN_STATUS,
+            .set_run_status = {f->organization, id_of(i), i == 2 ? RUN_COMPLETED : RUN_CANCELLED}};
+        must_write(f, &write);
+        assert_int_equal(untold(f, 10), i - 1);
+    }
+    assert_int_equal(untold(f, 1), 1);
+    struct store_write write = {.type = STORE_SET_RUN_NOTICE,
+                                .set_run_notice = {f->organization, id_of(2), SLICE("{}")}};
+    must_write(f, &write);
+    assert_int_equal(untold(f, 10), 1);
+}
+
 static void count_invocation(void *user, struct slice invocation_id)
 {
     size_t *count = user;
@@ -626,6 +666,7 @@ int run_entity_contract(const struct store_kind *kind)
         CONTRACT_TEST(given_foreign_scope_when_attempts_read_then_not_found),
         CONTRACT_TEST(given_runs_when_unfinished_are_read_then_until_completed_or_cancelled),
         CONTRACT_TEST(given_run_without_tests_when_unfinished_are_read_then_left_out),
+        CONTRACT_TEST(given_runs_with_webhook_when_ended_then_untold_until_there_is_a_notice),
         CONTRACT_TEST(given_invocations_when_answered_are_read_then_those_with_results),
         CONTRACT_TEST(given_first_result_when_stored_then_id_is_derived_from_key),
         CONTRACT_TEST(given_result_when_repeated_then_duplicate_of_the_first),

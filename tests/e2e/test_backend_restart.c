@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "support/backend_fixture.h"
+#include "support/http_peer.h"
 
 enum { NAME_SIZE = 64, IDS_SIZE = 160 };
 
@@ -223,6 +224,33 @@ static void given_cancelled_run_when_killed_and_started_again_then_it_ends_cance
 }
 
 /* As of another store, or of a trigger whose caller is gone. */
+static void given_backend_killed_before_webhook_answers_when_started_again_then_told(void **state)
+{
+    static const struct http_peer_step script[] = {{HTTP_PEER_HANG, 0, NULL, NULL},
+                                                   {HTTP_PEER_ANSWER, 204, NULL, NULL}};
+    struct restart *r = *state;
+    struct http_peer *peer = http_peer_start(script, 2);
+    struct backend_answer answer;
+    char options[2 * NAME_SIZE];
+    connect_agent(r, "[]");
+    (void)snprintf(options, sizeof options, "\"webhook\":\"%s/?k=v\",", http_peer_url(peer));
+    begin_run(r, options);
+    backend_send_result(&r->agent, r->executes[0].data, backend_success);
+    backend_send_result(&r->agent, r->executes[1].data, backend_success);
+    ws_peer_expect(&r->agent, "\"function_name\":\"three\"", &r->text);
+    backend_send_result(&r->agent, r->text.data, backend_success);
+    assert_true(http_peer_wait(peer, 1));
+    restart(r);
+    assert_true(http_peer_wait(peer, 2));
+    for (size_t i = 0; i < 2; i++) { /* both name the run, so the receiver knows the repeat */
+        assert_non_null(strstr(http_peer_head(peer, i), r->run));
+        assert_non_null(strstr(http_peer_body(peer, i), r->run));
+    }
+    backend_wait_for_run(&r->backend, r->run, "", "\"notice\":{\"delivered\":true", &answer);
+    backend_answer_deinit(&answer);
+    http_peer_stop(peer);
+}
+
 static void given_unknown_result_when_sent_then_acknowledged_with_the_reason(void **state)
 {
     struct restart *r = *state;
@@ -246,6 +274,7 @@ int main(void)
         RESTART_TEST(given_invocation_lost_in_the_crash_when_agent_reports_then_error_at_once),
         RESTART_TEST(given_lost_invocation_with_retries_when_reported_then_next_attempt_is_sent),
         RESTART_TEST(given_cancelled_run_when_killed_and_started_again_then_it_ends_cancelled),
+        RESTART_TEST(given_backend_killed_before_webhook_answers_when_started_again_then_told),
         RESTART_TEST(given_unknown_result_when_sent_then_acknowledged_with_the_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

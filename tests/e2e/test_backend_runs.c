@@ -211,12 +211,15 @@ static void given_webhook_when_run_ends_then_told_and_kept(void **state)
     struct http_peer *peer = http_peer_start(script, 2);
     open_scene(&s, state);
     marline__buffer_append_format(
-        &body, "\"webhook\":\"%s/done\",\"tests\":[{\"function_name\":\"answer\"}]",
+        &body,
+        "\"webhook\":\"%s/done?token=a%%20b&x=1\",\"tests\":[{\"function_name\":\"answer\"}]",
         http_peer_url(peer));
     start(&s, body.data);
     serve(&s, hello);
     assert_true(http_peer_wait(peer, 2));
-    assert_non_null(strstr(http_peer_head(peer, 1), "POST /done HTTP/1.1"));
+    assert_non_null(strstr(http_peer_head(peer, 1), "POST /done?token=a%20b&x=1 HTTP/1.1"));
+    assert_non_null(strstr(http_peer_head(peer, 1), "Idempotency-Key: "));
+    assert_non_null(strstr(strstr(http_peer_head(peer, 1), "Idempotency-Key: "), s.run));
     assert_non_null(strstr(http_peer_body(peer, 1), "{\"event\":\"run.finished\","));
     assert_non_null(strstr(http_peer_body(peer, 1), "\"tests\":1,\"passed\":1,\"failed\":0"));
     backend_wait_for_run(s.backend, s.run, "",
@@ -250,6 +253,29 @@ static void given_webhook_that_refuses_when_run_ends_then_told_once(void **state
     close_scene(&s);
     http_peer_stop(peer);
     marline__buffer_deinit(&body);
+}
+
+static void given_receiver_that_is_silent_when_runs_end_then_others_are_told(void **state)
+{
+    static const struct http_peer_step silence[] = {{HTTP_PEER_HANG, 0, NULL, NULL}};
+    static const struct http_peer_step taken[] = {{HTTP_PEER_ANSWER, 204, NULL, NULL}};
+    struct scene s;
+    struct http_peer *peers[] = {http_peer_start(silence, 1), http_peer_start(taken, 1)};
+    open_scene(&s, state);
+    for (size_t i = 0; i < 2; i++) {
+        struct buffer body = BUFFER_INIT;
+        marline__buffer_append_format(
+            &body, "\"webhook\":\"%s\",\"tests\":[{\"function_name\":\"answer\"}]",
+            http_peer_url(peers[i]));
+        start(&s, body.data);
+        serve(&s, hello);
+        assert_true(http_peer_wait(peers[i], 1)); /* 10 s; the first is given up after 27 */
+        marline__buffer_deinit(&body);
+    }
+    assert_non_null(strstr(http_peer_body(peers[1], 0), s.run));
+    close_scene(&s);
+    http_peer_stop(peers[0]);
+    http_peer_stop(peers[1]);
 }
 
 static void given_wrong_member_when_posted_then_400_names_it(void **state)
@@ -299,6 +325,7 @@ int main(void)
         BACKEND_TEST(given_odd_texts_and_retries_when_reported_then_valid_junit),
         BACKEND_TEST(given_webhook_when_run_ends_then_told_and_kept),
         BACKEND_TEST(given_webhook_that_refuses_when_run_ends_then_told_once),
+        BACKEND_TEST(given_receiver_that_is_silent_when_runs_end_then_others_are_told),
         BACKEND_TEST(given_wrong_member_when_posted_then_400_names_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
