@@ -112,6 +112,7 @@ static bool start_server(struct backend *b, const struct backend_settings *setti
                                      .agent_limits = settings->agent_limits,
                                      .linker = linker_options_default(),
                                      .webhook = settings->webhook,
+                                     .leaves_runs = settings->leaves_runs,
                                      .mock_api = settings->mock_api};
     char error[256];
     const char *refused = settings->webhook ? webhook_url_refuse(settings->webhook) : NULL;

@@ -17,6 +17,7 @@ struct backend_settings {
     const char *forward_otlp;   /* URL of another receiver; NULL = none */
     const char *trace_otlp;     /* URL for spans of our own work; NULL = none */
     const char *webhook;        /* of runs that name none; NULL = nobody is told */
+    bool leaves_runs;           /* at the end, to the next start; else they are cancelled */
     enum mock_api mock_api;
     struct agent_limits agent_limits;
 };

@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "backend.h"
 #include "base/log.h"
@@ -129,6 +130,9 @@ static void print_help(void)
                 "  you alone, so that every start can show it. With a store in memory or\n"
                 "  PostgreSQL the key is new at every start, unless --api-key is given.\n"
                 "\n"
+                "Runs that are under way when it stops go on when it is started again on the same\n"
+                "  store; with a store in memory they are cancelled.\n"
+                "\n"
                 "Exit codes:\n"
                 "  0   stopped by SIGTERM or SIGINT, everything acknowledged is stored\n"
                 "  2   wrong command line\n"
@@ -162,6 +166,7 @@ static void read_settings(const struct options *o, struct backend_settings *out)
         .forward_otlp = options_text(o, "forward-otlp"),
         .trace_otlp = options_text(o, "trace-otlp"),
         .webhook = options_text(o, "webhook"),
+        .leaves_runs = strcmp(options_text(o, "store"), "sqlite::memory:") != 0,
         .mock_api = mock_api(options_text(o, "mock-api")),
         .agent_limits = {(uint32_t)options_whole(o, "max-message-size"),
                          (uint32_t)options_whole(o, "rate-limit"),

@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/signals.h"
 #include "core/alloc.h"
 #include "http/hub_parts.h"
+#include "http/notifier.h"
 
 enum { MESSAGE_BYTES_PER_CHARACTER = 4 }; /* UTF-8 */
 
@@ -264,11 +266,12 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* Runs come to their end, then connections are closed, then the loop ends. */
+/* Runs come to their end or are left, then connections are closed, then the loop ends. */
 static void go_on_stopping(struct hub *hub, uint64_t now_ns)
 {
     bool late = now_ns >= hub->loop.stop_deadline_ns;
-    if (late || (marline__list_is_empty(&hub->loop.runs) && hub->loop.commits == 0)) {
+    bool runs_ended = hub->loop.leaves_runs || marline__list_is_empty(&hub->loop.runs);
+    if (late || (runs_ended && hub->loop.commits == 0)) {
         hub_agents_close_all(hub);
         if (late || hub->loop.sessions.count == 0) {
             ws_server_stop(hub->loop.ws);
@@ -335,6 +338,8 @@ void hub_adopt(struct hub *hub, int socket)
 static void *run_loop(void *user)
 {
     struct hub *hub = user;
+    hub_runs_resume(hub);
+    notifier_take_up(hub->options.notifier);
     hub_on_timer(hub);
     ws_server_run(hub->loop.ws);
     hub->loop.ended = true;
@@ -362,6 +367,8 @@ static void init_hub(struct hub *hub, const struct hub_options *options)
 struct hub *hub_start(const struct hub_options *options)
 {
     struct hub *hub = alloc_zeroed(sizeof(*hub));
+    int (*start_thread)(pthread_t *, void *(*)(void *), void *) =
+        options->start_thread ? options->start_thread : marline__thread_start;
     init_hub(hub, options);
     struct ws_server_options ws = {
         .events = &hub_agent_events,
@@ -370,8 +377,7 @@ struct hub *hub_start(const struct hub_options *options)
     };
     hub->loop.ws = ws_server_create(&ws);
     hub->shared.stopped = false;
-    if (!hub->loop.ws || !hub_runs_restore(hub) ||
-        pthread_create(&hub->thread, NULL, run_loop, hub) != 0) {
+    if (!hub->loop.ws || !hub_runs_restore(hub) || start_thread(&hub->thread, run_loop, hub) != 0) {
         hub->shared.stopped = true;
         hub_destroy(hub);
         return NULL;
@@ -411,7 +417,11 @@ static void begin_stop(struct hub *hub, struct hub_job *job)
     hub->loop.winding_down = true;
     hub->loop.stop_deadline_ns = hub_now_ns(hub) + stop->timeout_ms * NS_PER_MS;
     run_delayed(hub, 0);
-    hub_runs_cancel_all(hub);
+    if (hub->options.leaves_runs) {
+        hub_runs_leave_all(hub);
+    } else {
+        hub_runs_cancel_all(hub);
+    }
     marline__memory_free(stop);
 }
 

@@ -8,6 +8,7 @@
 #ifndef HTTP_HUB_H
 #define HTTP_HUB_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -38,6 +39,9 @@ struct hub_options {
     struct agent_limits agent_limits;
     struct linker_options linker;
     marline_tracer *tracer; /* borrowed; NULL = none */
+    /* NULL = marline__thread_start: for tests of what happens when there is none. */
+    int (*start_thread)(pthread_t *thread, void *(*run)(void *), void *user);
+    bool leaves_runs; /* at the end, to the next life of the store; else they are cancelled */
 };
 
 /* Takes up the runs that an earlier life left, then starts the thread. NULL when libwebsockets or
@@ -47,8 +51,9 @@ struct hub *hub_start(const struct hub_options *options);
  * claim is answered with what is. */
 void hub_wind_down(struct hub *hub);
 bool hub_is_winding_down(const struct hub *hub);
-/* [any] Cancels the runs and stores what they came to, closes every agent's connection with 1001,
- * ends the loop; all that within `timeout_ms`. Jobs posted later wait for hub_destroy. */
+/* [any] Leaves the runs as they are, or cancels them and stores what they came to, closes every
+ * agent's connection with 1001, ends the loop; all that within `timeout_ms`. Jobs posted later wait
+ * for hub_destroy. */
 void hub_stop(struct hub *hub, unsigned timeout_ms);
 /* Carries out the jobs that are left; workers and commit queue must have stopped. Accepts NULL. */
 void hub_destroy(struct hub *hub);

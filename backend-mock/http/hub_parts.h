@@ -30,6 +30,7 @@ struct hub {
         marline_span answered;       /* the call whose answer the message under way is */
         bool winding_down;           /* nothing is waited for any more */
         bool stopping;
+        bool leaves_runs; /* stopping does not wait for them */
         uint64_t stop_deadline_ns;
         bool ended; /* no more timers */
         uint64_t links[LINK_POINT_COUNT];
@@ -84,10 +85,15 @@ struct hub_run;
 struct hub_run *hub_run_create(struct hub *hub, const struct hub_run_options *options);
 /* The run's attempt as stored, before hub_run_resume. */
 void hub_run_restore(struct hub_run *run, const struct store_attempt_row *row);
-void hub_run_resume(struct hub *hub, struct hub_run *run, enum run_status status);
+/* From its stored status, by hub_runs_resume. */
+void hub_run_resume_later(struct hub_run *run, enum run_status status);
+/* All that were restored go on. */
+void hub_runs_resume(struct hub *hub);
 void hub_runs_tick(struct hub *hub, uint64_t now_ns);
 uint64_t hub_runs_deadline(const struct hub *hub);
 void hub_runs_cancel_all(struct hub *hub);
+/* Nothing more is invoked: what is under way goes on in the next life. */
+void hub_runs_leave_all(struct hub *hub);
 /* An agent serves these now. */
 void hub_runs_served(struct hub *hub, struct slice project, struct slice environment);
 void hub_runs_destroy(struct hub *hub);
@@ -96,8 +102,8 @@ void hub_runs_end_waits(struct hub *hub);
 /* A result came again before it was stored: the acknowledgement goes to whoever brought it last. */
 bool hub_runs_result_repeated(struct hub *hub, struct slice invocation_id, uint64_t session);
 
-/* hub_restore.c: takes up the runs that an earlier life left. Before the loop starts; false: the
- * store could not be read. */
+/* hub_restore.c: reads the runs that an earlier life left. Before the loop starts; false: the store
+ * could not be read. */
 bool hub_runs_restore(struct hub *hub);
 
 #endif

@@ -1,13 +1,12 @@
 /* Takes up the runs that an earlier life of the backend left: reads them from the store, and hands
- * each to its machine as core/run.h wants it. Nothing is sent a second time: an invocation without
- * result is awaited from the agent that has it.
+ * each to its machine as core/run.h wants it. They go on once the loop runs (hub_runs_resume): a
+ * hub that cannot start has no writes under way. Nothing is sent a second time: an invocation
+ * without result is awaited from the agent that has it.
  *
- * Runs on the thread that starts the hub, before its loop. No run goes on before all are read: a
- * hub that cannot start must not have writes under way. */
+ * Runs on the thread that starts the hub, before its loop. */
 #include "base/log.h"
 #include "core/alloc.h"
 #include "http/hub_parts.h"
-#include "http/notifier.h"
 
 struct run_reading {
     struct store_run run;
@@ -136,10 +135,7 @@ bool hub_runs_restore(struct hub *hub)
         status = restore_run(hub, &all.items[i], &error);
     }
     for (size_t i = 0; status == STORE_OK && i < all.count; i++) {
-        hub_run_resume(hub, all.items[i].hub_run, all.items[i].run.status);
-    }
-    if (status == STORE_OK) {
-        notifier_take_up(hub->options.notifier);
+        hub_run_resume_later(all.items[i].hub_run, all.items[i].run.status);
     }
     if (status != STORE_OK) {
         marline__log(LOG_ERROR, "cannot take up the runs that are in the store: %s", error.text);

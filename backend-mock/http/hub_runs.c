@@ -22,6 +22,8 @@ struct hub_test {
 
 struct hub_run {
     struct list node;
+    bool is_restored; /* to be resumed */
+    enum run_status restored_status;
     struct run *run;
     struct uuid organization_id;
     struct uuid run_id;
@@ -349,7 +351,9 @@ static void drive(struct hub *hub, struct hub_run *r)
             set_status(hub, r, &action);
             break;
         case RUN_INVOKE:
-            invoke(hub, r, &action);
+            if (!hub->loop.leaves_runs) {
+                invoke(hub, r, &action);
+            }
             break;
         case RUN_AWAIT:
             await_answer(hub, r, &action);
@@ -420,10 +424,23 @@ void hub_run_restore(struct hub_run *r, const struct store_attempt_row *row)
                 &(struct run_restored){row->attempt, row->has_result, row->status});
 }
 
-void hub_run_resume(struct hub *hub, struct hub_run *r, enum run_status status)
+void hub_run_resume_later(struct hub_run *r, enum run_status status)
 {
-    run_resume(r->run, hub_now_ns(hub), status, HUB_RESUME_WAIT_MS * NS_PER_MS);
-    drive(hub, r);
+    r->is_restored = true;
+    r->restored_status = status;
+}
+
+void hub_runs_resume(struct hub *hub)
+{
+    LIST_EACH(&hub->loop.runs, node)
+    {
+        struct hub_run *r = LIST_ENTRY(node, struct hub_run, node);
+        if (r->is_restored) {
+            r->is_restored = false;
+            run_resume(r->run, hub_now_ns(hub), r->restored_status, HUB_RESUME_WAIT_MS * NS_PER_MS);
+            drive(hub, r);
+        }
+    }
 }
 
 void hub_runs_served(struct hub *hub, struct slice project, struct slice environment)
@@ -531,8 +548,34 @@ uint64_t hub_runs_deadline(const struct hub *hub)
     return earliest;
 }
 
+static size_t count_runs(const struct hub *hub)
+{
+    size_t count = 0;
+    LIST_EACH(&hub->loop.runs, node)
+    {
+        count++;
+    }
+    return count;
+}
+
+void hub_runs_leave_all(struct hub *hub)
+{
+    size_t count = count_runs(hub);
+    hub->loop.leaves_runs = true;
+    if (count > 0) {
+        marline__log(LOG_INFO, "runs under way: %zu; they go on at the next start on this store",
+                     count);
+    }
+}
+
 void hub_runs_cancel_all(struct hub *hub)
 {
+    size_t count = count_runs(hub);
+    if (count > 0) {
+        marline__log(LOG_INFO,
+                     "runs under way: %zu; they are cancelled, a store in memory has no next start",
+                     count);
+    }
     LIST_EACH(&hub->loop.runs, node)
     {
         struct hub_run *r = LIST_ENTRY(node, struct hub_run, node);

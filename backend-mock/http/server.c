@@ -44,7 +44,8 @@ static bool start_parts(struct server *s, const struct server_options *options)
                               .notifier = s->notifier,
                               .agent_limits = options->agent_limits,
                               .linker = options->linker,
-                              .tracer = options->tracer};
+                              .tracer = options->tracer,
+                              .leaves_runs = options->leaves_runs};
     s->hub = hub_start(&hub);
     s->enricher = enricher_start(options->store, s->queue, options->prices, options->tracer);
     struct http_server_options http = {.server = s,

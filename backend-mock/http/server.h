@@ -68,6 +68,7 @@ struct server_options {
     struct forwarder *forwarder; /* taken; NULL = none */
     marline_tracer *tracer;      /* borrowed; NULL = the backend does not trace itself */
     const char *webhook;         /* borrowed: of runs that name none; NULL = nobody is told */
+    bool leaves_runs;            /* at the end, to the next start; else they are cancelled */
     size_t body_max;             /* 0 = HTTP_BODY_MAX */
     /* Whose the spans of /v1/traces are that come without a key; false = nobody's, 401. */
     bool has_otlp_anonymous;

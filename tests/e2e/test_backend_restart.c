@@ -55,12 +55,17 @@ static int teardown(void **state)
     return 0;
 }
 
-static void restart(struct restart *r)
+static void start_again(struct restart *r)
 {
     const char *const arguments[] = {"--store", r->store, "--log-level", "error", NULL};
-    backend_process_kill(&r->backend);
     ws_peer_deinit(&r->agent);
     backend_process_start(&r->backend, arguments);
+}
+
+static void restart(struct restart *r)
+{
+    backend_process_kill(&r->backend);
+    start_again(r);
 }
 
 /* `in_flight`: the invocations that the agent says it has, a JSON array. */
@@ -140,6 +145,28 @@ static void given_killed_backend_when_started_again_then_the_run_goes_on_to_its_
     ws_peer_expect(&r->agent, "result_ack", &r->text);
     assert_non_null(strstr(r->text.data, first));
     assert_null(strstr(r->text.data, "reason"));
+}
+
+static void given_stopped_backend_when_started_again_then_the_run_goes_on_too(void **state)
+{
+    struct restart *r = *state;
+    char ids[IDS_SIZE];
+    struct backend_answer answer;
+    connect_agent(r, "[]");
+    begin_run(r, "");
+    assert_int_equal(backend_process_stop(&r->backend), 0);
+    start_again(r);
+    list_ids(r, 2, ids);
+    connect_agent(r, ids);
+    backend_send_result(&r->agent, r->executes[0].data, backend_success);
+    backend_send_result(&r->agent, r->executes[1].data, backend_success);
+    ws_peer_expect(&r->agent, "\"type\":\"execute_test\"", &r->text);
+    assert_non_null(strstr(r->text.data, "\"function_name\":\"three\""));
+    backend_send_result(&r->agent, r->text.data, backend_success);
+    backend_wait_for_run(&r->backend, r->run, "", "\"completed\"", &answer);
+    assert_null(strstr(answer.body.data, "\"status\":\"Error\""));
+    assert_null(strstr(answer.body.data, "\"attempt\":2"));
+    backend_answer_deinit(&answer);
 }
 
 static void
@@ -269,6 +296,7 @@ int main(void)
 #define RESTART_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         RESTART_TEST(given_killed_backend_when_started_again_then_the_run_goes_on_to_its_end),
+        RESTART_TEST(given_stopped_backend_when_started_again_then_the_run_goes_on_too),
         RESTART_TEST(
             given_criteria_when_backend_is_killed_then_answer_is_judged_by_them_afterwards),
         RESTART_TEST(given_invocation_lost_in_the_crash_when_agent_reports_then_error_at_once),

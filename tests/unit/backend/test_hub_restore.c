@@ -1,4 +1,6 @@
-/* A hub that cannot take up what an earlier life left: it does not start, and touches nothing. */
+/* A hub that cannot start, or cannot take up what an earlier life left: it touches nothing. */
+#include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,13 +14,22 @@
 
 enum { RUNS = 2 };
 
+static int refuse_thread(pthread_t *thread, void *(*run)(void *), void *user)
+{
+    (void)thread;
+    (void)run;
+    (void)user;
+    return EAGAIN;
+}
+
 static const struct uuid us = {{1}};
 static const struct uuid project = {{2}};
 
-/* Passes on what a restoring hub asks; the attempts of the last run cannot be read. */
+/* Passes on what a restoring hub asks; some attempts cannot be read. */
 struct broken_store {
     struct store base;
     struct store *inner;
+    size_t failing_read; /* of attempts; 0 = none */
     size_t reads;
     size_t writes;
 };
@@ -58,7 +69,7 @@ static enum store_status read_attempts(struct store *base, const struct store_sc
                                        void *user, struct store_error *error)
 {
     struct broken_store *s = (struct broken_store *)base;
-    if (++s->reads == RUNS) {
+    if (++s->reads == s->failing_read) {
         *error = (struct store_error){STORE_BROKEN, "cannot be read"};
         return STORE_BROKEN;
     }
@@ -107,7 +118,8 @@ static struct store *open_with_runs(void)
 static void given_run_that_cannot_be_read_when_started_then_no_other_goes_on(void **state)
 {
     (void)state;
-    struct broken_store store = {.base.ops = &broken_ops, .inner = open_with_runs()};
+    struct broken_store store = {
+        .base.ops = &broken_ops, .inner = open_with_runs(), .failing_read = RUNS};
     struct commit_queue *queue = commit_queue_create(&store.base, NULL);
     const struct hub_options options = {.store = &store.base, .queue = queue};
     assert_null(hub_start(&options));
@@ -117,9 +129,24 @@ static void given_run_that_cannot_be_read_when_started_then_no_other_goes_on(voi
     store_close(store.inner);
 }
 
+static void given_no_thread_when_started_then_no_run_goes_on(void **state)
+{
+    (void)state;
+    struct broken_store store = {.base.ops = &broken_ops, .inner = open_with_runs()};
+    struct commit_queue *queue = commit_queue_create(&store.base, NULL);
+    const struct hub_options options = {
+        .store = &store.base, .queue = queue, .start_thread = refuse_thread};
+    assert_null(hub_start(&options));
+    commit_queue_destroy(queue);
+    assert_int_equal(store.reads, RUNS);
+    assert_int_equal(store.writes, 0);
+    store_close(store.inner);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(given_no_thread_when_started_then_no_run_goes_on),
         cmocka_unit_test(given_run_that_cannot_be_read_when_started_then_no_other_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
