@@ -15,7 +15,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { REQUESTS_MAX = 1024, WAIT_S = 30 };
+enum {
+    REQUESTS_MAX = 1024,
+    WAIT_S = 30,
+    CHUNK = 16384,
+    TRICKLE_MS = 2,
+    TRICKLE_ENDLESS = 1000000000
+};
 
 struct request {
     char *head;
@@ -58,21 +64,24 @@ static bool wait_readable(const struct http_peer *peer, int fd)
 struct incoming {
     char *data;
     size_t size;
+    size_t capacity;
 };
 
 static bool read_more(const struct http_peer *peer, int fd, struct incoming *in)
 {
-    char chunk[4096];
     if (!wait_readable(peer, fd)) {
         return false;
     }
-    ssize_t n = read(fd, chunk, sizeof chunk);
+    if (in->capacity - in->size < CHUNK) {
+        in->capacity = 2 * in->capacity + 2 * CHUNK;
+        in->data = realloc(in->data, in->capacity);
+        must(in->data, "realloc");
+    }
+    ssize_t n = read(fd, in->data + in->size, CHUNK - 1);
     if (n <= 0) {
+        in->data[in->size] = '\0';
         return false;
     }
-    in->data = realloc(in->data, in->size + (size_t)n + 1);
-    must(in->data, "realloc");
-    memcpy(in->data + in->size, chunk, (size_t)n);
     in->size += (size_t)n;
     in->data[in->size] = '\0';
     return true;
@@ -146,15 +155,42 @@ static void answer(int fd, const struct http_peer_step *step)
     free(text);
 }
 
+/* True when stopped. */
+static bool pause_a_little(const struct http_peer *peer)
+{
+    struct pollfd stop = {peer->stop_event, POLLIN, 0};
+    return poll(&stop, 1, TRICKLE_MS) > 0;
+}
+
+static void trickle(const struct http_peer *peer, int fd, const struct http_peer_step *step)
+{
+    size_t size = step->body ? strlen(step->body) : TRICKLE_ENDLESS;
+    char head[256];
+    int head_size =
+        snprintf(head, sizeof head, "HTTP/1.1 %d Scripted\r\nContent-Length: %zu\r\n%s\r\n",
+                 step->status, size, step->headers ? step->headers : "");
+    must(head_size > 0 && (size_t)head_size < sizeof head, "head");
+    send_all(fd, head, (size_t)head_size);
+    for (size_t i = 0; i < size && !pause_a_little(peer); i++) {
+        if (send(fd, step->body ? &step->body[i] : " ", 1, MSG_NOSIGNAL) != 1) {
+            return;
+        }
+    }
+}
+
 static void serve(struct http_peer *peer, int fd)
 {
-    struct incoming in = {NULL, 0};
+    struct incoming in = {NULL, 0, 0};
     while (read_request(peer, fd, &in)) {
         size_t index = peer->request_count - 1; /* only this thread writes it */
         const struct http_peer_step *step =
             &peer->script[index < peer->step_count ? index : peer->step_count - 1];
         if (step->action == HTTP_PEER_ANSWER) {
             answer(fd, step);
+            continue;
+        }
+        if (step->action == HTTP_PEER_TRICKLE) {
+            trickle(peer, fd, step);
             continue;
         }
         if (step->action == HTTP_PEER_RAW) {

@@ -11,6 +11,9 @@ enum http_peer_action {
     HTTP_PEER_CLOSE, /* reads the request, closes without an answer */
     HTTP_PEER_HANG,  /* reads the request, answers nothing until the peer is stopped */
     HTTP_PEER_RAW,   /* sends `body` as it is, and closes */
+    /* sends the head, then `body` byte by byte, with a pause after each; without a body, spaces
+     * until the client goes away or the peer is stopped */
+    HTTP_PEER_TRICKLE,
 };
 
 struct http_peer_step {

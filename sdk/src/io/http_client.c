@@ -33,6 +33,7 @@ struct http_client {
     char curl_text[CURL_ERROR_SIZE];
     /* of the running request */
     struct http_response *response;
+    bool head_is_whole; /* libcurl takes one that is cut off for an answer */
     bool too_large;
 };
 
@@ -182,6 +183,10 @@ static size_t on_header(char *data, size_t size, size_t count, void *user)
         c->response->content_type[0] = '\0';
         c->response->retry_after[0] = '\0';
         c->response->date[0] = '\0';
+        c->head_is_whole = false;
+    }
+    if (line.size > 0 && line.data[0] == (line.size > 1 ? '\r' : '\n')) {
+        c->head_is_whole = true;
     }
     keep_header(line, "Content-Type", c->response->content_type);
     keep_header(line, "Retry-After", c->response->retry_after);
@@ -339,6 +344,9 @@ static void explain_other(const struct http_client *c, const char *host, CURLcod
     const struct tls_fault *fault = marline__tls_fault_of(cause);
     if (code == CURLE_COULDNT_CONNECT) {
         explain_no_connection(c, host, error);
+    } else if (code == CURLE_GOT_NOTHING && !c->curl_text[0]) {
+        (void)snprintf(error->text, sizeof error->text,
+                       "%s closed the connection within the head of its answer", host);
     } else if (fault) {
         (void)snprintf(error->text, sizeof error->text, "%.64s: %s (%.120s)", host, fault->advice,
                        cause);
@@ -397,7 +405,7 @@ marline_status marline__http_client_perform(struct http_client *c,
     response->content_type[0] = response->retry_after[0] = response->date[0] = '\0';
     marline__buffer_clear(&response->body);
     c->response = response;
-    c->too_large = false;
+    c->too_large = c->head_is_whole = false;
     c->curl_text[0] = '\0';
     struct curl_slist *headers = NULL;
     struct sigpipe_hold hold;
@@ -410,6 +418,9 @@ marline_status marline__http_client_perform(struct http_client *c,
     }
     marline__sigpipe_release(&hold);
     curl_slist_free_all(headers);
+    if (code == CURLE_OK && !c->head_is_whole) {
+        code = CURLE_GOT_NOTHING;
+    }
     long status_code = 0;
     if (c->easy) {
         (void)curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status_code);

@@ -125,6 +125,17 @@ static void given_connection_closed_when_waiting_then_io_error(void **state)
     end(&f);
 }
 
+static void given_head_that_is_cut_off_when_read_then_no_answer(void **state)
+{
+    (void)state;
+    struct http_peer_step script[] = {{HTTP_PEER_RAW, 0, NULL, "HTTP/1.1 200 OK\r\nContent-Le"}};
+    struct fixture f;
+    begin(&f, script, 1, NULL);
+    assert_int_equal(post(&f, "x", LONG_MS), MARLINE_EIO);
+    assert_non_null(strstr(f.error.text, "within the head of its answer"));
+    end(&f);
+}
+
 static void given_garbage_when_read_then_protocol_error(void **state)
 {
     (void)state;
@@ -205,6 +216,7 @@ int main(void)
         cmocka_unit_test(given_answer_above_limit_when_read_then_refused),
         cmocka_unit_test(given_no_answer_when_time_is_up_then_timeout_names_host),
         cmocka_unit_test(given_connection_closed_when_waiting_then_io_error),
+        cmocka_unit_test(given_head_that_is_cut_off_when_read_then_no_answer),
         cmocka_unit_test(given_garbage_when_read_then_protocol_error),
         cmocka_unit_test(given_nobody_listens_when_posted_then_error_names_host_and_cause),
         cmocka_unit_test(given_url_of_other_scheme_when_requested_then_invalid),
