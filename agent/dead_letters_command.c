@@ -29,6 +29,18 @@ struct letters {
     struct marline_dead_letter letter; /* owned copies */
 };
 
+/* What says which outbox. The command reads the other settings of an agent as well, for they may
+ * stand in the same file and environment, and does nothing with them. */
+static void print_options(const struct settings *s)
+{
+    for (size_t i = 0; i < s->spec_count; i++) {
+        const char *name = s->specs[i].name;
+        if (strcmp(name, "config") == 0 || strcmp(name, "outbox") == 0) {
+            options_print_help(&s->specs[i], 1, stdout);
+        }
+    }
+}
+
 static void print_help(const struct settings *s)
 {
     (void)puts("Usage: marline-agent dead-letters list [OPTION]…\n"
@@ -49,7 +61,7 @@ static void print_help(const struct settings *s)
                "taken is sent again.\n"
                "\n"
                "Options:");
-    settings_print_help(s, stdout);
+    print_options(s);
     (void)puts("");
     command_print_exit_codes(stdout);
 }

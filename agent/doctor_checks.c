@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "io/http_client.h"
+#include "io/look_up.h"
 #include "io/url.h"
 #include "io/websocket_client.h"
 #include "programs/must.h"
@@ -114,6 +115,10 @@ static void check_name(struct patient *p, struct finding *out)
         find_fault(out, EXIT_CODE_UNREACHABLE,
                    "check the host in RHESIS_BASE_URL, and this machine's DNS", "%s: %s",
                    p->url.host, gai_strerror(error));
+        return;
+    }
+    if (marline__address_is_numeric(p->url.host)) {
+        find_well(out, "%s is an address: there is nothing to look up", p->url.host);
         return;
     }
     char address[128] = "";
@@ -296,7 +301,9 @@ static void check_project(struct patient *p, struct finding *out)
     } else if (status == 403 || status == 404) {
         find_fault(out, EXIT_CODE_REFUSED,
                    "check RHESIS_PROJECT_ID, and that the key's user is a member of the project",
-                   "project %s: HTTP %d", p->connection->project_id, status);
+                   status == 403 ? "the key, which is valid, may not use the project %s (HTTP %d)"
+                                 : "the backend knows no project %s (HTTP %d)",
+                   p->connection->project_id, status);
     } else {
         find_fault(out, EXIT_CODE_UNREACHABLE, "look into the backend's log", "project %s: HTTP %d",
                    p->connection->project_id, status);

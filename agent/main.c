@@ -75,7 +75,7 @@ void command_print_exit_codes(FILE *out)
                 "  2   unknown command or option, or a value out of range\n"
                 "  3   configuration, plugin or endpoint at fault\n"
                 "  4   backend not reached, or not working now; a later try may succeed\n"
-                "  5   key or project refused; a later try will fail as well\n"
+                "  5   key, project or certificate refused; a later try will fail as well\n"
                 "  70  internal error, or out of memory\n",
                 out);
 }

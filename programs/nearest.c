@@ -3,7 +3,10 @@
 
 #include <string.h>
 
-enum { WORD_MAX = 64 }; /* longer words are nobody's typing error */
+enum {
+    WORD_MAX = 64, /* longer words are nobody's typing error */
+    ERRORS_MAX = 3,
+};
 
 static size_t smaller(size_t a, size_t b)
 {
@@ -41,8 +44,9 @@ const char *nearest_word(const char *word, const char *const *words, size_t coun
         return NULL;
     }
     const char *best = NULL;
-    /* A third of the letters may be wrong; beyond that a suggestion would be a guess. */
-    size_t limit = size / 3 + 1;
+    /* Beyond that a suggestion would be a guess: two words of four letters that share two of them
+     * have nothing to do with each other. */
+    size_t limit = size < 3 * ERRORS_MAX ? (size + 2) / 4 : ERRORS_MAX;
     for (size_t i = 0; i < count; i++) {
         const char *candidate;
         memcpy(&candidate, (const char *)words + i * stride, sizeof candidate);

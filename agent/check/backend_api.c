@@ -273,10 +273,11 @@ bool backend_api_add_fault(struct backend_api *api, const char *rule, struct fai
 
 static void read_fault_member(struct json_reader *r, struct slice key, void *user)
 {
+    struct fault_counts *counts = user;
     uint64_t hits = 0;
     if (marline__json_key_is(key, "hits")) {
         answer_count(r, &hits);
-        *(uint64_t *)user += hits;
+        counts->hits += hits;
     } else {
         answer_skip(r);
     }
@@ -284,7 +285,9 @@ static void read_fault_member(struct json_reader *r, struct slice key, void *use
 
 static void read_fault(struct json_reader *r, void *user)
 {
-    answer_each_member(r, read_fault_member, user);
+    struct fault_counts *counts = user;
+    counts->rules++;
+    answer_each_member(r, read_fault_member, counts);
 }
 
 static void read_faults_member(struct json_reader *r, struct slice key, void *user)
@@ -296,10 +299,15 @@ static void read_faults_member(struct json_reader *r, struct slice key, void *us
     }
 }
 
-bool backend_api_count_hits(struct backend_api *api, uint64_t *out, struct failure *f)
+bool backend_api_count_faults(struct backend_api *api, struct fault_counts *out, struct failure *f)
 {
-    *out = 0;
+    *out = (struct fault_counts){0};
     return rest_get(api->rest, "/mock/faults", read_faults_member, out, f);
+}
+
+bool backend_api_clear_faults(struct backend_api *api, struct failure *f)
+{
+    return rest_ask(api->rest, "DELETE", "/mock/faults", SLICE_EMPTY, f);
 }
 
 /* ---- gates ---- */

@@ -46,8 +46,13 @@ bool backend_api_query_trace(struct backend_api *api, struct facts *facts, struc
 bool backend_api_count_duplicates(struct backend_api *api, uint64_t *out, struct failure *f);
 /* `rule` is the body of POST /mock/faults. */
 bool backend_api_add_fault(struct backend_api *api, const char *rule, struct failure *f);
-/* How often faults have hit, all rules together. */
-bool backend_api_count_hits(struct backend_api *api, uint64_t *out, struct failure *f);
+struct fault_counts {
+    uint64_t rules;
+    uint64_t hits; /* of all rules together */
+};
+bool backend_api_count_faults(struct backend_api *api, struct fault_counts *out, struct failure *f);
+/* Takes back all rules of the key's organization: there is room for so many. */
+bool backend_api_clear_faults(struct backend_api *api, struct failure *f);
 
 /* A gate of the backend-mock: writes that wait before it, and that it let through since its start.
  */

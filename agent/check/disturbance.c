@@ -62,7 +62,7 @@ bool disturbance_prepare(const struct disturbance_tools *t, enum disturbance d,
                backend_api_count_duplicates(t->api, &state->duplicates_before, f);
     }
     return !uses_faults(d) ||
-           (backend_api_count_hits(t->api, &state->hits_before, f) && add_faults(t, d, f));
+           (backend_api_count_faults(t->api, &state->faults_before, f) && add_faults(t, d, f));
 }
 
 bool disturbance_strike(const struct disturbance_tools *t, enum disturbance d, struct facts *facts,
@@ -103,14 +103,18 @@ bool disturbance_finish(const struct disturbance_tools *t, enum disturbance d,
                         const struct disturbance_state *state, struct facts *facts,
                         struct failure *f)
 {
-    uint64_t hits = 0;
+    struct fault_counts counts;
     if (d == DISTURB_EXPORT_TWICE) {
         return finish_repeats(t, state, &facts->disturbance, f);
     }
     if (!uses_faults(d)) {
         return true;
     }
-    bool ok = backend_api_count_hits(t->api, &hits, f);
-    facts->disturbance.strikes += ok && hits > state->hits_before ? hits - state->hits_before : 0;
-    return ok;
+    if (!backend_api_count_faults(t->api, &counts, f)) {
+        return false;
+    }
+    uint64_t before = state->faults_before.hits;
+    facts->disturbance.strikes += counts.hits > before ? counts.hits - before : 0;
+    /* Rules that somebody else has set there stay, and so do these beside them. */
+    return state->faults_before.rules > 0 || backend_api_clear_faults(t->api, f);
 }

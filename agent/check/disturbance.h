@@ -18,7 +18,7 @@ struct disturbance_tools {
 };
 
 struct disturbance_state {
-    uint64_t hits_before;
+    struct fault_counts faults_before;
     uint64_t duplicates_before;
     uint64_t repeated_before;
 };

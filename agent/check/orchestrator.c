@@ -188,14 +188,22 @@ static void disturb(struct verdict *v)
     }
 }
 
+/* The backend's timeline does not have it: it is put where it belongs in time. */
 static void add_enrichment(struct facts *f)
 {
-    if (f->enriched_at_ms > 0 && f->event_count > 0) {
-        struct event_fact *e = facts_add_event(f);
-        e->type = EVENT_ENRICHED;
-        (void)snprintf(e->type_text, sizeof e->type_text, "enriched");
-        e->at_ms = f->enriched_at_ms;
+    if (f->enriched_at_ms <= 0 || f->event_count == 0) {
+        return;
     }
+    struct event_fact e = *facts_add_event(f);
+    e.type = EVENT_ENRICHED;
+    (void)snprintf(e.type_text, sizeof e.type_text, "enriched");
+    e.at_ms = f->enriched_at_ms;
+    size_t at = f->event_count - 1;
+    while (at > 0 && f->events[at - 1].at_ms > e.at_ms) {
+        f->events[at] = f->events[at - 1];
+        at--;
+    }
+    f->events[at] = e;
 }
 
 static bool finish(struct check *c, struct check_run *r, struct failure *f)

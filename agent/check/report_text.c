@@ -208,12 +208,14 @@ static double run_zero_ms(const struct facts *f)
     return f->event_count ? f->events[0].at_ms : 0;
 }
 
-static void print_run(const struct check_run *r, bool has_colour, FILE *out)
+static void print_run(const struct check *c, const struct check_run *r, bool has_colour, FILE *out)
 {
     struct page p = {r, has_colour, out, run_zero_ms(&r->facts)};
+    const struct scenario *s = r->scenario;
+    const char *title = c->is_prompt && s->prompt_title ? s->prompt_title : s->title;
     (void)fprintf(out, "\n%s%s%s: ", style(&p, STYLE_BOLD), r->scenario->name,
                   style(&p, STYLE_PLAIN));
-    wrap_print(out, r->scenario->title, strlen(r->scenario->name) + 2, 2);
+    wrap_print(out, title, strlen(s->name) + 2, 2);
     if (r->obstacle) {
         (void)fprintf(out, "  SKIP  ");
         wrap_print(out, r->obstacle, FAILURE_COLUMN, FAILURE_COLUMN);
@@ -295,7 +297,7 @@ void report_text(const struct check *c, const char *base_url, bool has_colour, F
             out);
     }
     for (size_t i = 0; i < c->run_count; i++) {
-        print_run(&c->runs[i], has_colour, out);
+        print_run(c, &c->runs[i], has_colour, out);
     }
     print_summary(c, base_url, has_colour, out);
 }

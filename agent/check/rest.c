@@ -107,7 +107,9 @@ int rest_try(struct rest *rest, const char *method, const char *path, struct sli
     rest->duration_ms = (double)(end - start) / (double)NS_PER_MS;
     if (status) {
         failure_set(f, status == MARLINE_EAUTH ? EXIT_CODE_REFUSED : EXIT_CODE_UNREACHABLE,
-                    "backend not reached: %s; is it running, and is the base URL right?",
+                    status == MARLINE_EAUTH
+                        ? "backend not trusted: %s"
+                        : "backend not reached: %s; is it running, and is the base URL right?",
                     error.text);
         return 0;
     }
@@ -142,7 +144,13 @@ bool rest_refuse(struct rest *rest, struct failure *f)
     char text[EXCERPT_MAX + 1];
     describe_answer(rest, text);
     int status = rest->response.status;
-    if (status == 401 || status == 403) {
+    if (status == 403) { /* an unknown key would have been answered 401 */
+        return failure_set(f, EXIT_CODE_REFUSED,
+                           "the backend does not let this key do that (HTTP 403 at %s: %s); check "
+                           "RHESIS_PROJECT_ID, and that the key's user is a member of the project",
+                           rest->url.data, text);
+    }
+    if (status == 401) {
         return failure_set(f, EXIT_CODE_REFUSED,
                            "the backend refused the key (HTTP %d at %s: %s); check RHESIS_API_KEY",
                            status, rest->url.data, text);

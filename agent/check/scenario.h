@@ -57,8 +57,10 @@ enum disturbance {
 struct scenario {
     const char *name;
     const char *title; /* one line: what it shows */
-    const char *rule;  /* the invariant that it is there to test: "I4", … */
-    double start;      /* when its tests begin */
+    /* What it shows where spans leave at once with the end of their test; NULL = the same. */
+    const char *prompt_title;
+    const char *rule; /* the invariant that it is there to test: "I4", … */
+    double start;     /* when its tests begin */
     const struct probe *probes[SCENARIO_PROBES_MAX]; /* of its tests, in turn */
     size_t test_count;
     unsigned retries;

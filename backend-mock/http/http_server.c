@@ -252,6 +252,11 @@ bool http_request_is_repeated(const struct http_request *r)
 
 void http_answer_json(struct http_request *r, unsigned status, struct buffer *body)
 {
+    /* The control routes are read by people, in a terminal; all else ends as the platform's does.
+     */
+    if (status < 300 && strncmp(http_request_path(r), "/mock/", sizeof "/mock/" - 1) == 0) {
+        marline__buffer_append_byte(body, '\n');
+    }
     http_answer(r, status, "application/json", body);
 }
 

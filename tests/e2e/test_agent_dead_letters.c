@@ -90,13 +90,15 @@ static void dead_letters(struct fixture *f, const char *verb, const char *number
     marline__buffer_deinit(&outcome.output);
 }
 
-/* Leaves dead letter 1, and the run's path in `out`. */
-static void be_refused(struct fixture *f, char out[128])
+/* Leaves dead letter 1, and the run's path in `out`. The result names the trace of the failure. */
+static void be_refused(struct fixture *f, char out[128], char out_trace_id[64])
 {
     cJSON *result = agent_fixture_run_test(f->backend, "later", "{\"input\":\"x\"}");
     assert_non_null(result);
     assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(result, "status")), "Error");
     (void)snprintf(out, 128, "%s", cJSON_GetStringValue(cJSON_GetObjectItem(result, "path")));
+    const char *trace_id = cJSON_GetStringValue(cJSON_GetObjectItem(result, "trace_id"));
+    (void)snprintf(out_trace_id, 64, "%s", trace_id ? trace_id : "none");
     cJSON_Delete(result);
     dead_letters(f, "list", NULL, EXIT_CODE_OK, "Function 'later' not found");
     dead_letters(f, "show", "1", EXIT_CODE_OK, "\"_rhesis_test_context\"");
@@ -123,7 +125,8 @@ static const char *text_of(const cJSON *object, const char *name)
 }
 
 /* At the backend there is one trace: the failure, and under it the retry, which links to it. */
-static void assert_retry_continues_failure(struct fixture *f, const char *run_path, int span_count)
+static void assert_retry_continues_failure(struct fixture *f, const char *run_path,
+                                           const char *trace_id, int span_count)
 {
     const struct expected_spans expected = {span_count};
     char path[192];
@@ -150,6 +153,7 @@ static void assert_retry_continues_failure(struct fixture *f, const char *run_pa
     }
     assert_string_equal(text_of(retry, "status_code"), "OK");
     assert_string_equal(text_of(retry, "span_name"), "function.later");
+    assert_string_equal(text_of(detail, "trace_id"), trace_id);
     cJSON_Delete(detail);
     cJSON_Delete(list);
 }
@@ -159,8 +163,9 @@ given_running_agent_when_another_process_retries_then_the_trace_of_the_failure_g
 {
     struct fixture *f = *state;
     char run[128];
+    char trace_id[64];
     start_agent(f, without_it);
-    be_refused(f, run);
+    be_refused(f, run, trace_id);
     dead_letters(f, "retry", "1", EXIT_CODE_CHECK_FAILED, "refused again, now dead letter 2");
     write_config(f, with_it);
     program_signal(&f->agent, SIGHUP);
@@ -169,22 +174,35 @@ given_running_agent_when_another_process_retries_then_the_trace_of_the_failure_g
     dead_letters(f, "list", NULL, EXIT_CODE_OK, "no dead letters");
     dead_letters(f, "retry", "2", EXIT_CODE_USAGE, "");
     /* two failures, the retry, and the program that it called */
-    assert_retry_continues_failure(f, run, 4);
+    assert_retry_continues_failure(f, run, trace_id, 4);
 }
 
 static void given_no_agent_when_retried_then_the_next_to_start_continues_the_trace(void **state)
 {
     struct fixture *f = *state;
     char run[128];
+    char trace_id[64];
     start_agent(f, without_it);
-    be_refused(f, run);
+    be_refused(f, run, trace_id);
     program_stop(&f->agent);
     dead_letters(f, "retry", "all", EXIT_CODE_OK, "waits for an agent of ws://");
     dead_letters(f, "show", "1", EXIT_CODE_OK, "waits for an agent");
     start_agent(f, with_it);
     assert_true(program_wait_for_text(&f->agent, f->log, "succeeded", START_MS));
     dead_letters(f, "list", NULL, EXIT_CODE_OK, "no dead letters");
-    assert_retry_continues_failure(f, run, 3);
+    assert_retry_continues_failure(f, run, trace_id, 3);
+}
+
+static void given_help_asked_for_when_printed_then_its_own_options_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct process_outcome outcome;
+    const char *arguments[] = {"dead-letters", "list", "--help", NULL};
+    agent_fixture_run_agent(f->backend, arguments, NULL, &outcome);
+    marline__buffer_append_byte(&outcome.output, '\0');
+    assert_non_null(strstr(outcome.output.data, "--outbox FILE"));
+    assert_null(strstr(outcome.output.data, "--plugin"));
+    marline__buffer_deinit(&outcome.output);
 }
 
 #define AGENT(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -194,6 +212,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         AGENT(
             given_running_agent_when_another_process_retries_then_the_trace_of_the_failure_goes_on),
+        AGENT(given_help_asked_for_when_printed_then_its_own_options_alone),
         AGENT(given_no_agent_when_retried_then_the_next_to_start_continues_the_trace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,7 +99,7 @@ static void given_broken_settings_when_examined_then_the_cause_is_named(void **s
         {{"doctor", "--project-id", "99999999-9999-4999-8999-999999999999"},
          NULL,
          EXIT_CODE_REFUSED,
-         "FAIL  project   project 99999999",
+         "may not use the project 99999999",
          "RHESIS_PROJECT_ID"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

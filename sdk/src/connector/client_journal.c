@@ -50,25 +50,25 @@ static void settled(void *user, const struct ledger_record *record)
 /* A refused invocation has a span too: it says so in the trace of its test, and a retry goes on
  * from it. */
 static void trace_refusal(const marline_client *client, const struct ledger_record *record,
-                          struct slice request, const char *reason,
+                          struct slice request, const char *reason, struct session_trace *out_trace,
                           char out_traceparent[TRACEPARENT_SIZE])
 {
-    struct session_trace trace;
     const struct invocation_failure failure = {0, "refused", reason};
     struct session_job *job = marline__session_job_create(request);
     if (job) { /* else it is malformed: there is nothing to say of it */
         job->failure = record->failure;
-        marline__invocation_report_failure(job, client->tracer, &failure, &trace, out_traceparent);
+        marline__invocation_report_failure(job, client->tracer, &failure, out_trace,
+                                           out_traceparent);
     }
 }
 
 static void buried(void *user, const struct ledger_record *record, struct slice request,
-                   struct slice result, const char *reason)
+                   struct slice result, const char *reason, struct session_trace *out_trace)
 {
     const marline_client *client = user;
     char traceparent[TRACEPARENT_SIZE] = "";
     if (request.size > 0 && !record->is_metric) {
-        trace_refusal(client, record, request, reason, traceparent);
+        trace_refusal(client, record, request, reason, out_trace, traceparent);
     }
     const struct outbox_letter letter = {.id = record->id,
                                          .request = request,

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "connector/session_private.h"
+#include "io/tls_fault.h"
 
 static const char drain_text[] = "{\"type\":\"drain\"}";
 static const char pong_text[] = "{\"type\":\"pong\"}";
@@ -199,7 +200,13 @@ void marline__session_refused(struct session *s, uint64_t now, uint64_t random, 
         return;
     }
     bool auth = http_status == 401 || http_status == 403;
-    if (http_status == 0) {
+    const struct tls_fault *tls = http_status == 0 ? marline__tls_fault_of(reason) : NULL;
+    if (tls) {
+        /* A certificate may be renewed over there: that needs no restart over here. */
+        marline__session_change(s, SESSION_WAITING, MARLINE_EIO,
+                                "no connection to %s: %s; trying again, in case it is mended",
+                                reason, tls->advice);
+    } else if (http_status == 0) {
         marline__session_change(
             s, SESSION_WAITING, MARLINE_EIO,
             "no connection to %s; trying again (is the backend running there, and the "

@@ -88,9 +88,9 @@ struct session_host {
     uint64_t (*stored)(void *user, const struct ledger_record *record);
     void (*settled)(void *user, const struct ledger_record *record);
     /* An invocation that was refused, with its request; or a result that the backend cannot take.
-     */
+     * Of a refusal, `out_trace` (all zero before) may be given the trace that tells of it. */
     void (*buried)(void *user, const struct ledger_record *record, struct slice request,
-                   struct slice result, const char *reason);
+                   struct slice result, const char *reason, struct session_trace *out_trace);
     void *user;
 };
 

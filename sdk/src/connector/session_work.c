@@ -80,10 +80,9 @@ static void note_span(struct ledger_record *r, const struct session_trace *trace
     r->start_unix_ns = trace->start_unix_ns;
 }
 
-static void fail_traced(struct session *s, uint64_t now, struct ledger_record *r, const char *text,
-                        const struct session_trace *trace)
+static void fail_told(struct session *s, uint64_t now, struct ledger_record *r, const char *text,
+                      const struct session_trace *trace)
 {
-    note_span(r, trace);
     const struct message_test_result result = {
         .error = marline__slice_text(text),
         .duration_ms = (double)(now - r->started_ns) / (double)NS_PER_MS,
@@ -93,21 +92,30 @@ static void fail_traced(struct session *s, uint64_t now, struct ledger_record *r
     store_error(s, r, &result);
 }
 
+static void fail_traced(struct session *s, uint64_t now, struct ledger_record *r, const char *text,
+                        const struct session_trace *trace)
+{
+    note_span(r, trace);
+    fail_told(s, now, r, text, trace);
+}
+
 static void fail(struct session *s, uint64_t now, struct ledger_record *r, const char *text)
 {
     struct session_trace trace = describe(s, r);
     fail_traced(s, now, r, text, &trace);
 }
 
-/* An invocation that is never executed: it is kept for whoever wants to know. */
+/* An invocation that is never executed: it is kept for whoever wants to know. Its span, if it has
+ * one, is the dead letter's: the journal need not keep it with the result as well. */
 static void refuse(struct session *s, uint64_t now, struct ledger_record *r, struct slice request,
                    const char *reason)
 {
     s->counters.refused++;
+    struct session_trace trace = {.span_count = 0};
     if (s->host->buried) {
-        s->host->buried(s->host->user, r, request, SLICE_EMPTY, reason);
+        s->host->buried(s->host->user, r, request, SLICE_EMPTY, reason, &trace);
     }
-    fail(s, now, r, reason);
+    fail_told(s, now, r, reason, &trace);
 }
 
 /* ---- handlers that return ---- */
@@ -136,12 +144,14 @@ static void finish(struct session *s, struct ledger_record *r, struct buffer *en
 {
     char text[ERROR_TEXT_SIZE];
     size_t size = encoded->size;
+    struct session_trace unused = {.span_count = 0};
     if (size > s->message_max) {
         (void)snprintf(text, sizeof text,
                        "the result has %zu bytes, and the backend takes messages of %u at most",
                        size, s->message_max);
         if (s->host->buried) {
-            s->host->buried(s->host->user, r, SLICE_EMPTY, marline__buffer_slice(encoded), text);
+            s->host->buried(s->host->user, r, SLICE_EMPTY, marline__buffer_slice(encoded), text,
+                            &unused);
         }
         marline__buffer_deinit(encoded);
     } else if (store(s, r, encoded, summary->span_count)) {
@@ -500,8 +510,9 @@ static void give_up(struct session *s, struct ledger_record *r, const char *reas
     s->counters.results_given_up++;
     marline__log(LOG_WARN, "invocation %.*s: %s", SLICE_ARG(r->id), reason);
     if (s->host->buried) {
+        struct session_trace unused = {.span_count = 0};
         s->host->buried(s->host->user, r, SLICE_EMPTY, (struct slice){r->result, r->result_size},
-                        reason);
+                        reason, &unused);
     }
     settle(s, r);
 }

@@ -81,7 +81,8 @@ struct websocket_client {
 static void forward_log(int level, const char *line)
 {
     size_t size = strcspn(line, "\n");
-    enum log_level ours = level & LLL_ERR ? LOG_WARN : LOG_DEBUG;
+    bool is_told = strncmp(line, "SSL error:", sizeof "SSL error:" - 1) == 0; /* by `refused` */
+    enum log_level ours = level & LLL_ERR && !is_told ? LOG_WARN : LOG_DEBUG;
     marline__log(ours, "libwebsockets: %.*s", (int)size, line);
 }
 

@@ -78,6 +78,9 @@ static void given_another_word_when_searched_then_none(void **state)
 {
     (void)state;
     assert_null(nearest("verbose"));
+    assert_null(nearest("exit")); /* two of four letters: not exec */
+    assert_null(nearest("plan"));
+    assert_null(nearest("url"));
     assert_null(nearest(""));
     assert_null(nearest("a-word-that-is-very-long-a-word-that-is-very-long-a-word-that-is-long"));
 }

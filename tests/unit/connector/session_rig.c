@@ -61,11 +61,15 @@ static void settled(void *user, const struct ledger_record *record)
 }
 
 static void buried(void *user, const struct ledger_record *record, struct slice request,
-                   struct slice result, const char *reason)
+                   struct slice result, const char *reason, struct session_trace *out_trace)
 {
     assert_true((request.size > 0) != (result.size > 0));
     assert_true(strlen(reason) > 0);
     note(user, "buried", record);
+    const struct rig *rig = user;
+    if (rig->refusal_trace) {
+        (void)snprintf(out_trace->trace_id, sizeof out_trace->trace_id, "%s", rig->refusal_trace);
+    }
 }
 
 void rig_restart(struct rig *rig)

@@ -17,6 +17,7 @@ struct rig {
     struct session_endpoint f;
     struct session_endpoint g;
     struct session_trace trace; /* what describe answers */
+    const char *refusal_trace;  /* of every dead letter; NULL = none */
     char journal[4096];         /* "accepted id;stored id;…" */
     struct session_job *job;    /* of the last INVOKE, freed with the rig */
 };

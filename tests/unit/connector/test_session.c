@@ -151,6 +151,23 @@ static void given_connecting_when_refused_then_final_or_retried_by_status(void *
     }
 }
 
+static void
+given_certificate_not_verified_when_refused_then_the_fix_is_named_and_retried(void **state)
+{
+    struct rig *rig = *state;
+    marline__session_start(rig->session, rig->now);
+    rig_expect_state(rig, SESSION_CONNECTING);
+    rig_expect(rig, SESSION_CONNECT);
+    marline__session_refused(rig->session, rig->now, 0, 0,
+                             "localhost:443: unable to get local issuer certificate");
+    struct session_action action = rig_expect(rig, SESSION_CHANGED);
+    assert_int_equal(action.state, SESSION_WAITING);
+    assert_string_equal(action.text,
+                        "no connection to localhost:443: unable to get local issuer certificate: "
+                        "its certificate is of no known CA: give the CA file that signed it; "
+                        "trying again, in case it is mended");
+}
+
 static void given_open_when_closed_then_only_1008_of_the_peer_is_final(void **state)
 {
     struct rig *rig = *state;
@@ -368,11 +385,13 @@ static void given_undelivered_result_when_retried_then_sent_again_and_not_execut
 static void given_refused_invocation_then_dead_letter_with_its_request(void **state)
 {
     struct rig *rig = *state;
+    rig->refusal_trace = "0af7651916cd43dd8448eb211c80319c";
     rig_open(rig);
     rig_register(rig, "");
     rig_receive(rig, "{\"type\":\"execute_test\",\"test_run_id\":\"i\",\"function_name\":\"nix\","
                      "\"inputs\":{}}");
     assert_string_equal(rig->journal, "buried i;stored i;");
+    assert_non_null(strstr(rig_text(rig), "\"trace_id\":\"0af7651916cd43dd8448eb211c80319c\""));
 }
 
 /* ---- pacing and keepalive ---- */
@@ -543,6 +562,7 @@ int main(void)
         RIGGED(given_no_answer_to_registration_then_closes_and_reconnects),
         RIGGED(given_registered_when_endpoints_change_then_registers_again),
         RIGGED(given_connecting_when_refused_then_final_or_retried_by_status),
+        RIGGED(given_certificate_not_verified_when_refused_then_the_fix_is_named_and_retried),
         RIGGED(given_open_when_closed_then_only_1008_of_the_peer_is_final),
         RIGGED(given_failures_when_waiting_then_full_jitter_below_a_doubling_bound),
         RIGGED(given_stable_uptime_when_lost_then_backoff_starts_anew),
