@@ -316,8 +316,11 @@ static bool wait_for_loop(marline_client *client, uint64_t timeout_ms)
     if (client->shared.running) {
         uint64_t within_ns =
             timeout_ms < TIME_NEVER / NS_PER_MS ? timeout_ms * NS_PER_MS : TIME_NEVER;
+        /* The loop may not have read an earlier call yet: the shorter time counts, as it does when
+         * both are read. */
+        bool is_shortest = !client->shared.stop || within_ns < client->shared.stop_within_ns;
+        client->shared.stop_within_ns = is_shortest ? within_ns : client->shared.stop_within_ns;
         client->shared.stop = true;
-        client->shared.stop_within_ns = within_ns;
         marline__websocket_wake(client->loop.ws);
     }
     while (client->shared.started && !client->shared.ended) {
