@@ -41,6 +41,7 @@ struct postgres_connection {
     PGconn *link;
     unsigned generation; /* counts reconnections: older statements are to be prepared again */
     unsigned statements; /* made so far, for their names */
+    const char *setup;   /* script for a new session */
     size_t changes;
     char state[SQLSTATE_SIZE]; /* of the last failure; "" = the connection itself */
     char detail[DETAIL_SIZE];
@@ -447,7 +448,14 @@ static enum store_status driver_execute(struct sql_connection *base, const char 
     return STORE_OK;
 }
 
-static const char setup_script[] = "SET search_path = marline; SET synchronous_commit = on";
+#define SETUP "SET search_path = marline; SET synchronous_commit = on"
+static const char reader_setup[] = SETUP;
+/* The writer finds rows by their keys and nothing else. A plan is made while the tables are small
+ * and then kept: without these settings it would go on reading whole tables as they grow. */
+static const char writer_setup[] =
+    SETUP "; SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;"
+          " SET enable_hashjoin = off; SET enable_mergejoin = off";
+#undef SETUP
 
 static void driver_refresh(struct sql_connection *base)
 {
@@ -458,8 +466,7 @@ static void driver_refresh(struct sql_connection *base)
     PQreset(c->link);
     c->generation++;
     struct store_error error;
-    if (PQstatus(c->link) == CONNECTION_OK &&
-        driver_execute(base, setup_script, &error) != STORE_OK) {
+    if (PQstatus(c->link) == CONNECTION_OK && driver_execute(base, c->setup, &error) != STORE_OK) {
         note_failure(c, NULL); /* whoever asks next fails, and is told */
     }
 }
@@ -519,8 +526,8 @@ static bool is_primary(struct postgres_connection *c)
 static struct sql_connection *driver_open(const char *location, const char *name, bool read_only,
                                           struct store_error *error)
 {
-    (void)read_only;
     struct postgres_connection *c = alloc_zeroed(sizeof *c);
+    c->setup = read_only ? reader_setup : writer_setup;
     c->base.driver = &postgres_driver;
     c->base.name = name;
     c->link = PQconnectdb(location);
@@ -531,7 +538,7 @@ static struct sql_connection *driver_open(const char *location, const char *name
         (void)error_set(error, STORE_BROKEN, "%s is a standby; name the primary", name);
     } else {
         (void)PQsetNoticeReceiver(c->link, ignore_notice, NULL);
-        if (driver_execute(&c->base, setup_script, error) == STORE_OK) {
+        if (driver_execute(&c->base, c->setup, error) == STORE_OK) {
             return &c->base;
         }
     }

@@ -150,7 +150,7 @@ enum store_status sql_contexts_warm(struct sql_store *store, const struct store_
     static const char create[] =
         "INSERT INTO contexts(run_id, test_id, configuration_id, organization_id, attempt)"
         " SELECT * FROM unnest(?::uuid[], ?::uuid[], ?::uuid[], ?::uuid[], ?::bigint[])"
-        " ON CONFLICT DO NOTHING"
+        " ORDER BY 1, 2, 3, 4, 5 ON CONFLICT DO NOTHING"
         " RETURNING ref, run_id, test_id, configuration_id, organization_id, attempt";
     struct intern *intern = &store->writer.intern;
     size_t wanted = 0;
@@ -165,9 +165,10 @@ enum store_status sql_contexts_warm(struct sql_store *store, const struct store_
             wanted++;
         }
     }
-    enum store_status status = wanted ? ask_contexts(store, in, find, &wanted, error) : STORE_OK;
+    /* A key that the writer does not remember is mostly a new one. */
+    enum store_status status = wanted ? ask_contexts(store, in, create, &wanted, error) : STORE_OK;
     if (status == STORE_OK && wanted) {
-        status = ask_contexts(store, in, create, &wanted, error);
+        status = ask_contexts(store, in, find, &wanted, error);
     }
     return status;
 }

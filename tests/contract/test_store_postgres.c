@@ -1,11 +1,15 @@
 /* The store contract on PostgreSQL: a private server, emptied before every test. Exits
  * with 77 (a skip for ctest) where PostgreSQL or libpq is not installed. */
 #include <libpq-fe.h>
+#include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "store_contract.h"
 #include "support/postgres_fixture.h"
+
+enum { LOOKS_MAX = 3000, LOOK_MS = 20 };
 
 static struct postgres_server server;
 static char address[192];
@@ -71,15 +75,72 @@ static void given_wrong_address_when_opened_then_cause_without_password(void **s
     assert_null(strstr(error.text, "secret"));
 }
 
+static void open_store(struct fixture *f)
+{
+    struct store_error error;
+    f->store = store_open(f->location, &error);
+    assert_non_null(f->store);
+}
+
 static void given_store_when_reopened_then_still_there(void **state)
 {
     struct fixture *f = *state;
     (void)insert_spans(f, NULL, 1, 3);
     store_close(f->store);
-    struct store_error error;
-    f->store = store_open(f->location, &error);
-    assert_non_null(f->store);
+    open_store(f);
     assert_int_equal(read_ledger(f).stored, 3);
+}
+
+/* The answer of a query of one row and column, as a number; -1 = there was none. */
+static long ask(PGconn *link, const char *sql)
+{
+    PGresult *result = PQexec(link, sql);
+    long value = PQntuples(result) == 1 ? strtol(PQgetvalue(result, 0, 0), NULL, 10) : -1;
+    PQclear(result);
+    return value;
+}
+
+/* A session's counters are there to be read when it is gone from the list of sessions. */
+static void close_store(struct fixture *f, PGconn *link)
+{
+    static const char others[] = "SELECT count(*) FROM pg_stat_activity"
+                                 " WHERE datname = 'postgres' AND pid <> pg_backend_pid()";
+    store_close(f->store);
+    f->store = NULL;
+    for (int i = 0; i < LOOKS_MAX && ask(link, others) != 0; i++) {
+        (void)poll(NULL, 0, LOOK_MS);
+    }
+    assert_int_equal(ask(link, others), 0);
+}
+
+/* A plan that was made for small tables is kept while they grow. */
+static void given_many_writes_when_counted_then_no_table_was_read_whole(void **state)
+{
+    enum { ROUNDS = 20 };
+    struct fixture *f = *state;
+    PGconn *link = PQconnectdb(address);
+    static const char scans[] = "SELECT sum(seq_scan) FROM pg_stat_user_tables WHERE relname IN"
+                                " ('contexts', 'events', 'results', 'spans', 'traces')";
+    close_store(f, link); /* making the indexes has read the tables, too */
+    long before = ask(link, scans);
+    open_store(f);
+    for (uint8_t i = 1; i <= ROUNDS; i++) {
+        struct link_key key = key_of(f, i, 1);
+        (void)insert_spans(f, &key, i, 3);
+        (void)insert_result(f, &key);
+        (void)try_link(f, &key, LINK_POINT_RESULT);
+    }
+    close_store(f, link); /* it forgets what it remembers */
+    open_store(f);
+    for (uint8_t i = 1; i <= ROUNDS; i++) {
+        struct link_key key = key_of(f, i, 1);
+        (void)insert_spans(f, &key, i, 3);
+        assert_int_equal(try_link(f, &key, LINK_POINT_INGEST).linked, 3);
+    }
+    close_store(f, link);
+    assert_int_equal(ask(link, scans), before);
+    PQfinish(link);
+    open_store(f);
 }
 
 static int run_own_tests(void)
@@ -88,6 +149,7 @@ static int run_own_tests(void)
         CONTRACT_TEST(given_backend_terminated_when_written_again_then_it_recovers),
         CONTRACT_TEST(given_nul_in_text_when_stored_then_the_batch_stands),
         CONTRACT_TEST(given_store_when_reopened_then_still_there),
+        CONTRACT_TEST(given_many_writes_when_counted_then_no_table_was_read_whole),
         cmocka_unit_test(given_wrong_address_when_opened_then_cause_without_password),
     };
     fixture_use(&postgres_kind);
