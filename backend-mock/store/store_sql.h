@@ -149,7 +149,6 @@ struct context_slot {
     int64_t ref; /* 0 = empty */
     struct link_key key;
     bool is_wanted; /* empty, to be filled by the next answer */
-    bool is_asked;
 };
 
 /* The context of a trace's spans as far as known; CONTEXT_SEVERAL: they differ. */
@@ -226,6 +225,12 @@ enum store_status sql_insert_spans(struct sql_store *store, struct store_write *
                                    struct store_error *error);
 enum store_status sql_link(struct sql_store *store, struct store_write *write,
                            struct store_error *error);
+/* Carries out attempts at linking together; sql_links_together says how many of the first writes
+ * may be. *error alone has the outcome of a failure. */
+enum store_status sql_link_all(struct sql_store *store, struct store_write *const *writes,
+                               size_t count, struct store_error *error);
+size_t sql_links_together(const struct sql_connection *c, struct store_write *const *writes,
+                          size_t count);
 enum store_status sql_record_attempt(struct sql_store *store, struct store_write *write,
                                      struct store_error *error);
 
@@ -233,10 +238,12 @@ enum store_status sql_record_attempt(struct sql_store *store, struct store_write
 enum store_status sql_context(struct sql_store *store, const struct link_key *key, int64_t *out_ref,
                               struct store_error *error);
 
-/* Finds or creates the rows of a POST's keys in as few statements as the database allows; what is
- * left is found one by one. So for its traces, once the contexts are there. */
-enum store_status sql_contexts_warm(struct sql_store *store, const struct store_insert_spans *in,
-                                    struct store_error *error);
+/* Finds or creates the rows of all these keys in as few statements as the database allows, in an
+ * order of their own, so that two backends at the same keys do not block each other; what is left
+ * is found one by one. For a database that takes rows. */
+enum store_status sql_contexts_warm(struct sql_store *store, const struct link_key *const *keys,
+                                    size_t count, struct store_error *error);
+/* So for a POST's traces, once the contexts are there. */
 enum store_status sql_traces_warm(struct sql_store *store, int64_t organization_ref,
                                   const struct store_insert_spans *in, struct store_error *error);
 enum store_status sql_organization(struct sql_store *store, const struct uuid *id, int64_t *out_ref,

@@ -9,6 +9,20 @@
 
 /* ---- contexts ---- */
 
+static struct context_slot *context_slot_of(struct intern *intern, const struct link_key *key)
+{
+    return &intern->contexts[link_key_hash(key) % CONTEXT_CACHE_SIZE];
+}
+
+static void bind_key(struct sql_statement *s, const struct link_key *key)
+{
+    bind_uuid(s, 1, &key->run);
+    bind_uuid(s, 2, &key->test);
+    bind_uuid(s, 3, &key->configuration);
+    bind_uuid(s, 4, &key->organization);
+    bind_int(s, 5, key->attempt);
+}
+
 static enum store_status find_context(struct sql_connection *c, const struct link_key *key,
                                       int64_t *out_ref, struct store_error *error)
 {
@@ -18,11 +32,7 @@ static enum store_status find_context(struct sql_connection *c, const struct lin
     if (!s) {
         return error->status;
     }
-    bind_uuid(s, 1, &key->run);
-    bind_uuid(s, 2, &key->test);
-    bind_uuid(s, 3, &key->configuration);
-    bind_uuid(s, 4, &key->organization);
-    bind_int(s, 5, key->attempt);
+    bind_key(s, key);
     enum store_status status = STORE_OK;
     *out_ref = 0;
     if (sql_row(c, s, &status, error)) {
@@ -32,20 +42,18 @@ static enum store_status find_context(struct sql_connection *c, const struct lin
     return status;
 }
 
+/* *out_ref is 0 when another backend was quicker. */
 static enum store_status create_context(struct sql_connection *c, const struct link_key *key,
                                         int64_t *out_ref, struct store_error *error)
 {
     static const char sql[] = "INSERT INTO contexts(run_id, test_id, configuration_id,"
-                              " organization_id, attempt) VALUES(?, ?, ?, ?, ?) RETURNING ref";
+                              " organization_id, attempt) VALUES(?, ?, ?, ?, ?)"
+                              " ON CONFLICT DO NOTHING RETURNING ref";
     struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
-    bind_uuid(s, 1, &key->run);
-    bind_uuid(s, 2, &key->test);
-    bind_uuid(s, 3, &key->configuration);
-    bind_uuid(s, 4, &key->organization);
-    bind_int(s, 5, key->attempt);
+    bind_key(s, key);
     return sql_run_returning(c, s, out_ref, error);
 }
 
@@ -53,8 +61,7 @@ enum store_status sql_context(struct sql_store *store, const struct link_key *ke
                               struct store_error *error)
 {
     struct sql_connection *c = store->writer.connection;
-    struct context_slot *slot =
-        &store->writer.intern.contexts[link_key_hash(key) % CONTEXT_CACHE_SIZE];
+    struct context_slot *slot = context_slot_of(&store->writer.intern, key);
     if (slot->ref && link_key_equal(&slot->key, key)) {
         *out_ref = slot->ref;
         return STORE_OK;
@@ -62,6 +69,9 @@ enum store_status sql_context(struct sql_store *store, const struct link_key *ke
     enum store_status status = find_context(c, key, out_ref, error);
     if (status == STORE_OK && *out_ref == 0) {
         status = create_context(c, key, out_ref, error);
+    }
+    if (status == STORE_OK && *out_ref == 0) {
+        status = find_context(c, key, out_ref, error);
     }
     if (status == STORE_OK) {
         *slot = (struct context_slot){.ref = *out_ref, .key = *key};
@@ -77,42 +87,36 @@ enum store_status sql_context_find(struct sql_connection *c, const struct link_k
 
 /* ---- many contexts at once ---- */
 
-/* The slot, if the key is not in it and nobody waits for it. */
-static struct context_slot *wanted_slot(struct intern *intern, const struct link_key *key)
+/* False when the key is known or wanted already. Where another key waits for the slot, it stays
+ * that key's: then this one's row is made, and found again when it is needed. */
+static bool want_context(struct intern *intern, const struct link_key *key)
 {
-    struct context_slot *slot = &intern->contexts[link_key_hash(key) % CONTEXT_CACHE_SIZE];
-    bool is_known = slot->ref && link_key_equal(&slot->key, key);
-    return is_known || slot->is_wanted ? NULL : slot;
-}
-
-static void bind_key(struct sql_statement *s, const struct link_key *key)
-{
-    bind_uuid(s, 1, &key->run);
-    bind_uuid(s, 2, &key->test);
-    bind_uuid(s, 3, &key->configuration);
-    bind_uuid(s, 4, &key->organization);
-    bind_int(s, 5, key->attempt);
-}
-
-/* Takes the rows that come back into their slots. Returns how many. */
-static size_t take_contexts(struct sql_connection *c, struct sql_statement *s,
-                            struct intern *intern, enum store_status *out_status,
-                            struct store_error *error)
-{
-    size_t count = 0;
-    while (sql_row(c, s, out_status, error)) {
-        struct link_key key = {column_uuid(s, 4), column_uuid(s, 1), column_uuid(s, 2),
-                               column_uuid(s, 3), (uint32_t)column_int(s, 5)};
-        struct context_slot *slot = &intern->contexts[link_key_hash(&key) % CONTEXT_CACHE_SIZE];
-        *slot = (struct context_slot){.ref = (int64_t)column_int(s, 0), .key = key};
-        count++;
+    struct context_slot *slot = context_slot_of(intern, key);
+    if ((slot->ref || slot->is_wanted) && link_key_equal(&slot->key, key)) {
+        return false;
     }
-    return count;
+    if (!slot->is_wanted) {
+        *slot = (struct context_slot){.key = *key, .is_wanted = true};
+    }
+    return true;
 }
 
-/* Asks `sql` for all keys that are wanted. */
-static enum store_status ask_contexts(struct sql_store *store, const struct store_insert_spans *in,
-                                      const char *sql, size_t *wanted, struct store_error *error)
+/* True, once, for a key that is still wanted. */
+static bool is_left(struct intern *intern, const struct link_key *key)
+{
+    struct context_slot *slot = context_slot_of(intern, key);
+    if (!slot->is_wanted || !link_key_equal(&slot->key, key)) {
+        return false;
+    }
+    slot->is_wanted = false;
+    return true;
+}
+
+/* Asks for the keys that `choose` picks, and takes what comes back into their slots. */
+static enum store_status ask_contexts(struct sql_store *store, const struct link_key *const *keys,
+                                      size_t count, const char *sql,
+                                      bool (*choose)(struct intern *, const struct link_key *),
+                                      struct store_error *error)
 {
     struct sql_connection *c = store->writer.connection;
     struct intern *intern = &store->writer.intern;
@@ -120,27 +124,28 @@ static enum store_status ask_contexts(struct sql_store *store, const struct stor
     if (!s) {
         return error->status;
     }
-    for (size_t i = 0; i < in->count; i++) {
-        const struct link_key *key = &in->spans[i].key;
-        struct context_slot *slot = &intern->contexts[link_key_hash(key) % CONTEXT_CACHE_SIZE];
-        bool is_first = slot->is_wanted && !slot->is_asked && in->spans[i].has_key &&
-                        link_key_equal(&slot->key, key);
-        if (is_first) {
-            slot->is_asked = true;
-            bind_key(s, key);
+    size_t asked = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (choose(intern, keys[i])) {
+            bind_key(s, keys[i]);
             sql_add_row(s);
+            asked++;
         }
     }
     enum store_status status = STORE_OK;
-    *wanted -= take_contexts(c, s, intern, &status, error);
-    for (size_t i = 0; i < in->count; i++) {
-        intern->contexts[link_key_hash(&in->spans[i].key) % CONTEXT_CACHE_SIZE].is_asked = false;
+    while (asked > 0 && sql_row(c, s, &status, error)) {
+        struct link_key key = {column_uuid(s, 4), column_uuid(s, 1), column_uuid(s, 2),
+                               column_uuid(s, 3), (uint32_t)column_int(s, 5)};
+        struct context_slot *slot = context_slot_of(intern, &key);
+        if (link_key_equal(&slot->key, &key)) {
+            *slot = (struct context_slot){.ref = (int64_t)column_int(s, 0), .key = key};
+        }
     }
     return status;
 }
 
-enum store_status sql_contexts_warm(struct sql_store *store, const struct store_insert_spans *in,
-                                    struct store_error *error)
+enum store_status sql_contexts_warm(struct sql_store *store, const struct link_key *const *keys,
+                                    size_t count, struct store_error *error)
 {
     static const char find[] =
         "SELECT x.ref, x.run_id, x.test_id, x.configuration_id, x.organization_id, x.attempt"
@@ -152,25 +157,9 @@ enum store_status sql_contexts_warm(struct sql_store *store, const struct store_
         " SELECT * FROM unnest(?::uuid[], ?::uuid[], ?::uuid[], ?::uuid[], ?::bigint[])"
         " ORDER BY 1, 2, 3, 4, 5 ON CONFLICT DO NOTHING"
         " RETURNING ref, run_id, test_id, configuration_id, organization_id, attempt";
-    struct intern *intern = &store->writer.intern;
-    size_t wanted = 0;
-    if (!sql_takes_rows(store->writer.connection)) {
-        return STORE_OK;
-    }
-    for (size_t i = 0; i < in->count; i++) {
-        const struct link_key *key = &in->spans[i].key;
-        struct context_slot *slot = in->spans[i].has_key ? wanted_slot(intern, key) : NULL;
-        if (slot) {
-            *slot = (struct context_slot){.key = *key, .is_wanted = true};
-            wanted++;
-        }
-    }
     /* A key that the writer does not remember is mostly a new one. */
-    enum store_status status = wanted ? ask_contexts(store, in, create, &wanted, error) : STORE_OK;
-    if (status == STORE_OK && wanted) {
-        status = ask_contexts(store, in, find, &wanted, error);
-    }
-    return status;
+    enum store_status status = ask_contexts(store, keys, count, create, want_context, error);
+    return status == STORE_OK ? ask_contexts(store, keys, count, find, is_left, error) : status;
 }
 
 /* ---- organizations and sources ---- */

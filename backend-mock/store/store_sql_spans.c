@@ -108,14 +108,7 @@ static enum store_status find_refs(struct post *post, size_t index, struct store
 static enum store_status find_all_refs(struct post *post, struct store_error *error)
 {
     struct store_insert_spans *in = post->in;
-    for (size_t i = 0; i < in->count; i++) { /* left by a first try that failed */
-        in->spans[i].has_key = in->spans[i].has_key && !in->spans[i].inherited;
-        in->spans[i].inherited = false;
-    }
-    enum store_status status = sql_contexts_warm(post->store, in, error);
-    if (status == STORE_OK) {
-        status = sql_traces_warm(post->store, post->organization, in, error);
-    }
+    enum store_status status = sql_traces_warm(post->store, post->organization, in, error);
     for (size_t i = 0; status == STORE_OK && i < in->count; i++) {
         status = find_refs(post, i, error);
     }
@@ -294,6 +287,15 @@ static enum store_status add_all_new(struct post *post, struct store_error *erro
     return status == STORE_OK ? save_traces(post->store, error) : status;
 }
 
+/* What a first try that failed left in the spans. */
+static void disinherit(struct store_insert_spans *in)
+{
+    for (size_t i = 0; i < in->count; i++) {
+        in->spans[i].has_key = in->spans[i].has_key && !in->spans[i].inherited;
+        in->spans[i].inherited = false;
+    }
+}
+
 enum store_status sql_insert_spans(struct sql_store *store, struct store_write *write,
                                    struct store_error *error)
 {
@@ -301,6 +303,7 @@ enum store_status sql_insert_spans(struct sql_store *store, struct store_write *
     struct post post = {.store = store, .in = in};
     in->stored = 0;
     in->duplicates = 0;
+    disinherit(in);
     post.refs = alloc_array(in->count + 1, sizeof *post.refs);
     post.stale = alloc_array(in->count + 1, sizeof *post.stale);
     enum store_status status =

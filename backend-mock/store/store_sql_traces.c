@@ -192,7 +192,7 @@ static enum store_status create_traces(struct sql_store *store, int64_t organiza
     static const char sql[] =
         "INSERT INTO traces(organization_ref, trace_id, has_root, context_ref)"
         " SELECT * FROM unnest(?::bigint[], ?::bytea[], ?::bigint[], ?::bigint[])"
-        " ON CONFLICT DO NOTHING RETURNING ref, trace_id";
+        " ORDER BY 1, 2 ON CONFLICT DO NOTHING RETURNING ref, trace_id";
     struct sql_connection *c = store->writer.connection;
     struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {

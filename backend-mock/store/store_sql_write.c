@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "core/alloc.h"
+
 /* ---- projects, tokens, runs ---- */
 
 static enum store_status create_organization(struct sql_connection *c, const struct uuid *id,
@@ -424,6 +426,69 @@ static const write_fn write_functions[] = {
     [STORE_RECORD_TURN] = sql_record_turn,
 };
 
+/* ---- the keys of many writes at once ---- */
+
+struct keys {
+    const struct link_key **at; /* owned; borrows the keys */
+    size_t count;
+};
+
+static const struct link_key *key_of(const struct store_write *write)
+{
+    switch (write->type) {
+    case STORE_RECORD_INVOKED:
+        return &write->record_invoked.key;
+    case STORE_RECORD_RECEIVED:
+        return &write->record_received.key;
+    case STORE_INSERT_RESULT:
+        return write->insert_result.key.attempt ? &write->insert_result.key : NULL;
+    case STORE_LINK:
+        return &write->link.key;
+    case STORE_RECORD_ATTEMPT:
+        return &write->record_attempt.key;
+    default:
+        return NULL;
+    }
+}
+
+static void add_keys(struct keys *keys, const struct store_write *write)
+{
+    const struct store_insert_spans *in = &write->insert_spans;
+    for (size_t i = 0; write->type == STORE_INSERT_SPANS && i < in->count; i++) {
+        if (in->spans[i].has_key && !in->spans[i].inherited) {
+            keys->at[keys->count++] = &in->spans[i].key;
+        }
+    }
+    const struct link_key *key = key_of(write);
+    if (key) {
+        keys->at[keys->count++] = key;
+    }
+}
+
+/* Before anything else of a transaction: whoever has the first key of those that are new waits for
+ * nobody who has a later one. */
+static enum store_status warm_contexts(struct sql_store *store, struct store_write *const *writes,
+                                       size_t count, struct store_error *error)
+{
+    struct keys keys = {.count = 0};
+    size_t max = 0;
+    if (!sql_takes_rows(store->writer.connection)) {
+        return STORE_OK;
+    }
+    for (size_t i = 0; i < count; i++) {
+        max += writes[i]->type == STORE_INSERT_SPANS ? writes[i]->insert_spans.count : 1;
+    }
+    keys.at = alloc_array(max + 1, sizeof(struct link_key *));
+    for (size_t i = 0; i < count; i++) {
+        add_keys(&keys, writes[i]);
+    }
+    enum store_status status = sql_contexts_warm(store, keys.at, keys.count, error);
+    marline__memory_free(keys.at);
+    return status;
+}
+
+/* ---- one write after the other ---- */
+
 /* An error of the database itself rather than of one write: the batch has no future. */
 static bool is_fatal(struct sql_connection *c, enum store_status status)
 {
@@ -435,6 +500,21 @@ static enum store_status carry_out(struct sql_store *store, struct store_write *
 {
     write->outcome = (struct store_error){STORE_OK, ""};
     return write_functions[write->type](store, write, &write->outcome);
+}
+
+/* The first of the writes, and those that go together with it. Returns how many. */
+static size_t carry_out_first(struct sql_store *store, struct store_write *const *writes,
+                              size_t count, enum store_status *out_status,
+                              struct store_error *error)
+{
+    size_t links = sql_links_together(store->writer.connection, writes, count);
+    if (links > 1) {
+        *out_status = sql_link_all(store, writes, links, error);
+        return links;
+    }
+    *out_status = carry_out(store, writes[0]);
+    *error = writes[0]->outcome;
+    return 1;
 }
 
 /* One write under its savepoint. Returns the error of the batch; that of the write is in it. */
@@ -478,6 +558,9 @@ static enum store_status transact_guarded(struct sql_store *store,
 {
     struct sql_connection *c = store->writer.connection;
     enum store_status status = sql_execute(c, c->driver->begin_write, error);
+    if (status == STORE_OK) {
+        status = warm_contexts(store, writes, count, error);
+    }
     for (size_t i = 0; status == STORE_OK && i < count; i++) {
         status = carry_out_guarded(store, writes[i], error);
     }
@@ -499,13 +582,15 @@ static enum store_status transact(struct sql_store *store, struct store_write *c
         intern_forget_traces(&store->writer.intern);
     }
     enum store_status status = sql_execute(c, c->driver->begin_write, error);
+    if (status == STORE_OK) {
+        status = warm_contexts(store, writes, count, error);
+    }
     if (status != STORE_OK) {
         return roll_back(store, status);
     }
-    for (size_t i = 0; i < count; i++) {
-        status = carry_out(store, writes[i]);
+    for (size_t i = 0; i < count;) {
+        i += carry_out_first(store, writes + i, count - i, &status, error);
         if (status != STORE_OK) {
-            *error = writes[i]->outcome;
             bool fatal = is_fatal(c, status);
             (void)roll_back(store, status);
             return fatal ? status : transact_guarded(store, writes, count, error);

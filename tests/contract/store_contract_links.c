@@ -391,6 +391,99 @@ static void given_attempt_that_failed_when_recorded_then_in_the_timeline(void **
     assert_int_equal(count, 1);
 }
 
+/* ---- several at once ---- */
+
+/* What is expected of one of several attempts at linking. */
+struct expected_link {
+    uint32_t test;
+    uint32_t attempt;
+    bool result_found;
+    size_t spans_found;
+    size_t linked;
+};
+
+/* Test 1 is plain; 2 has no result; 3 has two attempts and spans that do not say which; so has 4,
+ * but one attempt; 5 does not exist; 6 is asked for without a number. */
+static void prepare_tests(struct fixture *f)
+{
+    struct link_key keys[7];
+    for (uint32_t i = 1; i <= 6; i++) {
+        keys[i] = key_of(f, i, i == 2 || i == 1 ? 1 : 0);
+    }
+    struct link_key attempts[] = {key_of(f, 3, 1), key_of(f, 3, 2), key_of(f, 4, 1),
+                                  key_of(f, 6, 1)};
+    for (size_t i = 0; i < 4; i++) {
+        record_invoked(f, &attempts[i]);
+    }
+    (void)insert_spans(f, &keys[1], 0x11, 2);
+    (void)insert_spans(f, &keys[2], 0x12, 3);
+    (void)insert_spans(f, &keys[3], 0x33, 2);
+    (void)insert_spans(f, &keys[4], 0x14, 1);
+    (void)insert_spans(f, &keys[6], 0x16, 4);
+    (void)insert_result(f, &keys[1]);
+    (void)insert_result_of_trace(f, &attempts[1], "33333333333333333333333333333333");
+    (void)insert_result(f, &attempts[2]);
+    (void)insert_result(f, &attempts[3]);
+}
+
+static size_t count_attempts(struct fixture *f, const struct expected_link *expected, size_t count)
+{
+    struct event_list list = {.count = 0};
+    struct store_error error;
+    const struct uuid run = id_of(1);
+    size_t matched = 0;
+    assert_int_equal(store_read_timeline(f->store, &f->scope, &run, add_event, &list, &error),
+                     STORE_OK);
+    for (size_t i = 0; i < list.count; i++) {
+        const struct store_event *e = &list.events[i];
+        for (size_t k = 0; e->type == EVENT_LINK_ATTEMPT && k < count; k++) {
+            struct link_key key = key_of(f, expected[k].test, expected[k].attempt);
+            matched += marline__uuid_equal(&e->test_id, &key.test) &&
+                       e->attempt == expected[k].attempt &&
+                       e->result_found == expected[k].result_found &&
+                       e->spans_found == expected[k].spans_found && e->linked == expected[k].linked;
+        }
+    }
+    return matched;
+}
+
+static void given_many_keys_when_tried_together_then_each_as_if_alone(void **state)
+{
+    static const struct expected_link expected[] = {
+        {1, 1, true, 2, 2},  {2, 1, false, 3, 0}, {3, 2, true, 2, 2}, {4, 1, true, 1, 1},
+        {5, 1, false, 0, 0}, {1, 1, true, 0, 0},  {6, 0, true, 4, 4}, {6, 1, true, 0, 0}};
+    enum { COUNT = sizeof expected / sizeof expected[0] };
+    struct fixture *f = *state;
+    create_run(f, 6);
+    prepare_tests(f);
+    struct store_write writes[COUNT];
+    struct store_write *all[COUNT];
+    for (size_t i = 0; i < COUNT; i++) {
+        writes[i] = (struct store_write){
+            .type = STORE_LINK,
+            .at_unix_ns = f->now += 1000,
+            .link = {.key = key_of(f, expected[i].test, expected[i].attempt),
+                     .point = LINK_POINT_INGEST},
+        };
+        all[i] = &writes[i];
+    }
+    struct store_error error;
+    assert_int_equal(store_write_all(f->store, all, COUNT, &error), STORE_OK);
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_int_equal(writes[i].outcome.status, STORE_OK);
+        assert_int_equal(writes[i].link.result_found, expected[i].result_found);
+        assert_int_equal(writes[i].link.spans_found, expected[i].spans_found);
+        assert_int_equal(writes[i].link.linked, expected[i].linked);
+    }
+    assert_int_equal(count_attempts(f, expected, COUNT), COUNT);
+    struct link_key plain = key_of(f, 1, 1);
+    struct uuid result = link_key_result_id(&plain);
+    assert_int_equal(count_linked(f, &result), 2);
+    struct key_list waiting;
+    read_waiting(f, 10, &waiting);
+    assert_int_equal(waiting.count, 0);
+}
+
 int run_link_contract(const struct store_kind *kind)
 {
     const struct CMUnitTest tests[] = {
@@ -412,6 +505,7 @@ int run_link_contract(const struct store_kind *kind)
         CONTRACT_TEST(given_many_waiting_keys_when_limited_then_the_oldest),
         CONTRACT_TEST(given_fast_test_when_timeline_read_then_every_event_in_order),
         CONTRACT_TEST(given_attempt_that_failed_when_recorded_then_in_the_timeline),
+        CONTRACT_TEST(given_many_keys_when_tried_together_then_each_as_if_alone),
     };
     fixture_use(kind);
     return cmocka_run_group_tests_name(kind->name, tests, NULL, NULL);

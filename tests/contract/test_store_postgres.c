@@ -2,6 +2,7 @@
  * with 77 (a skip for ctest) where PostgreSQL or libpq is not installed. */
 #include <libpq-fe.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,6 +144,112 @@ static void given_many_writes_when_counted_then_no_table_was_read_whole(void **s
     open_store(f);
 }
 
+/* ---- two backends on one database ---- */
+
+enum { RACE_ROUNDS = 20, RACE_KEYS = 8 };
+
+/* A backend that stores the spans of all keys, or their results, and then links them. */
+struct party {
+    struct fixture *f;
+    struct store *store;
+    bool has_spans;
+    size_t linked;
+    struct store_error failure; /* the last */
+};
+
+static uint32_t number_of(const struct party *p, uint32_t round, uint32_t i)
+{
+    return round * RACE_KEYS + (p->has_spans ? i : RACE_KEYS - 1 - i);
+}
+
+static void write_all(struct party *p, struct store_write *writes, size_t count)
+{
+    struct store_write *all[RACE_KEYS];
+    struct store_error error;
+    for (size_t i = 0; i < count; i++) {
+        writes[i].at_unix_ns = 1;
+        all[i] = &writes[i];
+    }
+    if (store_write_all(p->store, all, count, &error) != STORE_OK) {
+        p->failure = error;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (writes[i].outcome.status != STORE_OK) {
+            p->failure = writes[i].outcome;
+        }
+    }
+}
+
+static void store_side(struct party *p, uint32_t round)
+{
+    struct store_write writes[RACE_KEYS];
+    struct store_span spans[RACE_KEYS];
+    for (uint32_t i = 0; i < RACE_KEYS; i++) {
+        uint32_t number = number_of(p, round, i);
+        struct link_key key = key_of(p->f, number, 1);
+        if (p->has_spans) { /* the other party makes none */
+            spans[i] = make_span(p->f, &key, (uint8_t)number);
+        }
+        writes[i] = (struct store_write){
+            .type = STORE_INSERT_RESULT,
+            .insert_result = {.project_id = p->f->project, .key = key, .spare_id = id_of(number)}};
+    }
+    if (p->has_spans) {
+        writes[0] = (struct store_write){.type = STORE_INSERT_SPANS,
+                                         .insert_spans = {p->f->organization, p->f->project,
+                                                          SLICE("p"), spans, RACE_KEYS, 0, 0}};
+    }
+    write_all(p, writes, p->has_spans ? 1 : RACE_KEYS);
+}
+
+static void link_side(struct party *p, uint32_t round)
+{
+    struct store_write writes[RACE_KEYS];
+    for (uint32_t i = 0; i < RACE_KEYS; i++) {
+        writes[i] = (struct store_write){
+            .type = STORE_LINK,
+            .link = {.key = key_of(p->f, number_of(p, round, i), 1),
+                     .point = p->has_spans ? LINK_POINT_INGEST : LINK_POINT_RESULT}};
+    }
+    write_all(p, writes, RACE_KEYS);
+    for (size_t i = 0; i < RACE_KEYS; i++) {
+        p->linked += writes[i].link.linked;
+    }
+}
+
+static void *play_party(void *user)
+{
+    struct party *p = user;
+    for (uint32_t round = 0; round < RACE_ROUNDS; round++) {
+        store_side(p, round);
+        link_side(p, round);
+    }
+    return NULL;
+}
+
+/* Whoever commits second sees the other: nothing is left for a sweeper. */
+static void given_two_backends_when_each_links_many_keys_then_every_span_once(void **state)
+{
+    struct fixture *f = *state;
+    struct store_error error;
+    struct party parties[2] = {{.f = f, .store = f->store, .has_spans = true},
+                               {.f = f, .store = store_open(f->location, &error)}};
+    pthread_t threads[2];
+    assert_non_null(parties[1].store);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, play_party, &parties[i]), 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    store_close(parties[1].store);
+    assert_string_equal(parties[0].failure.text, "");
+    assert_string_equal(parties[1].failure.text, "");
+    assert_int_equal(parties[0].linked + parties[1].linked, RACE_ROUNDS * RACE_KEYS);
+    assert_int_equal(read_ledger(f).linked, RACE_ROUNDS * RACE_KEYS);
+    assert_int_equal(read_ledger(f).waiting, 0);
+}
+
 static int run_own_tests(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +257,7 @@ static int run_own_tests(void)
         CONTRACT_TEST(given_nul_in_text_when_stored_then_the_batch_stands),
         CONTRACT_TEST(given_store_when_reopened_then_still_there),
         CONTRACT_TEST(given_many_writes_when_counted_then_no_table_was_read_whole),
+        CONTRACT_TEST(given_two_backends_when_each_links_many_keys_then_every_span_once),
         cmocka_unit_test(given_wrong_address_when_opened_then_cause_without_password),
     };
     fixture_use(&postgres_kind);
