@@ -511,8 +511,8 @@ static void given_idle_limit_when_nothing_is_said_then_closed_with_1000(void **s
     struct backend_process b;
     struct ws_peer agent;
     struct buffer text = BUFFER_INIT;
-    backend_process_start(&b, (const char *const[]){"--store", "sqlite::memory:",
-                                                    "--idle-timeout-ms", "200", NULL});
+    backend_process_start(
+        &b, (const char *const[]){"--store", "sqlite::memory:", "--idle-timeout-ms", "200", NULL});
     backend_connect_agent(&b, &agent, &text);
     assert_int_equal(ws_peer_receive(&agent, &text), WS_CLOSE);
     assert_string_equal(text.data + 2, "Idle timeout");

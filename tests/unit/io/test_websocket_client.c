@@ -549,20 +549,6 @@ static void given_numeric_address_when_connect_then_nobody_is_asked(void **state
     assert_int_equal(p->names.asked, 0);
 }
 
-static void given_the_system_when_localhost_is_asked_for_then_numeric_addresses(void **state)
-{
-    (void)state;
-    struct look_up_answer answer = {0};
-    const struct name_source *system = marline__name_source_system();
-    system->find(system->user, "localhost", &answer);
-    assert_null(answer.error);
-    assert_true(answer.count > 0);
-    for (size_t i = 0; i < answer.count; i++) {
-        assert_true(marline__address_is_numeric(answer.addresses[i]));
-    }
-    assert_false(marline__address_is_numeric("localhost"));
-}
-
 /* ---- messages ---- */
 
 static void given_open_when_text_in_pieces_then_one_message(void **state)
@@ -742,34 +728,6 @@ static void given_open_when_we_close_then_1000_with_reason_and_closed_once(void 
     open_connection(p); /* a second `closed` would come before `opened` */
 }
 
-/* ---- options ---- */
-
-static void given_bad_options_when_create_then_reason(void **state)
-{
-    (void)state;
-    const struct websocket_header evil = {"Authorization", "Bearer x\r\nX-Evil: 1"};
-    const struct {
-        struct websocket_options options;
-        const char *part;
-    } cases[] = {
-        {{.url = "ftp://h"}, "does not start with"},
-        {{.url = "ws://"}, "host is missing"},
-        {{.url = "ws://h:0"}, "port"},
-        {{.url = "ws://h:65536"}, "port"},
-        {{.url = "ws://u@h"}, "character"},
-        {{.url = "ws://127.0.0.1:1", .headers = &evil, .header_count = 1}, "header"},
-    };
-    const struct websocket_events events = {0};
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct websocket_client *ws = NULL;
-        marline_error error;
-        assert_int_equal(marline__websocket_create(&cases[i].options, &events, &ws, &error),
-                         MARLINE_EINVAL);
-        assert_null(ws);
-        assert_non_null(strstr(error.text, cases[i].part));
-    }
-}
-
 #define PROBED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 #define NAMED(test)  cmocka_unit_test_setup_teardown(test, set_up_named, tear_down)
 
@@ -795,7 +753,6 @@ int main(void)
             set_up_named_in_a_hurry, tear_down),
         NAMED(given_look_up_under_way_when_destroyed_then_it_ends_alone),
         PROBED(given_numeric_address_when_connect_then_nobody_is_asked),
-        cmocka_unit_test(given_the_system_when_localhost_is_asked_for_then_numeric_addresses),
         PROBED(given_open_when_text_in_pieces_then_one_message),
         PROBED(given_open_when_empty_text_then_empty_message),
         PROBED(given_message_of_the_limit_when_received_then_whole),
@@ -811,7 +768,6 @@ int main(void)
         PROBED(given_open_when_close_without_code_then_1005),
         PROBED(given_open_when_connection_drops_then_1006),
         PROBED(given_open_when_we_close_then_1000_with_reason_and_closed_once),
-        cmocka_unit_test(given_bad_options_when_create_then_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
