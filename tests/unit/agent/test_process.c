@@ -210,7 +210,7 @@ static void given_program_that_closes_stdin_when_run_then_unharmed(void **state)
 static void given_hanging_program_when_time_is_up_then_ended_by_term(void **state)
 {
     struct fixture *f = *state;
-    f->request.timeout_ms = 1000; /* enough for the shell to come that far */
+    f->request.timeout_ms = 2500; /* enough for the shell to come that far */
     run_shell(f, "trap 'echo last word; exit' TERM; echo partial; tail -f /dev/null & wait");
     assert_int_equal(f->outcome.end, PROCESS_TIMED_OUT);
     assert_string_equal(f->outcome.output.data, "partial\nlast word\n");
@@ -260,7 +260,7 @@ static void given_program_that_forks_and_leaves_when_run_then_child_is_killed(vo
 static void given_children_of_a_hanging_program_when_time_is_up_then_killed_too(void **state)
 {
     struct fixture *f = *state;
-    f->request.timeout_ms = 1000; /* enough for the shell to come that far */
+    f->request.timeout_ms = 2500; /* enough for the shell to come that far */
     run_shell(f, "trap '' TERM; tail -f /dev/null & echo $!; wait; wait");
     assert_int_equal(f->outcome.end, PROCESS_TIMED_OUT);
     assert_gone((pid_t)strtol(f->outcome.output.data, NULL, 10));
