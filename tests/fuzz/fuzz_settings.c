@@ -28,8 +28,8 @@ static void check_again(const struct attribute_list *list)
         marline__buffer_append_byte(&text, ',');
     }
     marline__span_memory_init(&memory, NULL, 0);
-    marline__attributes_init(&again, NULL, 0);
-    FUZZ_CHECK(marline__resource_parse(marline__buffer_slice(&text), &memory, &again));
+    marline__attributes_init(&again, &memory, UINT32_MAX);
+    FUZZ_CHECK(marline__resource_parse(marline__buffer_slice(&text), &again));
     FUZZ_CHECK(again.count == list->count);
     marline__span_memory_deinit(&memory);
     marline__buffer_deinit(&text);
@@ -42,8 +42,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct attribute_list list;
     uint64_t wait_ns;
     marline__span_memory_init(&memory, NULL, 0);
-    marline__attributes_init(&list, NULL, 0);
-    if (marline__resource_parse(text, &memory, &list)) {
+    marline__attributes_init(&list, &memory, UINT32_MAX);
+    if (marline__resource_parse(text, &list)) {
         for (uint32_t i = 0; i < list.count; i++) {
             marline_string value = list.items[i].value.as.string;
             FUZZ_CHECK(list.items[i].key.size > 0);

@@ -72,20 +72,20 @@ static marline_string cut_text(marline_string text, uint32_t length)
     return text;
 }
 
-static marline_string cut(const marline_value *value, const marline_span_limits *limits)
+static marline_string cut_to_limit(marline_string s, marline_value_type type,
+                                   const marline_span_limits *limits)
 {
-    marline_string s = value->as.string;
-    if (!s.data) {
-        s.size = 0;
-    }
-    if (limits->value_length == UINT32_MAX) {
-        return s;
-    }
-    if (value->type == MARLINE_VALUE_BYTES) {
+    if (type == MARLINE_VALUE_BYTES) {
         s.size = s.size < limits->value_length ? s.size : limits->value_length;
         return s;
     }
     return cut_text(s, limits->value_length);
+}
+
+static inline marline_string cut(const marline_value *value, const marline_span_limits *limits)
+{
+    marline_string s = {value->as.string.data, value->as.string.data ? value->as.string.size : 0};
+    return limits->value_length == UINT32_MAX ? s : cut_to_limit(s, value->type, limits);
 }
 
 static marline_attribute *find(const struct attribute_list *list, marline_string key)
@@ -135,8 +135,7 @@ static bool copy_map(struct span_memory *arena, const marline_span_limits *limit
     if (!items) {
         return false;
     }
-    struct attribute_list map;
-    marline__attributes_init(&map, items, 0);
+    struct attribute_list map = {.items = items};
     for (size_t i = 0; i < count; i++) {
         const marline_attribute *member = &in->as.map.items[i];
         marline_attribute *same = find(&map, member->key);
@@ -194,14 +193,11 @@ const marline_attribute *marline__attributes_find(const struct attribute_list *l
     return find(list, key);
 }
 
-static bool reserve(struct attribute_list *list, struct span_memory *arena)
+static bool grow(struct attribute_list *list)
 {
-    if (list->count < list->capacity) {
-        return true;
-    }
     uint32_t capacity = list->capacity ? list->capacity * 2 : FIRST_CAPACITY;
-    marline_attribute *items =
-        marline__span_memory_take(arena, capacity * sizeof *items, _Alignof(marline_attribute));
+    marline_attribute *items = marline__span_memory_take(list->arena, capacity * sizeof *items,
+                                                         _Alignof(marline_attribute));
     if (!items) {
         return false;
     }
@@ -231,87 +227,86 @@ static bool overwrite(marline_attribute *item, struct span_memory *arena,
     return true;
 }
 
-/* Appends a key; its value is still to be set. NULL: dropped. */
-static marline_attribute *append(struct attribute_list *list, struct span_memory *arena,
-                                 uint32_t count_max, marline_string key)
+static bool append(struct attribute_list *list, const marline_span_limits *limits,
+                   const marline_attribute *attribute)
 {
-    if (list->count >= count_max || !reserve(list, arena)) {
-        return NULL;
+    if (list->count >= list->count_max || (list->count == list->capacity && !grow(list))) {
+        return false;
     }
     marline_attribute *item = &list->items[list->count];
-    item->key = marline__string_copy(arena, key);
-    return item->key.data ? item : NULL;
-}
-
-/* The commonest case: a new key with a text, in one piece of memory. */
-static bool append_text(struct attribute_list *list, struct span_memory *arena, uint32_t count_max,
-                        marline_string key, marline_string text, marline_value_type type)
-{
-    uint32_t capacity = (uint32_t)text.size;
-    if (list->count >= count_max || text.size > SPAN_BYTES_MAX || key.size > SPAN_BYTES_MAX ||
-        !reserve(list, arena)) {
+    item->key = marline__string_copy(list->arena, attribute->key);
+    if (!item->key.data || !copy_value(list->arena, limits, 1, &attribute->value, &item->value)) {
         return false;
     }
-    char *block = marline__span_memory_take(arena, key.size + sizeof capacity + text.size, 1);
-    if (!block) {
-        return false;
-    }
-    marline_attribute *item = &list->items[list->count++];
-    memcpy(block, key.data, key.size);
-    item->key = (marline_string){block, key.size};
-    block += key.size;
-    memcpy(block, &capacity, sizeof capacity);
-    block += sizeof capacity;
-    if (text.size > 0) {
-        memcpy(block, text.data, text.size);
-    }
-    item->value.type = type;
-    item->value.as.string = (marline_string){block, text.size};
+    list->count++;
     return true;
 }
 
-bool marline__attributes_set(struct attribute_list *list, struct span_memory *arena,
-                             uint32_t count_max, const marline_span_limits *limits,
-                             const marline_attribute *attribute)
+static bool set_any(struct attribute_list *list, const marline_span_limits *limits,
+                    const marline_attribute *attribute)
 {
     if (!attribute->key.data || attribute->key.size == 0) {
         return false;
     }
     marline_attribute *item = find(list, attribute->key);
-    if (item) {
-        if (overwrite(item, arena, limits, &attribute->value)) {
-            return true;
-        }
-    } else if (is_bytes(attribute->value.type)) {
-        if (append_text(list, arena, count_max, attribute->key, cut(&attribute->value, limits),
-                        attribute->value.type)) {
-            return true;
-        }
-    } else {
-        item = append(list, arena, count_max, attribute->key);
-        if (item && copy_value(arena, limits, 1, &attribute->value, &item->value)) {
-            list->count++;
-            return true;
-        }
-    }
-    list->dropped++;
-    return false;
+    bool done = item ? overwrite(item, list->arena, limits, &attribute->value)
+                     : append(list, limits, attribute);
+    list->dropped += !done;
+    return done;
 }
 
-bool marline__attributes_set_text(struct attribute_list *list, struct span_memory *arena,
-                                  const marline_span_limits *limits, marline_string key,
-                                  marline_string value)
+/* Kept out of the way of the usual text. */
+__attribute__((noinline)) static bool set_rare_text(struct attribute_list *list,
+                                                    const marline_span_limits *limits,
+                                                    marline_string key, marline_string text)
 {
-    marline_attribute attribute = {key, {.type = MARLINE_VALUE_STRING, .as.string = value}};
-    return marline__attributes_set(list, arena, limits->attributes, limits, &attribute);
+    const marline_attribute attribute = {key, {.type = MARLINE_VALUE_STRING, .as.string = text}};
+    return set_any(list, limits, &attribute);
 }
 
-void marline__attributes_set_all(struct attribute_list *list, struct span_memory *arena,
-                                 uint32_t count_max, const marline_span_limits *limits,
+/* A new key with a text in one piece of memory. False: nothing happened. */
+static inline bool append_text(struct attribute_list *list, marline_string key, marline_string text)
+{
+    uint32_t capacity = (uint32_t)text.size;
+    char *block = marline__span_memory_take(list->arena, key.size + sizeof capacity + text.size, 1);
+    if (!block) {
+        return false;
+    }
+    marline_attribute *item = &list->items[list->count++];
+    item->key = (marline_string){block, key.size};
+    item->value.type = MARLINE_VALUE_STRING;
+    item->value.as.string = (marline_string){block + key.size + sizeof capacity, text.size};
+    memcpy(block, key.data, key.size);
+    memcpy(block + key.size, &capacity, sizeof capacity);
+    memcpy(block + key.size + sizeof capacity, text.data, text.size);
+    return true;
+}
+
+bool marline__attributes_set_text(struct attribute_list *list, const marline_span_limits *limits,
+                                  marline_string key, marline_string text)
+{
+    /* A text of fewer bytes than it may have code points is not cut. */
+    bool is_usual = key.data && key.size > 0 && key.size <= SPAN_BYTES_MAX && text.data &&
+                    text.size <= SPAN_BYTES_MAX && text.size <= limits->value_length &&
+                    list->count < list->count_max && list->count < list->capacity;
+    return (is_usual && !find(list, key) && append_text(list, key, text)) ||
+           set_rare_text(list, limits, key, text);
+}
+
+bool marline__attributes_set(struct attribute_list *list, const marline_span_limits *limits,
+                             const marline_attribute *attribute)
+{
+    const marline_value *value = &attribute->value;
+    return value->type == MARLINE_VALUE_STRING
+               ? marline__attributes_set_text(list, limits, attribute->key, value->as.string)
+               : set_any(list, limits, attribute);
+}
+
+void marline__attributes_set_all(struct attribute_list *list, const marline_span_limits *limits,
                                  const marline_attribute *attributes, size_t count)
 {
     for (size_t i = 0; attributes && i < count; i++) {
-        (void)marline__attributes_set(list, arena, count_max, limits, &attributes[i]);
+        (void)marline__attributes_set(list, limits, &attributes[i]);
     }
 }
 

@@ -12,7 +12,9 @@
 
 struct attribute_list {
     marline_attribute *items;
+    struct span_memory *arena; /* borrowed while the list lives */
     uint32_t count;
+    uint32_t count_max;
     uint32_t capacity;
     uint32_t dropped;
 };
@@ -20,27 +22,20 @@ struct attribute_list {
 /* For what no limit of spans applies to: resources, scopes (LIM-07). */
 extern const marline_span_limits marline__no_limits;
 
-/* `items` may be NULL with capacity 0; they are borrowed while the list lives. */
-static inline void marline__attributes_init(struct attribute_list *list, marline_attribute *items,
-                                            uint32_t capacity)
+static inline void marline__attributes_init(struct attribute_list *list, struct span_memory *arena,
+                                            uint32_t count_max)
 {
-    list->items = items;
-    list->count = 0;
-    list->capacity = capacity;
-    list->dropped = 0;
+    *list = (struct attribute_list){.arena = arena, .count_max = count_max};
 }
 
 /* Copies key and value. The same key overwrites in place, at the limit too. A key without bytes is
  * ignored. A new key above count_max, or out of memory: `dropped` grows, false. */
-bool marline__attributes_set(struct attribute_list *list, struct span_memory *arena,
-                             uint32_t count_max, const marline_span_limits *limits,
+bool marline__attributes_set(struct attribute_list *list, const marline_span_limits *limits,
                              const marline_attribute *attribute);
 /* The commonest case on its own, because it is the hot one. */
-bool marline__attributes_set_text(struct attribute_list *list, struct span_memory *arena,
-                                  const marline_span_limits *limits, marline_string key,
-                                  marline_string value);
-void marline__attributes_set_all(struct attribute_list *list, struct span_memory *arena,
-                                 uint32_t count_max, const marline_span_limits *limits,
+bool marline__attributes_set_text(struct attribute_list *list, const marline_span_limits *limits,
+                                  marline_string key, marline_string text);
+void marline__attributes_set_all(struct attribute_list *list, const marline_span_limits *limits,
                                  const marline_attribute *attributes, size_t count);
 /* The same keys and values in the same order. */
 bool marline__attributes_equal(const marline_attribute *one, size_t one_count,

@@ -33,8 +33,6 @@ void marline__facts_unref(struct facts *facts)
     marline__memory_free(facts);
 }
 
-static const marline_span_limits no_limits = {UINT32_MAX, UINT32_MAX, 64, 0, 0, 0, 0};
-
 static marline_span_group *group_ref(marline_span_group *group)
 {
     atomic_fetch_add_explicit(&group->references, 1, memory_order_relaxed);
@@ -110,8 +108,8 @@ static bool copy_facts_into(struct facts *facts, const struct facts *old, bool w
         facts->groups[facts->group_count++] = group_ref(old->groups[i]);
     }
     if (with_identity) {
-        marline__attributes_set_all(&facts->identity, &facts->memory, UINT32_MAX, &no_limits,
-                                    old->identity.items, old->identity.count);
+        marline__attributes_set_all(&facts->identity, &marline__no_limits, old->identity.items,
+                                    old->identity.count);
     }
     return facts->identity.dropped == 0 &&
            marline__facts_set_state(facts, old->state_trace_id, old->trace_state);
@@ -125,7 +123,7 @@ struct facts *marline__facts_copy(const struct facts *old, bool with_identity, s
     }
     atomic_init(&facts->references, 1);
     marline__span_memory_init(&facts->memory, NULL, 0);
-    marline__attributes_init(&facts->identity, NULL, 0);
+    marline__attributes_init(&facts->identity, &facts->memory, UINT32_MAX);
     if (!copy_baggage(facts, old, baggage_extra) ||
         (old && !copy_facts_into(facts, old, with_identity))) {
         marline__facts_unref(facts);
@@ -289,8 +287,7 @@ marline_context *marline_context_with_identity(marline_context *parent,
 {
     struct facts *facts = copy_facts(marline__context_view(parent).facts, true);
     if (facts) {
-        marline__attributes_set_all(&facts->identity, &facts->memory, UINT32_MAX, &no_limits,
-                                    attributes, count);
+        marline__attributes_set_all(&facts->identity, &marline__no_limits, attributes, count);
         if (facts->identity.dropped > 0) {
             marline__facts_unref(facts);
             facts = NULL;
@@ -307,8 +304,8 @@ marline_context *marline_context_without_identity(marline_context *parent)
 static void set_identity_text(struct facts *facts, const char *key, const char *text)
 {
     if (text) {
-        (void)marline__attributes_set_text(&facts->identity, &facts->memory, &no_limits,
-                                           marline_text(key), marline_text(text));
+        (void)marline__attributes_set_text(&facts->identity, &marline__no_limits, marline_text(key),
+                                           marline_text(text));
     }
 }
 
@@ -341,8 +338,7 @@ marline_context *marline_context_with_test(marline_context *parent,
         if (test->attempt > 0) {
             marline_attribute attempt = {marline_text("rhesis.test.attempt"),
                                          {.type = MARLINE_VALUE_INT, .as.integer = test->attempt}};
-            (void)marline__attributes_set(&facts->identity, &facts->memory, UINT32_MAX, &no_limits,
-                                          &attempt);
+            (void)marline__attributes_set(&facts->identity, &marline__no_limits, &attempt);
         }
         if (facts->identity.dropped > 0) {
             marline__facts_unref(facts);

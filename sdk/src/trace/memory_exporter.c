@@ -34,8 +34,8 @@ static bool copy_attributes(struct span_memory *arena, const marline_attribute *
                             uint32_t count)
 {
     struct attribute_list list;
-    marline__attributes_init(&list, NULL, 0);
-    marline__attributes_set_all(&list, arena, UINT32_MAX, &no_limits, *items, count);
+    marline__attributes_init(&list, arena, UINT32_MAX);
+    marline__attributes_set_all(&list, &no_limits, *items, count);
     *items = list.items;
     return list.dropped == 0;
 }

@@ -126,9 +126,8 @@ static bool copy_scope(struct marline_tracer *tracer, const marline_tracer_optio
 {
     struct attribute_list list;
     struct span_memory *arena = &tracer->arena;
-    marline__attributes_init(&list, NULL, 0);
-    marline__attributes_set_all(&list, arena, UINT32_MAX, &marline__no_limits, o->attributes,
-                                o->attribute_count);
+    marline__attributes_init(&list, arena, UINT32_MAX);
+    marline__attributes_set_all(&list, &marline__no_limits, o->attributes, o->attribute_count);
     tracer->scope =
         (marline_scope_data){.name = marline__string_copy(arena, marline_text(o->name)),
                              .version = marline__string_copy(arena, marline_text(o->version)),
@@ -338,6 +337,9 @@ marline_status marline__provider_add(marline_provider *provider, struct processo
         } else {
             used = true;
             provider->processors[count] = processor;
+            if (processor->functions->on_start) {
+                atomic_store_explicit(&provider->wants_starts, true, memory_order_relaxed);
+            }
             if (processor->functions->on_ending) {
                 atomic_store_explicit(&provider->wants_endings, true, memory_order_relaxed);
             }

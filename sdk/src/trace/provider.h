@@ -36,6 +36,7 @@ struct marline_provider {
     /* processors are added, never removed: readers take the count first */
     atomic_uint processor_count;
     struct processor *processors[PROCESSORS_MAX];
+    atomic_bool wants_starts;  /* a processor has on_start */
     atomic_bool wants_endings; /* a processor has on_ending */
     atomic_bool stopped;
     pthread_mutex_t mutex; /* adding tracers, processors, lanes */

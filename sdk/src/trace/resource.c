@@ -8,45 +8,45 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "base/utf8.h"
 #include "base/uuid.h"
 #include "trace/environment.h"
 #include <marline/status.h>
 
 enum { PROGRAM_PATH_MAX = 4096 };
 
-static void set(struct attribute_list *list, struct span_memory *arena, const char *key,
-                marline_string value)
+static void set(struct attribute_list *list, const char *key, marline_string value)
 {
-    (void)marline__attributes_set_text(list, arena, &marline__no_limits, marline_text(key), value);
+    (void)marline__attributes_set_text(list, &marline__no_limits, marline_text(key), value);
 }
 
 /* RES-02 */
-static void set_unknown_service(struct attribute_list *list, struct span_memory *arena)
+static void set_unknown_service(struct attribute_list *list)
 {
     static const char prefix[] = "unknown_service";
     char path[PROGRAM_PATH_MAX];
     ssize_t size = readlink("/proc/self/exe", path, sizeof path - 1);
     if (size <= 0) {
-        set(list, arena, "service.name", marline_text(prefix));
+        set(list, "service.name", marline_text(prefix));
         return;
     }
     path[size] = '\0';
     const char *slash = strrchr(path, '/');
     char name[sizeof prefix + PROGRAM_PATH_MAX];
     (void)snprintf(name, sizeof name, "%s:%s", prefix, slash ? slash + 1 : path);
-    set(list, arena, "service.name", marline_text(name));
+    set(list, "service.name", marline_text(name));
 }
 
-static void set_defaults(struct attribute_list *list, struct span_memory *arena)
+static void set_defaults(struct attribute_list *list)
 {
-    set_unknown_service(list, arena);
+    set_unknown_service(list);
     char id[UUID_TEXT_SIZE];
     struct uuid uuid = marline__uuid_random(marline__random_system());
     marline__uuid_format(&uuid, id);
-    set(list, arena, "service.instance.id", marline_text(id));
-    set(list, arena, "telemetry.sdk.name", marline_text("marline")); /* RES-03 */
-    set(list, arena, "telemetry.sdk.language", marline_text("c"));
-    set(list, arena, "telemetry.sdk.version", marline_text(MARLINE_VERSION));
+    set(list, "service.instance.id", marline_text(id));
+    set(list, "telemetry.sdk.name", marline_text("marline")); /* RES-03 */
+    set(list, "telemetry.sdk.language", marline_text("c"));
+    set(list, "telemetry.sdk.version", marline_text(MARLINE_VERSION));
 }
 
 /* ---- OTEL_RESOURCE_ATTRIBUTES ---- */
@@ -74,29 +74,6 @@ static struct slice next_member(struct slice *rest)
     return trim(member);
 }
 
-static bool is_utf8(marline_string s)
-{
-    for (size_t i = 0; i < s.size;) {
-        unsigned char c = (unsigned char)s.data[i];
-        size_t more = c < 0x80 ? 0 : c >= 0xc2 && c < 0xe0 ? 1 : c >= 0xe0 && c < 0xf0 ? 2 : 3;
-        if ((c >= 0x80 && c < 0xc2) || c > 0xf4 || more >= s.size - i) {
-            return false;
-        }
-        unsigned char first = more ? (unsigned char)s.data[i + 1] : 0;
-        if ((c == 0xe0 && first < 0xa0) || (c == 0xed && first >= 0xa0) ||
-            (c == 0xf0 && first < 0x90) || (c == 0xf4 && first >= 0x90)) {
-            return false; /* overlong, surrogate, beyond U+10FFFF */
-        }
-        for (size_t k = 1; k <= more; k++) {
-            if (((unsigned char)s.data[i + k] & 0xc0) != 0x80) {
-                return false;
-            }
-        }
-        i += more + 1;
-    }
-    return true;
-}
-
 /* Percent-decoded; data NULL on an error. */
 static marline_string decode(struct slice text, struct span_memory *arena)
 {
@@ -119,11 +96,10 @@ static marline_string decode(struct slice text, struct span_memory *arena)
         out[size++] = (char)byte;
         i += 2;
     }
-    marline_string decoded = {out, size};
-    return is_utf8(decoded) ? decoded : none;
+    return marline__utf8_is_valid((struct slice){out, size}) ? (marline_string){out, size} : none;
 }
 
-static bool parse_member(struct slice member, struct span_memory *arena, struct attribute_list *out)
+static bool parse_member(struct slice member, struct attribute_list *out)
 {
     const char *equals = memchr(member.data, '=', member.size);
     if (!equals) {
@@ -135,39 +111,36 @@ static bool parse_member(struct slice member, struct span_memory *arena, struct 
     if (value.size > 0 && memchr(value.data, '=', value.size)) {
         return false; /* must be encoded */
     }
-    marline_string decoded_key = decode(key, arena);
-    marline_string decoded_value = decode(value, arena);
+    marline_string decoded_key = decode(key, out->arena);
+    marline_string decoded_value = decode(value, out->arena);
     return decoded_key.data && decoded_key.size > 0 && decoded_value.data &&
-           marline__attributes_set_text(out, arena, &marline__no_limits, decoded_key,
-                                        decoded_value);
+           marline__attributes_set_text(out, &marline__no_limits, decoded_key, decoded_value);
 }
 
-bool marline__resource_parse(struct slice text, struct span_memory *arena,
-                             struct attribute_list *out)
+bool marline__resource_parse(struct slice text, struct attribute_list *out)
 {
     struct attribute_list parsed;
-    marline__attributes_init(&parsed, NULL, 0);
+    marline__attributes_init(&parsed, out->arena, UINT32_MAX);
     while (text.size > 0) {
         struct slice member = next_member(&text);
-        if (member.size > 0 && !parse_member(member, arena, &parsed)) {
+        if (member.size > 0 && !parse_member(member, &parsed)) {
             return false;
         }
     }
-    marline__attributes_set_all(out, arena, UINT32_MAX, &marline__no_limits, parsed.items,
-                                parsed.count);
+    marline__attributes_set_all(out, &marline__no_limits, parsed.items, parsed.count);
     return true;
 }
 
-static void set_environment(struct attribute_list *list, struct span_memory *arena)
+static void set_environment(struct attribute_list *list)
 {
     const char *text = marline__environment_text("OTEL_RESOURCE_ATTRIBUTES");
-    if (text && !marline__resource_parse(marline__slice_text(text), arena, list)) {
+    if (text && !marline__resource_parse(marline__slice_text(text), list)) {
         marline__log(LOG_WARN, "OTEL_RESOURCE_ATTRIBUTES is no list of key=value pairs with other "
                                "bytes percent-encoded; none of it is used");
     }
     const char *name = marline__environment_text("OTEL_SERVICE_NAME");
     if (name) {
-        set(list, arena, "service.name", marline_text(name));
+        set(list, "service.name", marline_text(name));
     }
 }
 
@@ -175,22 +148,22 @@ bool marline__resource_build(const marline_provider_options *options, struct spa
                              marline_resource_data *out)
 {
     struct attribute_list list;
-    marline__attributes_init(&list, NULL, 0);
-    set_defaults(&list, arena);
-    set_environment(&list, arena);
+    marline__attributes_init(&list, arena, UINT32_MAX);
+    set_defaults(&list);
+    set_environment(&list);
     const marline_resource_data *detected =
         options ? marline_resource_view(options->detected) : NULL;
     marline_string schema_url = {"", 0};
     if (detected) {
-        marline__attributes_set_all(&list, arena, UINT32_MAX, &marline__no_limits,
-                                    detected->attributes, detected->attribute_count);
+        marline__attributes_set_all(&list, &marline__no_limits, detected->attributes,
+                                    detected->attribute_count);
         schema_url = detected->schema_url;
     }
     if (options) {
-        marline__attributes_set_all(&list, arena, UINT32_MAX, &marline__no_limits,
-                                    options->resource, options->resource_count);
+        marline__attributes_set_all(&list, &marline__no_limits, options->resource,
+                                    options->resource_count);
         if (options->service_name && options->service_name[0] != '\0') {
-            set(&list, arena, "service.name", marline_text(options->service_name));
+            set(&list, "service.name", marline_text(options->service_name));
         }
     }
     *out = (marline_resource_data){.attributes = list.items,

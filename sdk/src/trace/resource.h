@@ -15,7 +15,6 @@ bool marline__resource_build(const marline_provider_options *options, struct spa
                              marline_resource_data *out);
 
 /* Reads the text of OTEL_RESOURCE_ATTRIBUTES into the list. One error: nothing is read, false. */
-bool marline__resource_parse(struct slice text, struct span_memory *arena,
-                             struct attribute_list *out);
+bool marline__resource_parse(struct slice text, struct attribute_list *out);
 
 #endif

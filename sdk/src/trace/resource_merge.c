@@ -35,11 +35,10 @@ static marline_status make(const marline_resource_data *old, const marline_resou
         return fail(error, MARLINE_ENOMEM, "out of memory for a resource");
     }
     marline__span_memory_init(&r->arena, NULL, 0);
-    marline__attributes_init(&list, NULL, 0);
-    marline__attributes_set_all(&list, &r->arena, UINT32_MAX, &marline__no_limits, old->attributes,
-                                old->attribute_count);
-    marline__attributes_set_all(&list, &r->arena, UINT32_MAX, &marline__no_limits,
-                                updating->attributes, updating->attribute_count);
+    marline__attributes_init(&list, &r->arena, UINT32_MAX);
+    marline__attributes_set_all(&list, &marline__no_limits, old->attributes, old->attribute_count);
+    marline__attributes_set_all(&list, &marline__no_limits, updating->attributes,
+                                updating->attribute_count);
     r->data = (marline_resource_data){.attributes = list.items,
                                       .attribute_count = list.count,
                                       .schema_url = marline__string_copy(&r->arena, schema_url)};

@@ -2,6 +2,7 @@
 #include "trace/shard.h"
 
 #include <pthread.h>
+#include <stddef.h>
 
 #include "base/memory.h"
 #include "trace/provider.h"
@@ -9,6 +10,9 @@
 enum {
     FIRST_SLAB_RECORDS = 16,
     SLAB_RECORDS = 64, /* about 100 KB */
+    /* What a span with a name and four attributes writes. */
+    PREFETCHED_HEAD = offsetof(struct span_record, inline_attributes[4]),
+    PREFETCHED_BYTES = 2 * CACHE_LINE,
 };
 
 struct slab {
@@ -140,11 +144,6 @@ static struct shard *adopt(void)
     return shard;
 }
 
-struct shard *marline__shard_mine(void)
-{
-    return mine ? mine : adopt();
-}
-
 static bool add_slab(struct shard *shard)
 {
     uint32_t count = shard->slabs ? SLAB_RECORDS : FIRST_SLAB_RECORDS;
@@ -167,6 +166,20 @@ static bool add_slab(struct shard *shard)
     return true;
 }
 
+/* Asks for the memory of the record that is next, to write it. The processor's thread had it last,
+ * on another core maybe: waiting for that core, line by line, would double the time of a span.
+ * Inlined by force: gcc drops calls of a function that does nothing but prefetch. */
+__attribute__((always_inline)) static inline void prefetch(const struct span_record *r)
+{
+    const char *start = (const char *)r;
+    for (size_t at = 0; at < PREFETCHED_HEAD; at += CACHE_LINE) {
+        __builtin_prefetch(start + at, 1);
+    }
+    for (size_t at = 0; at < PREFETCHED_BYTES; at += CACHE_LINE) {
+        __builtin_prefetch(r->inline_bytes + at, 1);
+    }
+}
+
 struct span_record *marline__shard_take_record(struct shard *shard)
 {
     if (!shard->free_records) {
@@ -178,6 +191,9 @@ struct span_record *marline__shard_take_record(struct shard *shard)
     }
     struct span_record *r = shard->free_records;
     shard->free_records = r->next[0];
+    if (shard->free_records) {
+        prefetch(shard->free_records);
+    }
     return r;
 }
 
@@ -204,13 +220,18 @@ static struct lane *make_lane(struct shard *shard)
         return NULL;
     }
     struct lane *lane = (struct lane *)(void *)(block + (-(uintptr_t)block & (CACHE_LINE - 1)));
+    lane->shard = shard;
     lane->next_in_shard = shard->lanes;
     shard->lanes = lane;
     return lane;
 }
 
-struct lane *marline__shard_lane(struct shard *shard, marline_provider *provider)
+struct lane *marline__shard_my_lane(marline_provider *provider)
 {
+    struct shard *shard = mine ? mine : adopt();
+    if (!shard) {
+        return NULL;
+    }
     for (struct lane *lane = shard->lanes; lane; lane = lane->next_in_shard) {
         if (atomic_load_explicit(&lane->provider_id, memory_order_relaxed) == provider->id) {
             return lane;

@@ -27,6 +27,7 @@ struct lane_queue {
 
 struct lane {
     atomic_uint_fast64_t provider_id; /* 0 = free, for the owner to use for another provider */
+    struct shard *shard;              /* constant */
     struct lane *next_in_shard;       /* owner */
     struct lane *next_in_provider;    /* the provider's mutex */
     /* written by the owner, read by all */
@@ -52,17 +53,14 @@ struct shard {
     _Alignas(CACHE_LINE) _Atomic(struct span_record *) returned;
 };
 
-/* The calling thread's shard; NULL when out of memory. */
-struct shard *marline__shard_mine(void);
+/* The lane of a provider in the calling thread's shard; made, and handed to
+ * marline__provider_adopt_lane, at first use. NULL when out of memory. */
+struct lane *marline__shard_my_lane(marline_provider *provider);
 
 /* A record with an odd generation that nobody else knows, or NULL when out of memory. Owner. */
 struct span_record *marline__shard_take_record(struct shard *shard);
 /* Gives an ended record back to its home. Any thread. */
 void marline__shard_return_record(struct span_record *r);
-
-/* The lane of a provider in a shard; made, and handed to marline__provider_adopt_lane, at first
- * use. NULL when out of memory. Owner. */
-struct lane *marline__shard_lane(struct shard *shard, marline_provider *provider);
 
 /* Calls the function for every record there is; no lock is held meanwhile. Any thread. */
 void marline__shard_each_record(void (*visit)(struct span_record *r, void *user), void *user);

@@ -123,13 +123,6 @@ static void begin_identity(const marline_provider *provider, struct shard *shard
     draw_span_id(provider, shard, out->span_id);
 }
 
-/* What the sampler decided, and what it wants besides. */
-struct decision {
-    marline_sampling sampling;
-    bool was_asked; /* then `wanted` is filled */
-    marline_sampling_output wanted;
-};
-
 static marline_sampling ask_sampler(const marline_provider *provider,
                                     const marline_span_context *own,
                                     const marline_span_context *parent, const struct facts *facts,
@@ -151,26 +144,34 @@ static marline_sampling ask_sampler(const marline_provider *provider,
     return provider->sampler.decide(provider->sampler.user, &input, out);
 }
 
+/* What the sampler wants besides its decision. */
+struct wishes {
+    bool were_made; /* else the rest is undefined: the sampler was not asked */
+    marline_sampling_output output;
+};
+
 /* A test's spans are sampled whatever anybody says. */
-static struct decision decide(const marline_provider *provider, const marline_span_context *own,
-                              const marline_span_context *parent, const struct facts *facts,
-                              const char *name, const marline_span_options *o)
+static marline_sampling decide(const marline_provider *provider, const marline_span_context *own,
+                               const marline_span_context *parent, const struct facts *facts,
+                               const char *name, const marline_span_options *o,
+                               struct wishes *wishes)
 {
-    struct decision d;
-    d.sampling = MARLINE_SAMPLING_RECORD_AND_SAMPLE;
-    d.was_asked = false;
+    bool must_keep =
+        (facts && facts->is_test) || (own->flags & FLAG_SAMPLED); /* so it was, the first time */
+    wishes->were_made = false;
     if (atomic_load_explicit(&provider->processor_count, memory_order_acquire) == 0) {
-        d.sampling = MARLINE_SAMPLING_DROP;
-    } else if (provider->keeps_all) {
-        bool keep = !parent || (parent->flags & FLAG_SAMPLED) || (facts && facts->is_test) ||
-                    (own->flags & FLAG_SAMPLED); /* so it was, the first time */
-        d.sampling = keep ? MARLINE_SAMPLING_RECORD_AND_SAMPLE : MARLINE_SAMPLING_DROP;
-    } else if ((!facts || !facts->is_test) && !(own->flags & FLAG_SAMPLED)) {
-        d.was_asked = true;
-        d.wanted = (marline_sampling_output){0};
-        d.sampling = ask_sampler(provider, own, parent, facts, name, o, &d.wanted);
+        return MARLINE_SAMPLING_DROP;
     }
-    return d;
+    if (must_keep) {
+        return MARLINE_SAMPLING_RECORD_AND_SAMPLE;
+    }
+    if (provider->keeps_all) {
+        return !parent || (parent->flags & FLAG_SAMPLED) ? MARLINE_SAMPLING_RECORD_AND_SAMPLE
+                                                         : MARLINE_SAMPLING_DROP;
+    }
+    wishes->were_made = true;
+    wishes->output = (marline_sampling_output){0};
+    return ask_sampler(provider, own, parent, facts, name, o, &wishes->output);
 }
 
 static void stamp_identity(struct span_record *r, struct facts *facts)
@@ -186,47 +187,45 @@ static void stamp_identity(struct span_record *r, struct facts *facts)
     }
 }
 
+/* Field by field: clearing the whole takes as long as all the rest of this. What
+ * marline__record_finish publishes is left as it is until then. */
 static void fill(struct span_record *r, struct lane *lane, marline_tracer *tracer,
                  const marline_span_context *own, const marline_span_context *parent,
                  const marline_span_options *o)
 {
     marline_provider *provider = tracer->provider;
     r->provider = provider;
-    r->limits = &provider->limits;
     r->facts = NULL;
     r->start_monotonic_ns = marline__clock_monotonic_ns(provider->clock);
     r->start_was_given = o->start_unix_ns != 0;
     r->ending = false;
     marline_span_data *data = &r->data;
-    memset(data, 0, sizeof *data);
     memcpy(data->trace_id, own->trace_id, sizeof data->trace_id);
     memcpy(data->span_id, own->span_id, sizeof data->span_id);
-    if (parent) {
-        memcpy(data->parent_span_id, parent->span_id, sizeof data->parent_span_id);
-        data->has_parent = true;
-        data->parent_is_remote = parent->is_remote;
-    }
+    memcpy(data->parent_span_id, parent ? parent->span_id : no_span.context.span_id,
+           sizeof data->parent_span_id);
+    data->has_parent = parent != NULL;
+    data->parent_is_remote = parent && parent->is_remote;
     data->flags = own->flags;
+    data->trace_state = (marline_string){NULL, 0};
     data->kind = o->kind >= MARLINE_SPAN_KIND_INTERNAL && o->kind <= MARLINE_SPAN_KIND_CONSUMER
                      ? o->kind
                      : MARLINE_SPAN_KIND_INTERNAL;
     data->start_unix_ns =
         o->start_unix_ns ? o->start_unix_ns : wall_at(lane, provider->clock, r->start_monotonic_ns);
+    data->end_unix_ns = 0;
+    data->status = MARLINE_SPAN_STATUS_UNSET;
+    data->status_message = (marline_string){NULL, 0};
     data->scope = &tracer->scope;
     data->resource = &provider->resource;
 }
 
 /* The span is in no other thread's hands yet, so no lock is taken. */
-static struct span_record *open_record(struct shard *shard, struct lane *lane,
-                                       marline_tracer *tracer, marline_span_context *own,
-                                       const marline_span_context *parent, struct facts *facts,
-                                       const char *name, const marline_span_options *o)
+static void open_record(struct span_record *r, struct lane *lane, marline_tracer *tracer,
+                        const marline_span_context *own, const marline_span_context *parent,
+                        struct facts *facts, const char *name, const marline_span_options *o)
 {
-    struct span_record *r = marline__shard_take_record(shard);
-    if (!r) {
-        return NULL;
-    }
-    marline__record_begin(r);
+    marline__record_begin(r, &tracer->provider->limits);
     fill(r, lane, tracer, own, parent, o);
     r->data.name = marline__string_copy(&r->arena, marline_text(name ? name : ""));
     if (facts) {
@@ -240,7 +239,6 @@ static struct span_record *open_record(struct shard *shard, struct lane *lane,
     for (size_t i = 0; o->links && i < o->link_count; i++) {
         marline__record_add_link(r, &o->links[i]);
     }
-    return r;
 }
 
 /* The threshold that the span was sampled with, in its trace state (TST-05). */
@@ -272,11 +270,6 @@ static bool grant(struct span_record *r, const marline_sampling_output *wanted)
     return wanted->trace_state || wanted->has_threshold;
 }
 
-static marline_span pass_on(const marline_span *parent)
-{
-    return (marline_span){.context = parent->context};
-}
-
 static void tell_processors(const marline_provider *provider, const marline_span *span,
                             marline_context *parent)
 {
@@ -289,43 +282,55 @@ static void tell_processors(const marline_provider *provider, const marline_span
     }
 }
 
+/* The span's context is complete, but for the sampled flag. The rest of the handle is written
+ * before the record is filled: reading it back, to return it, right after writing it would stall.
+ */
+static void record(marline_span *span, struct lane *lane, marline_tracer *tracer,
+                   const marline_span_context *parent, struct facts *facts, const char *name,
+                   const marline_span_options *o)
+{
+    marline_provider *provider = tracer->provider;
+    struct wishes wishes;
+    marline_sampling sampling = decide(provider, &span->context, parent, facts, name, o, &wishes);
+    if (sampling == MARLINE_SAMPLING_DROP) {
+        count_one(&lane->unsampled);
+        return;
+    }
+    struct span_record *r = marline__shard_take_record(lane->shard);
+    if (!r) { /* sampled, not recorded: never (SMP-01) */
+        atomic_fetch_add_explicit(&provider->dropped[MARLINE_DROP_LIMITS], 1, memory_order_relaxed);
+        return;
+    }
+    span->context.flags |= sampling == MARLINE_SAMPLING_RECORD_AND_SAMPLE ? FLAG_SAMPLED : 0;
+    span->record = r;
+    span->generation = atomic_load_explicit(&r->generation, memory_order_relaxed) + 1;
+    open_record(r, lane, tracer, &span->context, parent, facts, name, o);
+    if (wishes.were_made) {
+        span->has_own_state = grant(r, &wishes.output);
+    }
+    atomic_store_explicit(&r->generation, span->generation, memory_order_release);
+    if (atomic_load_explicit(&provider->wants_starts, memory_order_relaxed)) {
+        tell_processors(provider, span, o->parent);
+    }
+}
+
 marline_span marline_span_start(marline_tracer *tracer, const char *name,
                                 const marline_span_options *options)
 {
+    marline_span span = no_span;
     const marline_span_options *o = options_or_default(options);
     struct parent_view view = marline__context_view(o->parent);
     marline_provider *provider = tracer ? tracer->provider : NULL;
-    struct shard *shard = provider && !provider->disabled ? marline__shard_mine() : NULL;
-    struct lane *lane = shard ? marline__shard_lane(shard, provider) : NULL;
+    struct lane *lane = provider && !provider->disabled ? marline__shard_my_lane(provider) : NULL;
     if (!lane || atomic_load_explicit(&provider->stopped, memory_order_relaxed)) {
-        return pass_on(view.span); /* API-06, API-10 */
+        span.context = view.span->context; /* API-06, API-10 */
+        return span;
     }
     const marline_span_context *parent =
         !o->force_root && is_valid(&view.span->context) ? &view.span->context : NULL;
-    marline_span span = no_span;
-    begin_identity(provider, shard, parent, o->again, &span.context);
+    begin_identity(provider, lane->shard, parent, o->again, &span.context);
     count_one(&lane->started);
-    struct decision decision = decide(provider, &span.context, parent, view.facts, name, o);
-    if (decision.sampling == MARLINE_SAMPLING_DROP) {
-        count_one(&lane->unsampled);
-        return span;
-    }
-    uint8_t random_only = span.context.flags;
-    if (decision.sampling == MARLINE_SAMPLING_RECORD_AND_SAMPLE) {
-        span.context.flags |= FLAG_SAMPLED;
-    }
-    struct span_record *r =
-        open_record(shard, lane, tracer, &span.context, parent, view.facts, name, o);
-    if (!r) {
-        atomic_fetch_add_explicit(&provider->dropped[MARLINE_DROP_LIMITS], 1, memory_order_relaxed);
-        span.context.flags = random_only; /* sampled, not recorded: never (SMP-01) */
-        return span;
-    }
-    span.has_own_state = decision.was_asked && grant(r, &decision.wanted);
-    span.record = r;
-    span.generation = atomic_load_explicit(&r->generation, memory_order_relaxed) + 1;
-    atomic_store_explicit(&r->generation, span.generation, memory_order_release);
-    tell_processors(provider, &span, o->parent);
+    record(&span, lane, tracer, parent, view.facts, name, o);
     return span;
 }
 
@@ -410,18 +415,8 @@ static void finish_ending(marline_provider *provider, struct lane *lane, struct 
 /* LIM-05, outside the lock: the record may be another span's by then. */
 static void log_dropped(uint32_t attributes, uint32_t events, uint32_t links)
 {
-    if (attributes + events + links > 0) {
-        marline__log(LOG_WARN, "a span lost %u attributes, %u events, %u links to its limits",
-                     attributes, events, links);
-    }
-}
-
-/* The lane of the thread that ends the span. Not to be had only when out of memory: then the lane
- * that the span was started in would be another thread's to write, so the span is given up. */
-static struct lane *ending_lane(marline_provider *provider)
-{
-    struct shard *shard = marline__shard_mine();
-    return shard ? marline__shard_lane(shard, provider) : NULL;
+    marline__log(LOG_WARN, "a span lost %u attributes, %u events, %u links to its limits",
+                 attributes, events, links);
 }
 
 static void give_up(struct span_record *r)
@@ -477,7 +472,9 @@ static void end_at(marline_span *span, uint64_t end_unix_ns)
     uint32_t links = r->links.dropped;
     bool is_prompt = leave_groups(r);
     atomic_store_explicit(&r->generation, span->generation + 1, memory_order_release);
-    struct lane *lane = ending_lane(provider);
+    /* Of this thread, which may not be the one that started the span. Not to be had only when out
+     * of memory: then the span is given up, because another lane is another thread's to write. */
+    struct lane *lane = marline__shard_my_lane(provider);
     unsigned wanted = 0;
     if (lane) {
         /* Marked before the unlock: a provider that is being destroyed first has the lock of every
@@ -492,7 +489,9 @@ static void end_at(marline_span *span, uint64_t end_unix_ns)
     if (lane) {
         finish_ending(provider, lane, r, wanted, is_prompt);
     }
-    log_dropped(attributes, events, links);
+    if (attributes + events + links > 0) {
+        log_dropped(attributes, events, links);
+    }
 }
 
 void marline_span_end(marline_span *span)
@@ -549,7 +548,8 @@ void marline_span_set_string(marline_span *span, const char *key, marline_string
 {
     struct span_record *r = marline__record_of(span);
     if (r) {
-        set_value(r, key, (marline_value){.type = MARLINE_VALUE_STRING, .as.string = value});
+        marline__record_set_text(r, marline_text(key), value);
+        marline__record_unlock(r);
     }
 }
 
@@ -557,8 +557,8 @@ void marline_span_set_text(marline_span *span, const char *key, const char *valu
 {
     struct span_record *r = marline__record_of(span);
     if (r) {
-        set_value(r, key,
-                  (marline_value){.type = MARLINE_VALUE_STRING, .as.string = marline_text(value)});
+        marline__record_set_text(r, marline_text(key), marline_text(value));
+        marline__record_unlock(r);
     }
 }
 

@@ -18,10 +18,28 @@ void marline__record_lock_contended(struct span_record *r)
     } while (atomic_exchange_explicit(&r->lock, 1, memory_order_acquire) != 0);
 }
 
-void marline__record_begin(struct span_record *r)
+struct span_record *marline__record_lock_running(const marline_span *span)
 {
+    struct span_record *r = span->record;
+    if (atomic_load_explicit(&r->generation, memory_order_relaxed) != span->generation) {
+        return NULL;
+    }
+    marline__record_lock(r);
+    if (atomic_load_explicit(&r->generation, memory_order_relaxed) != span->generation) {
+        marline__record_unlock(r);
+        return NULL;
+    }
+    return r;
+}
+
+void marline__record_begin(struct span_record *r, const marline_span_limits *limits)
+{
+    r->limits = limits;
     marline__span_memory_init(&r->arena, r->inline_bytes, sizeof r->inline_bytes);
-    marline__attributes_init(&r->attributes, r->inline_attributes, RECORD_INLINE_ATTRIBUTES);
+    r->attributes = (struct attribute_list){.items = r->inline_attributes,
+                                            .arena = &r->arena,
+                                            .count_max = limits->attributes,
+                                            .capacity = RECORD_INLINE_ATTRIBUTES};
     r->events = (struct event_list){NULL, 0, 0, 0};
     r->links = (struct link_list){NULL, 0, 0, 0};
 }
@@ -44,12 +62,6 @@ void marline__record_finish(struct span_record *r)
     data->links = r->links.items;
     data->link_count = r->links.count;
     data->dropped_links = r->links.dropped;
-}
-
-void marline__record_set(struct span_record *r, const marline_attribute *attribute)
-{
-    (void)marline__attributes_set(&r->attributes, &r->arena, r->limits->attributes, r->limits,
-                                  attribute);
 }
 
 void marline__record_set_name(struct span_record *r, marline_string name)
@@ -110,9 +122,8 @@ void marline__record_add_event(struct span_record *r, marline_string name, uint6
         return;
     }
     struct attribute_list kept;
-    marline__attributes_init(&kept, NULL, 0);
-    marline__attributes_set_all(&kept, &r->arena, r->limits->event_attributes, r->limits,
-                                attributes, count);
+    marline__attributes_init(&kept, &r->arena, r->limits->event_attributes);
+    marline__attributes_set_all(&kept, r->limits, attributes, count);
     items[list->count++] = (marline_event_data){.name = copy,
                                                 .time_unix_ns = time_unix_ns,
                                                 .attributes = kept.items,
@@ -133,9 +144,8 @@ void marline__record_add_link(struct span_record *r, const marline_link_data *li
     }
     list->items = items;
     struct attribute_list kept;
-    marline__attributes_init(&kept, NULL, 0);
-    marline__attributes_set_all(&kept, &r->arena, r->limits->link_attributes, r->limits,
-                                link->attributes, link->attribute_count);
+    marline__attributes_init(&kept, &r->arena, r->limits->link_attributes);
+    marline__attributes_set_all(&kept, r->limits, link->attributes, link->attribute_count);
     marline_link_data *slot = &items[list->count++];
     *slot = *link;
     slot->trace_state = marline__string_copy(&r->arena, link->trace_state);

@@ -84,32 +84,33 @@ static inline void marline__record_unlock(struct span_record *r)
     atomic_store_explicit(&r->lock, 0, memory_order_release);
 }
 
-/* Locks the record of a running span; NULL when it has none, or ended. */
+struct span_record *marline__record_lock_running(const marline_span *span);
+
+/* Locks the record of a running span; NULL when it has none, or ended. A span that does not record
+ * is told apart here, so that the calls of its methods cost next to nothing. */
 static inline struct span_record *marline__record_of(const marline_span *span)
 {
-    if (!span || !span->record) {
-        return NULL;
-    }
-    struct span_record *r = span->record;
-    if (atomic_load_explicit(&r->generation, memory_order_relaxed) != span->generation) {
-        return NULL;
-    }
-    marline__record_lock(r);
-    if (atomic_load_explicit(&r->generation, memory_order_relaxed) != span->generation) {
-        marline__record_unlock(r);
-        return NULL;
-    }
-    return r;
+    return span && span->record ? marline__record_lock_running(span) : NULL;
 }
 
-/* Empties lists and memory for a new span; `data` is the caller's to fill. */
-void marline__record_begin(struct span_record *r);
+/* Empties lists and memory for a new span; `data` is the caller's to fill. Borrows the limits. */
+void marline__record_begin(struct span_record *r, const marline_span_limits *limits);
 /* Gives spilled memory back. */
 void marline__record_clear(struct span_record *r);
 /* Publishes the lists in `data`. Under the lock. */
 void marline__record_finish(struct span_record *r);
 
-void marline__record_set(struct span_record *r, const marline_attribute *attribute);
+static inline void marline__record_set(struct span_record *r, const marline_attribute *attribute)
+{
+    (void)marline__attributes_set(&r->attributes, r->limits, attribute);
+}
+
+static inline void marline__record_set_text(struct span_record *r, marline_string key,
+                                            marline_string text)
+{
+    (void)marline__attributes_set_text(&r->attributes, r->limits, key, text);
+}
+
 void marline__record_set_name(struct span_record *r, marline_string name);
 void marline__record_set_status(struct span_record *r, marline_span_status status,
                                 marline_string description);

@@ -47,9 +47,9 @@ static void check(const struct vector *v)
     struct span_memory arena;
     struct attribute_list list;
     marline__span_memory_init(&arena, NULL, 0);
-    marline__attributes_init(&list, NULL, 0);
+    marline__attributes_init(&list, &arena, UINT32_MAX);
     bool expected = v->pairs[0] != NULL;
-    if (marline__resource_parse(marline__slice_text(v->text), &arena, &list) != expected) {
+    if (marline__resource_parse(marline__slice_text(v->text), &list) != expected) {
         fail_msg("%s: %s", v->id, v->text);
     }
     uint32_t count = 0;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "../../support/trace_fixture.h"
+#include "trace/context.h"
 
 static struct trace_fixture f;
 
@@ -165,6 +166,53 @@ static void given_reused_record_when_old_handle_changes_it_then_ignored(void **s
     for (size_t i = 1; i < 65; i++) {
         assert_int_equal(trace_fixture_span(&f, i)->attribute_count, 0);
     }
+}
+
+/* A span with all that a span can have. */
+static marline_span start_rich_span(void)
+{
+    marline_span_context remote = {{1}, {2}, 1, true};
+    marline_span parent = marline_span_remote(&remote);
+    struct facts *facts = marline__facts_copy(NULL, false, 0);
+    assert_true(marline__facts_set_state(facts, remote.trace_id, marline_text("a=b")));
+    marline_span_options options = MARLINE_SPAN_OPTIONS_INIT;
+    options.parent = marline__context_derive(NULL, &parent, facts);
+    marline_span span = marline_span_start(f.tracer, "function.rich", &options);
+    marline_context_unref(options.parent);
+    marline_span_set_text(&span, "key", "value");
+    marline_span_fail(&span, "type", "message");
+    marline_span_add_link(&span, &(marline_link_data){.trace_id = {1}, .span_id = {1}});
+    return span;
+}
+
+static void given_record_of_rich_span_when_reused_then_nothing_of_it_is_left(void **state)
+{
+    (void)state;
+    marline_span rich = start_rich_span();
+    marline_span_end(&rich);
+    const marline_span_data *data = trace_fixture_span(&f, 0);
+    assert_true(data->has_parent && data->parent_is_remote && data->status_message.size > 0);
+    assert_string_is(data->trace_state, "a=b");
+    marline_span spans[64];
+    size_t reused = 64;
+    for (size_t i = 0; i < 64; i++) {
+        spans[i] = marline_span_start(f.tracer, "function.plain", NULL);
+        reused = spans[i].record == rich.record ? i : reused;
+    }
+    assert_true(reused < 64);
+    for (size_t i = 0; i < 64; i++) {
+        marline_span_end(&spans[i]);
+    }
+    static const uint8_t no_id[8];
+    data = trace_fixture_span(&f, 1 + reused);
+    assert_memory_equal(data->span_id, spans[reused].context.span_id, 8);
+    assert_memory_equal(data->parent_span_id, no_id, 8);
+    assert_false(data->has_parent || data->parent_is_remote);
+    assert_int_equal(data->trace_state.size, 0);
+    assert_string_is(data->name, "function.plain");
+    assert_int_equal(data->status, MARLINE_SPAN_STATUS_UNSET);
+    assert_int_equal(data->status_message.size, 0);
+    assert_int_equal(data->attribute_count + data->event_count + data->link_count, 0);
 }
 
 static void given_same_key_when_set_again_then_overwritten_SPN_03(void **state)
@@ -513,6 +561,7 @@ int main(void)
             given_remote_parent_when_child_starts_then_flags_follow_CTX_04_CTX_05_CTX_10_CTX_14),
         SPAN_TEST(given_ended_span_when_changed_then_ignored_SPN_07_SPN_10),
         SPAN_TEST(given_reused_record_when_old_handle_changes_it_then_ignored),
+        SPAN_TEST(given_record_of_rich_span_when_reused_then_nothing_of_it_is_left),
         SPAN_TEST(given_same_key_when_set_again_then_overwritten_SPN_03),
         SPAN_TEST(given_overwriting_for_long_when_lengths_vary_then_memory_is_bounded),
         SPAN_TEST(given_nested_values_when_set_then_copied_deeply_SPN_04),
