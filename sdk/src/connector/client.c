@@ -3,8 +3,6 @@
  *
  * A finished invocation reaches the loop through a mailbox. The client is counted, because a
  * handler may outlive the stop: the last of them frees what it still needs. */
-#include <stdarg.h>
-#include <stdio.h>
 #include <time.h>
 
 #include "base/log.h"
@@ -16,19 +14,6 @@
 enum {
     WORKER_END_MS = 100, /* for idle workers to leave, when a stop has no time left */
 };
-
-marline_status marline__client_refuse(marline_error *error, marline_status status,
-                                      const char *format, ...)
-{
-    if (error) {
-        va_list arguments;
-        va_start(arguments, format);
-        error->code = status;
-        (void)vsnprintf(error->text, sizeof error->text, format, arguments);
-        va_end(arguments);
-    }
-    return status;
-}
 
 void marline__client_unref(marline_client *client)
 {
@@ -65,7 +50,7 @@ marline_status marline_client_add_endpoint(marline_client *client, const marline
                                            marline_error *error)
 {
     if (!client) {
-        return marline__client_refuse(error, MARLINE_EINVAL, "client is NULL");
+        return marline__refuse(error, MARLINE_EINVAL, "client is NULL");
     }
     marline_status status = marline__registry_add(&client->registry, endpoint, error);
     if (status == MARLINE_OK) {
@@ -78,7 +63,7 @@ marline_status marline_client_add_metric(marline_client *client, const marline_m
                                          marline_error *error)
 {
     if (!client) {
-        return marline__client_refuse(error, MARLINE_EINVAL, "client is NULL");
+        return marline__refuse(error, MARLINE_EINVAL, "client is NULL");
     }
     marline_status status = marline__registry_add_metric(&client->metrics, metric, error);
     if (status == MARLINE_OK) {
@@ -123,7 +108,7 @@ static bool is_known(struct registry *registry, const char *name, marline_handle
 marline_status marline_client_add_declared(marline_client *client, marline_error *error)
 {
     if (!client) {
-        return marline__client_refuse(error, MARLINE_EINVAL, "client is NULL");
+        return marline__refuse(error, MARLINE_EINVAL, "client is NULL");
     }
     marline_status status = MARLINE_OK;
     for (size_t i = 0; !status && i < marline_endpoint_declared_count(); i++) {
@@ -145,13 +130,13 @@ marline_status marline_client_retry_dead_letter(marline_client *client, int64_t 
                                                 marline_error *error)
 {
     if (!client || !client->outbox_path) {
-        return marline__client_refuse(error, MARLINE_EINVAL, "the client has no outbox");
+        return marline__refuse(error, MARLINE_EINVAL, "the client has no outbox");
     }
     pthread_mutex_lock(&client->shared.lock);
     bool running = client->shared.running;
     pthread_mutex_unlock(&client->shared.lock);
     return running ? marline_dead_letters_retry(client->outbox_path, number, NULL, error)
-                   : marline__client_refuse(error, MARLINE_ESTATE, "the client does not run");
+                   : marline__refuse(error, MARLINE_ESTATE, "the client does not run");
 }
 
 /* ---- running ---- */
@@ -167,7 +152,7 @@ static marline_status make_parts(marline_client *client, marline_error *error)
     client->workers = marline__worker_pool_create(client->workers_max, client->workers_max);
     client->loop.session = marline__session_create(&client->session_options, &client->host);
     if (!client->workers || !client->loop.session) {
-        return marline__client_refuse(error, MARLINE_ENOMEM, "out of memory");
+        return marline__refuse(error, MARLINE_ENOMEM, "out of memory");
     }
     status = marline__client_restore(client, error);
     return status == MARLINE_OK
@@ -197,21 +182,20 @@ static void free_parts(marline_client *client)
 marline_status marline_client_start(marline_client *client, marline_error *error)
 {
     if (!client) {
-        return marline__client_refuse(error, MARLINE_EINVAL, "client is NULL");
+        return marline__refuse(error, MARLINE_EINVAL, "client is NULL");
     }
     pthread_mutex_lock(&client->shared.lock);
     bool again = client->shared.started;
     client->shared.started = true;
     pthread_mutex_unlock(&client->shared.lock);
     if (again) {
-        return marline__client_refuse(error, MARLINE_ESTATE, "the client was started before");
+        return marline__refuse(error, MARLINE_ESTATE, "the client was started before");
     }
     marline_status status = make_parts(client, error);
     if (status == MARLINE_OK) {
         set_running(client, true, true);
         if (marline__thread_start(&client->thread, marline__client_run, client) != 0) {
-            status =
-                marline__client_refuse(error, MARLINE_EIO, "the client could not start its thread");
+            status = marline__refuse(error, MARLINE_EIO, "the client could not start its thread");
         }
     }
     if (status != MARLINE_OK) {
@@ -282,7 +266,7 @@ marline_status marline_client_wait_registered(marline_client *client, uint64_t t
                                               marline_error *error)
 {
     if (!client) {
-        return marline__client_refuse(error, MARLINE_EINVAL, "client is NULL");
+        return marline__refuse(error, MARLINE_EINVAL, "client is NULL");
     }
     struct timespec deadline = deadline_after(timeout_ms);
     marline_status status = MARLINE_ETIMEDOUT;
@@ -294,11 +278,11 @@ marline_status marline_client_wait_registered(marline_client *client, uint64_t t
     }
     (void)is_decided(client, &status);
     if (status == MARLINE_ETIMEDOUT) {
-        (void)marline__client_refuse(
-            error, status, "not registered within %llu ms: %.180s", (unsigned long long)timeout_ms,
-            client->shared.text[0] ? client->shared.text : "no attempt was made");
+        (void)marline__refuse(error, status, "not registered within %llu ms: %.180s",
+                              (unsigned long long)timeout_ms,
+                              client->shared.text[0] ? client->shared.text : "no attempt was made");
     } else if (status != MARLINE_OK) {
-        (void)marline__client_refuse(error, status, "%s", client->shared.text);
+        (void)marline__refuse(error, status, "%s", client->shared.text);
     }
     pthread_mutex_unlock(&client->shared.lock);
     return status;

@@ -295,9 +295,9 @@ marline_status marline__client_restore(marline_client *client, marline_error *er
         marline__log(LOG_ERROR,
                      "some records of the outbox could not be restored; they stay there");
     }
-    return status == MARLINE_OK ? status
-                                : marline__client_refuse(error, status, "outbox %s cannot be read",
-                                                         client->outbox_path);
+    return status == MARLINE_OK
+               ? status
+               : marline__refuse(error, status, "outbox %s cannot be read", client->outbox_path);
 }
 
 marline_status marline__client_open_journal(marline_client *client, marline_error *error)
@@ -315,7 +315,7 @@ marline_status marline__client_open_journal(marline_client *client, marline_erro
                                            .on_asked = on_asked,
                                            .user = client};
     marline_status status = scope.failed
-                                ? marline__client_refuse(error, MARLINE_ENOMEM, "out of memory")
+                                ? marline__refuse(error, MARLINE_ENOMEM, "out of memory")
                                 : marline__outbox_open(&options, &client->loop.outbox, error);
     marline__buffer_deinit(&scope);
     if (status == MARLINE_OK) {

@@ -1,7 +1,6 @@
 /* Creates a client: checks the options, each with a text that names it, and copies them. */
 #include <ctype.h>
 #include <stddef.h>
-#include <stdio.h>
 
 #include "base/memory.h"
 #include "connector/client_private.h"
@@ -26,7 +25,7 @@ static marline_status check_environment(const char *text, marline_client *client
     static const char *const known[] = {"production", "staging", "development", "local"};
     client->environment = marline__memory_text(text && text[0] ? text : "development");
     if (!client->environment) {
-        return marline__client_refuse(error, MARLINE_ENOMEM, "out of memory");
+        return marline__refuse(error, MARLINE_ENOMEM, "out of memory");
     }
     for (char *c = client->environment; *c; c++) {
         *c = (char)tolower((unsigned char)*c);
@@ -36,22 +35,21 @@ static marline_status check_environment(const char *text, marline_client *client
             return MARLINE_OK;
         }
     }
-    return marline__client_refuse(
-        error, MARLINE_EINVAL,
-        "environment '%.40s' is none of production, staging, development, local", text);
+    return marline__refuse(error, MARLINE_EINVAL,
+                           "environment '%.40s' is none of production, staging, development, local",
+                           text);
 }
 
 static marline_status check_project(const char *text, marline_client *client, marline_error *error)
 {
     struct uuid project;
     if (!text || !text[0]) {
-        return marline__client_refuse(
+        return marline__refuse(
             error, MARLINE_EINVAL,
             "no project_id given: set it, or RHESIS_PROJECT_ID, to the project's UUID");
     }
     if (!marline__uuid_parse(marline__slice_text(text), &project)) {
-        return marline__client_refuse(error, MARLINE_EINVAL, "project_id '%.60s' is not a UUID",
-                                      text);
+        return marline__refuse(error, MARLINE_EINVAL, "project_id '%.60s' is not a UUID", text);
     }
     marline__uuid_format(&project, client->project_id);
     return MARLINE_OK;
@@ -62,33 +60,31 @@ static marline_status check_url(const char *base_url, marline_client *client, ma
     struct url url;
     const char *reason;
     if (!base_url || !base_url[0]) {
-        return marline__client_refuse(error, MARLINE_EINVAL,
-                                      "no base_url given: set it, or RHESIS_BASE_URL");
+        return marline__refuse(error, MARLINE_EINVAL,
+                               "no base_url given: set it, or RHESIS_BASE_URL");
     }
     if (!marline__url_parse(marline__slice_text(base_url), &url, &reason)) {
-        return marline__client_refuse(error, MARLINE_EINVAL, "base_url '%.80s': %s", base_url,
-                                      reason);
+        return marline__refuse(error, MARLINE_EINVAL, "base_url '%.80s': %s", base_url, reason);
     }
     struct buffer text = BUFFER_INIT;
     marline__buffer_append_format(
         &text, url.is_ipv6 ? "%s[%s]:%u%s/connector/ws" : "%s%s:%u%s/connector/ws",
         url.secure ? "wss://" : "ws://", url.host, url.port, url.path);
     client->url = marline__buffer_take(&text);
-    return client->url ? MARLINE_OK
-                       : marline__client_refuse(error, MARLINE_ENOMEM, "out of memory");
+    return client->url ? MARLINE_OK : marline__refuse(error, MARLINE_ENOMEM, "out of memory");
 }
 
 static marline_status check_key(const char *key, marline_client *client, marline_error *error)
 {
     if (!key || !key[0]) {
-        return marline__client_refuse(error, MARLINE_EINVAL,
-                                      "no api_key given: set it, or RHESIS_API_KEY");
+        return marline__refuse(error, MARLINE_EINVAL,
+                               "no api_key given: set it, or RHESIS_API_KEY");
     }
     struct buffer text = BUFFER_INIT;
     marline__buffer_append_format(&text, "Bearer %s", key);
     client->authorization = marline__buffer_take(&text);
     return client->authorization ? MARLINE_OK
-                                 : marline__client_refuse(error, MARLINE_ENOMEM, "out of memory");
+                                 : marline__refuse(error, MARLINE_ENOMEM, "out of memory");
 }
 
 static marline_status copy_tls(const marline_client_options *options, marline_client *client,
@@ -99,7 +95,7 @@ static marline_status copy_tls(const marline_client_options *options, marline_cl
     for (size_t i = 0; i < 3; i++) {
         client->tls_files[i] = marline__memory_text(files[i]);
         if (files[i] && !client->tls_files[i]) {
-            return marline__client_refuse(error, MARLINE_ENOMEM, "out of memory");
+            return marline__refuse(error, MARLINE_ENOMEM, "out of memory");
         }
     }
     return MARLINE_OK;
@@ -111,7 +107,7 @@ static marline_status copy_outbox(const marline_client_options *options, marline
     client->outbox_durable = options->outbox_durable;
     client->outbox_path = marline__memory_text(options->outbox_path);
     if (options->outbox_path && !client->outbox_path) {
-        return marline__client_refuse(error, MARLINE_ENOMEM, "out of memory");
+        return marline__refuse(error, MARLINE_ENOMEM, "out of memory");
     }
     return MARLINE_OK;
 }
@@ -142,8 +138,7 @@ static marline_status configure(marline_client *client, const marline_client_opt
     }
     client->workers_max = or_default(o->worker_count, WORKERS_DEFAULT);
     if (status == MARLINE_OK && client->workers_max > WORKERS_MAX) {
-        status =
-            marline__client_refuse(error, MARLINE_EINVAL, "worker_count is above %d", WORKERS_MAX);
+        status = marline__refuse(error, MARLINE_EINVAL, "worker_count is above %d", WORKERS_MAX);
     }
     return status;
 }
@@ -210,14 +205,14 @@ marline_status marline_client_create(const marline_client_options *options, marl
                                      marline_error *error)
 {
     if (!options || !out || options->size < offsetof(marline_client_options, queue_max)) {
-        return marline__client_refuse(
-            error, MARLINE_EINVAL, "options and out are required, and options->size must be set");
+        return marline__refuse(error, MARLINE_EINVAL,
+                               "options and out are required, and options->size must be set");
     }
     marline_client_options known = MARLINE_CLIENT_OPTIONS_INIT;
     memcpy(&known, options, options->size < sizeof known ? options->size : sizeof known);
     marline_client *client = new_client();
     if (!client) {
-        return marline__client_refuse(error, MARLINE_ENOMEM, "out of memory");
+        return marline__refuse(error, MARLINE_ENOMEM, "out of memory");
     }
     marline_status status = configure(client, &known, error);
     if (status != MARLINE_OK) {

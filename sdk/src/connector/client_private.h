@@ -15,6 +15,7 @@
 #include "connector/outbox.h"
 #include "connector/registry.h"
 #include "connector/session.h"
+#include "io/refuse.h"
 #include "io/websocket_client.h"
 #include "io/worker_pool.h"
 
@@ -75,10 +76,6 @@ struct marline_client {
     } shared;
 };
 
-/* Fills an optional error, and returns its status. */
-marline_status marline__client_refuse(marline_error *error, marline_status status,
-                                      const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
 void marline__client_unref(marline_client *client);
 
 static inline uint64_t marline__client_now(void)

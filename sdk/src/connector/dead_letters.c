@@ -3,27 +3,13 @@
 #include <marline/dead_letters.h>
 
 #include <sqlite3.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include "connector/client_private.h"
 #include "connector/outbox_keeper.h"
+#include "io/refuse.h"
 
 enum { BUSY_WAIT_MS = 2000 };
-
-__attribute__((format(printf, 3, 4))) static marline_status
-refuse(marline_error *error, marline_status status, const char *format, ...)
-{
-    if (error) {
-        va_list arguments;
-        va_start(arguments, format);
-        error->code = status;
-        (void)vsnprintf(error->text, sizeof error->text, format, arguments);
-        va_end(arguments);
-    }
-    return status;
-}
 
 static marline_status open_existing(const char *path, const char *sql, sqlite3 **out_db,
                                     sqlite3_stmt **out_statement, marline_error *error)
@@ -31,13 +17,14 @@ static marline_status open_existing(const char *path, const char *sql, sqlite3 *
     *out_db = NULL;
     *out_statement = NULL;
     if (!path || access(path, F_OK) != 0) {
-        return refuse(error, MARLINE_ENOTFOUND, "there is no outbox at '%s'", path ? path : "");
+        return marline__refuse(error, MARLINE_ENOTFOUND, "there is no outbox at '%s'",
+                               path ? path : "");
     }
     if (sqlite3_open_v2(path, out_db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK ||
         sqlite3_busy_timeout(*out_db, BUSY_WAIT_MS) != SQLITE_OK ||
         sqlite3_prepare_v2(*out_db, sql, -1, out_statement, NULL) != SQLITE_OK) {
-        (void)refuse(error, MARLINE_EIO, "outbox %s: %s", path,
-                     *out_db ? sqlite3_errmsg(*out_db) : "out of memory");
+        (void)marline__refuse(error, MARLINE_EIO, "outbox %s: %s", path,
+                              *out_db ? sqlite3_errmsg(*out_db) : "out of memory");
         sqlite3_close(*out_db);
         return MARLINE_EIO;
     }
@@ -80,7 +67,8 @@ marline_status marline_dead_letters_list(const char *outbox_path, marline_dead_l
         visit(user, &letter);
     }
     if (code != SQLITE_DONE) {
-        status = refuse(error, MARLINE_EIO, "outbox %s: %s", outbox_path, sqlite3_errmsg(db));
+        status =
+            marline__refuse(error, MARLINE_EIO, "outbox %s: %s", outbox_path, sqlite3_errmsg(db));
     }
     sqlite3_finalize(s);
     sqlite3_close(db);
@@ -99,10 +87,11 @@ static marline_status change(const char *outbox_path, const char *sql, int64_t n
     }
     sqlite3_bind_int64(s, 1, number);
     if (sqlite3_step(s) != SQLITE_DONE) {
-        status = refuse(error, MARLINE_EIO, "outbox %s: %s", outbox_path, sqlite3_errmsg(db));
+        status =
+            marline__refuse(error, MARLINE_EIO, "outbox %s: %s", outbox_path, sqlite3_errmsg(db));
     } else if (number != 0 && sqlite3_changes(db) == 0) {
-        status = refuse(error, MARLINE_ENOTFOUND, "there is no dead letter %lld in %s",
-                        (long long)number, outbox_path);
+        status = marline__refuse(error, MARLINE_ENOTFOUND, "there is no dead letter %lld in %s",
+                                 (long long)number, outbox_path);
     }
     sqlite3_finalize(s);
     sqlite3_close(db);

@@ -2,7 +2,6 @@
 #include "connector/outbox.h"
 
 #include <sqlite3.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include "base/uuid.h"
 #include "connector/outbox_keeper.h"
 #include "io/database.h"
+#include "io/refuse.h"
 
 enum {
     SCHEMA_VERSION = 3,
@@ -111,19 +111,6 @@ struct outbox {
     uint64_t failures;
     struct outbox_keeper *keeper;
 };
-
-__attribute__((format(printf, 3, 4))) static marline_status
-refuse(marline_error *error, marline_status status, const char *format, ...)
-{
-    if (error) {
-        va_list arguments;
-        va_start(arguments, format);
-        error->code = status;
-        (void)vsnprintf(error->text, sizeof error->text, format, arguments);
-        va_end(arguments);
-    }
-    return status;
-}
 
 /* ---- statements ---- */
 
@@ -254,8 +241,8 @@ static marline_status open_database(struct outbox *o, const struct outbox_option
     if (good) {
         sqlite3_int64 version = marline__database_number(o->db, "PRAGMA user_version");
         if (version > SCHEMA_VERSION) {
-            return refuse(error, MARLINE_EIO, "outbox %s was written by a newer version",
-                          options->path);
+            return marline__refuse(error, MARLINE_EIO, "outbox %s was written by a newer version",
+                                   options->path);
         }
         good = version == SCHEMA_VERSION || make_schema(o->db, version);
     }
@@ -264,8 +251,8 @@ static marline_status open_database(struct outbox *o, const struct outbox_option
     }
     if (!good || o->last_row < 0 || !prepare(o) || !read_agent_id(o) ||
         !find_scope(o, options->scope)) {
-        return refuse(error, MARLINE_EIO, "outbox %s cannot be opened: %s", options->path,
-                      o->db ? sqlite3_errmsg(o->db) : "out of memory");
+        return marline__refuse(error, MARLINE_EIO, "outbox %s cannot be opened: %s", options->path,
+                               o->db ? sqlite3_errmsg(o->db) : "out of memory");
     }
     return MARLINE_OK;
 }
@@ -284,8 +271,8 @@ static marline_status start_keeper(struct outbox *o, const struct outbox_options
 {
     o->keeper = marline__outbox_keeper_start(options->path, options->on_asked, options->user);
     if (!o->keeper) {
-        return refuse(error, MARLINE_ENOMEM, "outbox %s: its thread cannot be started",
-                      options->path);
+        return marline__refuse(error, MARLINE_ENOMEM, "outbox %s: its thread cannot be started",
+                               options->path);
     }
     sqlite3_wal_hook(o->db, note_log_size, o);
     return MARLINE_OK;
@@ -296,7 +283,7 @@ marline_status marline__outbox_open(const struct outbox_options *options, struct
 {
     struct outbox *o = marline__memory_zeroed(sizeof *o);
     if (!o) {
-        return refuse(error, MARLINE_ENOMEM, "out of memory");
+        return marline__refuse(error, MARLINE_ENOMEM, "out of memory");
     }
     o->lock = -1;
     marline_status status = marline__database_lock("outbox", options->path, &o->lock, error);

@@ -1,10 +1,8 @@
 /* A small array under a lock: an agent has dozens of endpoints, not thousands. */
 #include "connector/registry.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
 #include "base/memory.h"
+#include "io/refuse.h"
 #include "wire/connector_message.h"
 #include "wire/json_reader.h"
 #include "wire/json_writer.h"
@@ -14,19 +12,6 @@ enum { NAME_MAX_BYTES = 200, PARAMETERS_MAX = 256, ENDPOINTS_MAX = 4096 };
 /* Both mappings always go along: without them the platform guesses, and mostly wrongly (§2.3). */
 static const char default_request_mapping[] = "{\"input\":\"{{ input }}\"}";
 static const char default_response_mapping[] = "{\"output\":\"$.output\"}";
-
-__attribute__((format(printf, 3, 4))) static marline_status
-refuse(marline_error *error, marline_status status, const char *format, ...)
-{
-    if (error) {
-        va_list arguments;
-        va_start(arguments, format);
-        error->code = status;
-        (void)vsnprintf(error->text, sizeof error->text, format, arguments);
-        va_end(arguments);
-    }
-    return status;
-}
 
 void marline__registry_init(struct registry *registry)
 {
@@ -72,29 +57,31 @@ static marline_status check(const marline_endpoint *e, marline_error *error)
 {
     struct slice name = marline__slice_text(e->name);
     if (name.size == 0 || name.size > NAME_MAX_BYTES || !marline__utf8_is_valid(name)) {
-        return refuse(error, MARLINE_EINVAL,
-                      "an endpoint's name must have 1 to %d bytes of UTF-8: '%.40s'",
-                      NAME_MAX_BYTES, name.data ? name.data : "(null)");
+        return marline__refuse(error, MARLINE_EINVAL,
+                               "an endpoint's name must have 1 to %d bytes of UTF-8: '%.40s'",
+                               NAME_MAX_BYTES, name.data ? name.data : "(null)");
     }
     if (!e->handler) {
-        return refuse(error, MARLINE_EINVAL, "endpoint '%s' has no handler", e->name);
+        return marline__refuse(error, MARLINE_EINVAL, "endpoint '%s' has no handler", e->name);
     }
     if (e->request_mapping && !is_json_object(e->request_mapping)) {
-        return refuse(error, MARLINE_EINVAL,
-                      "the request_mapping of endpoint '%s' is not a JSON object", e->name);
+        return marline__refuse(error, MARLINE_EINVAL,
+                               "the request_mapping of endpoint '%s' is not a JSON object",
+                               e->name);
     }
     if (e->response_mapping && !is_json_object(e->response_mapping)) {
-        return refuse(error, MARLINE_EINVAL,
-                      "the response_mapping of endpoint '%s' is not a JSON object", e->name);
+        return marline__refuse(error, MARLINE_EINVAL,
+                               "the response_mapping of endpoint '%s' is not a JSON object",
+                               e->name);
     }
     if (e->parameter_count > PARAMETERS_MAX || (e->parameter_count > 0 && !e->parameters)) {
-        return refuse(error, MARLINE_EINVAL, "endpoint '%s' has too many parameters, or NULL",
-                      e->name);
+        return marline__refuse(error, MARLINE_EINVAL,
+                               "endpoint '%s' has too many parameters, or NULL", e->name);
     }
     for (size_t i = 0; i < e->parameter_count; i++) {
         if (!e->parameters[i].name || e->parameters[i].name[0] == '\0') {
-            return refuse(error, MARLINE_EINVAL, "parameter %zu of endpoint '%s' has no name",
-                          i + 1, e->name);
+            return marline__refuse(error, MARLINE_EINVAL,
+                                   "parameter %zu of endpoint '%s' has no name", i + 1, e->name);
         }
     }
     return MARLINE_OK;
@@ -261,7 +248,7 @@ static bool append(struct registry *registry, struct endpoint *endpoint)
 static marline_status insert(struct registry *registry, struct endpoint *copy, marline_error *error)
 {
     if (!copy) {
-        return refuse(error, MARLINE_ENOMEM, "out of memory");
+        return marline__refuse(error, MARLINE_ENOMEM, "out of memory");
     }
     marline_status status = MARLINE_OK;
     pthread_mutex_lock(&registry->lock);
@@ -274,10 +261,11 @@ static marline_status insert(struct registry *registry, struct endpoint *copy, m
     }
     pthread_mutex_unlock(&registry->lock);
     if (status != MARLINE_OK) {
-        (void)refuse(error, status,
-                     status == MARLINE_EINVAL ? "an endpoint named '%s' is registered already"
-                                              : "no room for endpoint '%s'",
-                     copy->name);
+        (void)marline__refuse(error, status,
+                              status == MARLINE_EINVAL
+                                  ? "an endpoint named '%s' is registered already"
+                                  : "no room for endpoint '%s'",
+                              copy->name);
         marline__endpoint_unref(copy);
     }
     return status;
@@ -288,7 +276,7 @@ marline_status marline__registry_add(struct registry *registry, const marline_en
 {
     marline_endpoint known = {0}; /* a caller built against an older header has fewer members */
     if (!endpoint || endpoint->size < offsetof(marline_endpoint, concurrency)) {
-        return refuse(error, MARLINE_EINVAL, "an endpoint needs its size member set");
+        return marline__refuse(error, MARLINE_EINVAL, "an endpoint needs its size member set");
     }
     memcpy(&known, endpoint, endpoint->size < sizeof known ? endpoint->size : sizeof known);
     marline_status status = check(&known, error);
@@ -321,7 +309,7 @@ marline_status marline__registry_add_metric(struct registry *registry, const mar
 {
     static const char *const types[] = {"numeric", "binary", "categorical"};
     if (!metric || metric->size < sizeof *metric) {
-        return refuse(error, MARLINE_EINVAL, "a metric needs its size member set");
+        return marline__refuse(error, MARLINE_EINVAL, "a metric needs its size member set");
     }
     const marline_endpoint same = {.name = metric->name, .handler = metric->handler};
     marline_status status = check(&same, error);
@@ -330,9 +318,10 @@ marline_status marline__registry_add_metric(struct registry *registry, const mar
         known = strcmp(metric->score_type, types[i]) == 0;
     }
     if (status == MARLINE_OK && !known) {
-        status = refuse(error, MARLINE_EINVAL,
-                        "metric '%s': score_type '%.40s' is none of numeric, binary, categorical",
-                        metric->name, metric->score_type);
+        status = marline__refuse(
+            error, MARLINE_EINVAL,
+            "metric '%s': score_type '%.40s' is none of numeric, binary, categorical", metric->name,
+            metric->score_type);
     }
     return status == MARLINE_OK ? insert(registry, copy_metric(metric), error) : status;
 }

@@ -3,26 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
-
-__attribute__((format(printf, 3, 4))) static marline_status
-refuse(marline_error *error, marline_status status, const char *format, ...)
-{
-    if (error) {
-        va_list arguments;
-        va_start(arguments, format);
-        error->code = status;
-        (void)vsnprintf(error->text, sizeof error->text, format, arguments);
-        va_end(arguments);
-    }
-    return status;
-}
+#include "io/refuse.h"
 
 marline_status marline__database_lock(const char *what, const char *path, int *out_descriptor,
                                       marline_error *error)
@@ -30,23 +16,25 @@ marline_status marline__database_lock(const char *what, const char *path, int *o
     struct buffer name = BUFFER_INIT;
     marline__buffer_append_format(&name, "%s.lock", path);
     if (name.failed) {
-        return refuse(error, MARLINE_ENOMEM, "%s %s: out of memory", what, path);
+        return marline__refuse(error, MARLINE_ENOMEM, "%s %s: out of memory", what, path);
     }
     int descriptor = open(name.data, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     int cause = errno;
     marline__buffer_deinit(&name);
     if (descriptor < 0) {
-        return refuse(error, MARLINE_EIO,
-                      "%s %s: its lock file cannot be made: %s; does its folder exist, and may "
-                      "this user write there?",
-                      what, path, strerror(cause));
+        return marline__refuse(
+            error, MARLINE_EIO,
+            "%s %s: its lock file cannot be made: %s; does its folder exist, and may "
+            "this user write there?",
+            what, path, strerror(cause));
     }
     if (flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
         close(descriptor);
-        return refuse(error, MARLINE_ESTATE,
-                      "%s %s is in use by another process: stop that one, or give this one a file "
-                      "of its own",
-                      what, path);
+        return marline__refuse(
+            error, MARLINE_ESTATE,
+            "%s %s is in use by another process: stop that one, or give this one a file "
+            "of its own",
+            what, path);
     }
     *out_descriptor = descriptor;
     return MARLINE_OK;

@@ -8,19 +8,11 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "io/refuse.h"
 #include "trace/environment.h"
 
 static const char default_base[] = "http://localhost:4318";
 static const char traces_path[] = "v1/traces";
-
-static marline_status fail(marline_error *error, marline_status code, const char *text)
-{
-    if (error) {
-        error->code = code;
-        (void)snprintf(error->text, sizeof error->text, "%s", text);
-    }
-    return code;
-}
 
 /* The variable's form for traces beats the general one. */
 static const char *variable(const char *suffix, bool *out_is_specific)
@@ -207,13 +199,15 @@ static marline_status headers_from_options(struct otlp_settings *s,
 {
     for (size_t i = 0; o->headers && i < o->header_count; i++) {
         if (!o->headers[i] || !is_header_line(o->headers[i])) {
-            return fail(error, MARLINE_EINVAL,
-                        "a header must be one line \"Name: value\", and not one that the exporter "
-                        "sets itself");
+            return marline__refuse(
+                error, MARLINE_EINVAL,
+                "a header must be one line \"Name: value\", and not one that the exporter "
+                "sets itself");
         }
         char *line = marline__memory_text(o->headers[i]);
         if (!line || !put_header(s, line)) {
-            return fail(error, line ? MARLINE_EFULL : MARLINE_ENOMEM, "too many headers");
+            return marline__refuse(error, line ? MARLINE_EFULL : MARLINE_ENOMEM,
+                                   "too many headers");
         }
     }
     return MARLINE_OK;
@@ -280,13 +274,14 @@ marline_status marline__otlp_settings_init(struct otlp_settings *s,
     const marline_otlp_exporter_options *o = options ? options : &defaults;
     *s = (struct otlp_settings){0};
     if (o->size != sizeof *o) {
-        return fail(error, MARLINE_EINVAL,
-                    "OTLP options must be initialised with "
-                    "MARLINE_OTLP_EXPORTER_OPTIONS_INIT");
+        return marline__refuse(error, MARLINE_EINVAL,
+                               "OTLP options must be initialised with "
+                               "MARLINE_OTLP_EXPORTER_OPTIONS_INIT");
     }
     if (o->endpoint && !is_url(o->endpoint)) {
-        return fail(error, MARLINE_EINVAL,
-                    "the OTLP endpoint must be a URL that starts with http:// or https://");
+        return marline__refuse(
+            error, MARLINE_EINVAL,
+            "the OTLP endpoint must be a URL that starts with http:// or https://");
     }
     s->url = o->endpoint ? marline__memory_text(o->endpoint) : url_from_environment();
     s->format = format_of(o->protocol);
@@ -296,7 +291,7 @@ marline_status marline__otlp_settings_init(struct otlp_settings *s,
     if (!s->url || !copy_file(&s->ca_file, o->ca_file, "CERTIFICATE") ||
         !copy_file(&s->certificate_file, o->certificate_file, "CLIENT_CERTIFICATE") ||
         !copy_file(&s->key_file, o->key_file, "CLIENT_KEY")) {
-        return fail(error, MARLINE_ENOMEM, "out of memory for an exporter");
+        return marline__refuse(error, MARLINE_ENOMEM, "out of memory for an exporter");
     }
     return headers_from_options(s, o, error);
 }

@@ -7,6 +7,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "io/refuse.h"
 #include "io/url.h"
 #include "trace/http_delivery.h"
 #include "wire/platform_trace.h"
@@ -239,15 +240,6 @@ static void destroy(void *user)
 
 /* ---- creation ---- */
 
-static marline_status fail(marline_error *error, marline_status code, const char *text)
-{
-    if (error) {
-        error->code = code;
-        (void)snprintf(error->text, sizeof error->text, "%s", text);
-    }
-    return code;
-}
-
 /* ws:// and wss:// stand for http:// and https://; a path prefix stays (wire-protocol §1.1). NULL
  * when out of memory. */
 static char *ingest_url(const struct url *base)
@@ -283,11 +275,12 @@ marline_status marline_exporter_platform_create(const marline_platform_exporter_
                                                 marline_exporter *out, marline_error *error)
 {
     if (!options || options->size != sizeof *options || !out) {
-        return fail(error, MARLINE_EINVAL,
-                    "the platform exporter needs its options, with their size set");
+        return marline__refuse(error, MARLINE_EINVAL,
+                               "the platform exporter needs its options, with their size set");
     }
     if (!options->api_key || options->api_key[0] == '\0' || strpbrk(options->api_key, "\r\n")) {
-        return fail(error, MARLINE_EINVAL, "the platform exporter needs an API key of one line");
+        return marline__refuse(error, MARLINE_EINVAL,
+                               "the platform exporter needs an API key of one line");
     }
     struct url base;
     const char *reason = NULL;
@@ -301,11 +294,11 @@ marline_status marline_exporter_platform_create(const marline_platform_exporter_
     }
     struct platform_exporter *e = marline__memory_zeroed(sizeof *e);
     if (!e) {
-        return fail(error, MARLINE_ENOMEM, "out of memory for an exporter");
+        return marline__refuse(error, MARLINE_ENOMEM, "out of memory for an exporter");
     }
     if (!copy_options(e, &base, options)) {
         destroy(e);
-        return fail(error, MARLINE_ENOMEM, "out of memory for an exporter");
+        return marline__refuse(error, MARLINE_ENOMEM, "out of memory for an exporter");
     }
     *out = (marline_exporter){.export_spans = export_spans,
                               .cancel = cancel,

@@ -2,11 +2,11 @@
 #include "trace/provider.h"
 
 #include <sched.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "io/refuse.h"
 #include "trace/batch_processor.h"
 #include "trace/context.h"
 #include "trace/environment.h"
@@ -19,15 +19,6 @@
 
 static _Atomic(marline_provider *) global_provider;
 static atomic_uint_fast64_t last_id;
-
-static marline_status fail(marline_error *error, marline_status code, const char *text)
-{
-    if (error) {
-        error->code = code;
-        (void)snprintf(error->text, sizeof error->text, "%s", text);
-    }
-    return code;
-}
 
 /* ---- fork: all locks are held over it, so that the child finds nothing half done (BSP-07) ---- */
 
@@ -279,21 +270,22 @@ marline_status marline__provider_create(const marline_provider_options *options,
                                         marline_error *error)
 {
     if (!out || (options && options->size != sizeof *options)) {
-        return fail(error, MARLINE_EINVAL,
-                    "provider options must be initialised with MARLINE_PROVIDER_OPTIONS_INIT");
+        return marline__refuse(
+            error, MARLINE_EINVAL,
+            "provider options must be initialised with MARLINE_PROVIDER_OPTIONS_INIT");
     }
     if (options && options->ids && (!options->ids->trace_id || !options->ids->span_id)) {
-        return fail(error, MARLINE_EINVAL, "an id generator needs trace_id and span_id");
+        return marline__refuse(error, MARLINE_EINVAL, "an id generator needs trace_id and span_id");
     }
     marline_provider *provider = marline__memory_zeroed(sizeof *provider);
     if (!provider || pthread_mutex_init(&provider->mutex, NULL) != 0) {
         marline__memory_free(provider);
-        return fail(error, MARLINE_ENOMEM, "out of memory for a provider");
+        return marline__refuse(error, MARLINE_ENOMEM, "out of memory for a provider");
     }
     provider->clock = clock ? clock : marline__clock_system();
     if (!init_provider(provider, options)) {
         free_provider(provider);
-        return fail(error, MARLINE_ENOMEM, "out of memory for a provider");
+        return marline__refuse(error, MARLINE_ENOMEM, "out of memory for a provider");
     }
     list_provider(provider);
     *out = provider;
@@ -326,14 +318,15 @@ marline_status marline__provider_add(marline_provider *provider, struct processo
     if (provider->disabled) {
         /* nothing will come: no thread, no connection */
     } else if (atomic_load(&provider->stopped)) {
-        status = fail(error, MARLINE_ESTATE, "the provider is shut down");
+        status = marline__refuse(error, MARLINE_ESTATE, "the provider is shut down");
     } else if (count == PROCESSORS_MAX) {
-        status = fail(error, MARLINE_EFULL, "a provider has at most 8 processors");
+        status = marline__refuse(error, MARLINE_EFULL, "a provider has at most 8 processors");
     } else {
         processor->provider = provider;
         processor->index = count;
         if (processor->functions->start && !processor->functions->start(processor)) {
-            status = fail(error, MARLINE_ENOMEM, "the processor's thread cannot be started");
+            status =
+                marline__refuse(error, MARLINE_ENOMEM, "the processor's thread cannot be started");
         } else {
             used = true;
             provider->processors[count] = processor;
@@ -363,7 +356,7 @@ marline_status marline_provider_add_batch_processor(marline_provider *provider,
         if (exporter && exporter->destroy) {
             exporter->destroy(exporter->user);
         }
-        return fail(
+        return marline__refuse(
             error, MARLINE_EINVAL,
             "a batch processor needs a provider, an exporter with export_spans, and options "
             "initialised with MARLINE_BATCH_OPTIONS_INIT");
@@ -385,12 +378,13 @@ marline_status marline_provider_add_simple_processor(marline_provider *provider,
         if (exporter && exporter->destroy) {
             exporter->destroy(exporter->user);
         }
-        return fail(error, MARLINE_EINVAL,
-                    "a simple processor needs a provider and an exporter with export_spans");
+        return marline__refuse(
+            error, MARLINE_EINVAL,
+            "a simple processor needs a provider and an exporter with export_spans");
     }
     struct processor *processor = marline__simple_processor_create(exporter);
     return processor ? marline__provider_add(provider, processor, error)
-                     : fail(error, MARLINE_ENOMEM, "out of memory for a processor");
+                     : marline__refuse(error, MARLINE_ENOMEM, "out of memory for a processor");
 }
 
 marline_status marline_provider_add_processor(marline_provider *provider,
@@ -401,11 +395,12 @@ marline_status marline_provider_add_processor(marline_provider *provider,
         if (user && user->destroy) {
             user->destroy(user->user);
         }
-        return fail(error, MARLINE_EINVAL, "a processor needs a provider and its functions");
+        return marline__refuse(error, MARLINE_EINVAL,
+                               "a processor needs a provider and its functions");
     }
     struct processor *processor = marline__user_processor_create(user);
     return processor ? marline__provider_add(provider, processor, error)
-                     : fail(error, MARLINE_ENOMEM, "out of memory for a processor");
+                     : marline__refuse(error, MARLINE_ENOMEM, "out of memory for a processor");
 }
 
 void marline__provider_adopt_lane(marline_provider *provider, struct lane *lane)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "io/refuse.h"
 #include "trace/attribute_list.h"
 #include <marline/resource.h>
 
@@ -11,15 +12,6 @@ struct marline_resource {
     struct span_memory arena; /* all below lives there */
     marline_resource_data data;
 };
-
-static marline_status fail(marline_error *error, marline_status code, const char *text)
-{
-    if (error) {
-        error->code = code;
-        (void)snprintf(error->text, sizeof error->text, "%s", text);
-    }
-    return code;
-}
 
 static bool is_same(marline_string one, marline_string other)
 {
@@ -32,7 +24,7 @@ static marline_status make(const marline_resource_data *old, const marline_resou
     struct attribute_list list;
     struct marline_resource *r = marline__memory_zeroed(sizeof *r);
     if (!r) {
-        return fail(error, MARLINE_ENOMEM, "out of memory for a resource");
+        return marline__refuse(error, MARLINE_ENOMEM, "out of memory for a resource");
     }
     marline__span_memory_init(&r->arena, NULL, 0);
     marline__attributes_init(&list, &r->arena, UINT32_MAX);
@@ -44,7 +36,7 @@ static marline_status make(const marline_resource_data *old, const marline_resou
                                       .schema_url = marline__string_copy(&r->arena, schema_url)};
     if (list.dropped > 0 || !r->data.schema_url.data) {
         marline_resource_destroy(r);
-        return fail(error, MARLINE_ENOMEM, "out of memory for a resource");
+        return marline__refuse(error, MARLINE_ENOMEM, "out of memory for a resource");
     }
     *out = r;
     return MARLINE_OK;
@@ -56,7 +48,8 @@ marline_status marline_resource_create(const marline_attribute *attributes, size
 {
     static const marline_resource_data nothing;
     if (!out || (!attributes && count > 0) || count > UINT32_MAX) {
-        return fail(error, MARLINE_EINVAL, "a resource needs its attributes, and a place for it");
+        return marline__refuse(error, MARLINE_EINVAL,
+                               "a resource needs its attributes, and a place for it");
     }
     const marline_resource_data given = {.attributes = attributes,
                                          .attribute_count = (uint32_t)count};
@@ -71,7 +64,7 @@ marline_status marline_resource_merge(const marline_resource *old, const marline
     const marline_resource_data *one = old ? &old->data : &nothing;
     const marline_resource_data *other = updating ? &updating->data : &nothing;
     if (!out) {
-        return fail(error, MARLINE_EINVAL, "a merge of resources needs a place for it");
+        return marline__refuse(error, MARLINE_EINVAL, "a merge of resources needs a place for it");
     }
     if (one->schema_url.size > 0 && other->schema_url.size > 0 &&
         !is_same(one->schema_url, other->schema_url)) {
