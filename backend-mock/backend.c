@@ -113,6 +113,7 @@ static bool start_server(struct backend *b, const struct backend_settings *setti
                                      .linker = linker_options_default(),
                                      .webhook = settings->webhook,
                                      .leaves_runs = settings->leaves_runs,
+                                     .name = settings->name,
                                      .mock_api = settings->mock_api};
     char error[256];
     const char *refused = settings->webhook ? webhook_url_refuse(settings->webhook) : NULL;

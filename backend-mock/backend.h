@@ -18,6 +18,7 @@ struct backend_settings {
     const char *trace_otlp;     /* URL for spans of our own work; NULL = none */
     const char *webhook;        /* of runs that name none; NULL = nobody is told */
     bool leaves_runs;           /* at the end, to the next start; else they are cancelled */
+    const char *name;           /* one of several on a store; NULL = "" */
     enum mock_api mock_api;
     struct agent_limits agent_limits;
 };

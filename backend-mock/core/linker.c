@@ -32,7 +32,7 @@ struct linker {
         bool wanted;
         bool under_way;
         uint64_t due_ns;
-        struct link_key *seen; /* owned, sorted: what the last sweep found */
+        struct link_sighting *seen; /* owned, sorted: what the last sweep found */
         size_t seen_count;
     } sweep;
     struct linker_counters counters;
@@ -162,23 +162,6 @@ static struct attempt_record *find(struct linker *linker, const struct linker_ac
     return NULL;
 }
 
-/* A key may be waiting at two sweeps in a row for two different reasons: what the first one saw has
- * been linked since, and new spans have come. So an attempt that succeeded ends the sighting, of
- * the test's spans and results alike (only a result always knows its attempt number). */
-static void end_sightings(struct linker *linker, const struct link_key *key)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < linker->sweep.seen_count; i++) {
-        struct link_key *seen = &linker->sweep.seen[i];
-        struct link_key same_test = *key;
-        same_test.attempt = seen->attempt;
-        if (!link_key_equal(seen, &same_test)) {
-            linker->sweep.seen[kept++] = *seen;
-        }
-    }
-    linker->sweep.seen_count = kept;
-}
-
 static uint64_t retry_delay_ns(const struct linker_options *options, uint32_t tries)
 {
     uint64_t delay_ms = options->retry_min_ms;
@@ -197,7 +180,6 @@ void linker_attempt_done(struct linker *linker, uint64_t now_ns, const struct li
         return;
     }
     if (ok) {
-        end_sightings(linker, &attempt->action.key);
         forget(linker, attempt);
         return;
     }
@@ -225,18 +207,22 @@ static bool has_attempt(struct linker *linker, const struct link_key *key)
     return false;
 }
 
-static int compare_keys(const void *a, const void *b)
+static int compare_sightings(const void *a, const void *b)
 {
-    return link_key_compare(a, b);
+    const struct link_sighting *x = a;
+    const struct link_sighting *y = b;
+    int order = link_key_compare(&x->key, &y->key);
+    return order ? order : (x->span > y->span) - (x->span < y->span);
 }
 
-static bool was_seen(const struct linker *linker, const struct link_key *key)
+static bool was_seen(const struct linker *linker, const struct link_sighting *sighting)
 {
     return linker->sweep.seen_count > 0 &&
-           bsearch(key, linker->sweep.seen, linker->sweep.seen_count, sizeof *key, compare_keys);
+           bsearch(sighting, linker->sweep.seen, linker->sweep.seen_count, sizeof *sighting,
+                   compare_sightings);
 }
 
-void linker_sweep_done(struct linker *linker, uint64_t now_ns, const struct link_key *keys,
+void linker_sweep_done(struct linker *linker, uint64_t now_ns, const struct link_sighting *found,
                        size_t count, bool ok)
 {
     linker->sweep.under_way = false;
@@ -244,14 +230,17 @@ void linker_sweep_done(struct linker *linker, uint64_t now_ns, const struct link
     if (!ok || !linker->options.policy.points[LINK_POINT_SWEEP]) {
         return; /* what was seen before stands: the next sweep compares with it */
     }
-    struct link_key *seen = alloc_array(count, sizeof *seen);
+    struct link_sighting *seen = alloc_array(count, sizeof *seen);
     if (count > 0) {
-        memcpy(seen, keys, count * sizeof *seen);
+        memcpy(seen, found, count * sizeof *seen);
+        for (size_t i = 0; i < count && !linker->rules.same_span; i++) {
+            seen[i].span = 0;
+        }
+        qsort(seen, count, sizeof *seen, compare_sightings);
     }
-    count = link_keys_unique(seen, count);
     for (size_t i = 0; i < count; i++) {
-        if (was_seen(linker, &seen[i]) && !has_attempt(linker, &seen[i])) {
-            want(linker, &seen[i], LINK_POINT_SWEEP);
+        if (was_seen(linker, &seen[i]) && !has_attempt(linker, &seen[i].key)) {
+            want(linker, &seen[i].key, LINK_POINT_SWEEP);
         }
     }
     marline__memory_free(linker->sweep.seen);

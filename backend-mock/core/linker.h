@@ -4,8 +4,10 @@
  * The rule it keeps (design C): an attempt is asked for only after the commit of the insert has
  * returned, once for every key of it. What a crash, an error or a lost attempt leaves behind is
  * found by the sweeper: every interval it asks the store which keys could be linked and are not,
- * and tries those that it saw twice in a row and for which nothing is under way. (Seen once, a key
- * may simply be waiting for its own attempt; so in a run without faults the sweeper links nothing.)
+ * and tries those that it saw twice in a row, for the same span, and for which nothing is under
+ * way. (Seen once, a key may simply be waiting for its own attempt; seen for another span, it has
+ * been linked in between, perhaps by another backend on the same store. So in a run without faults
+ * the sweeper links nothing.)
  *
  * An attempt: wanted -> [next_action] -> under way -> [attempt_done ok] -> forgotten
  *                                            | [attempt_done failed]
@@ -52,6 +54,12 @@ enum linker_action_type {
 
 enum { LINKER_SWEEP_KEYS_MAX = 1000 }; /* per sweep; the oldest first, so none starves */
 
+/* A key that could be linked and is not. */
+struct link_sighting {
+    struct link_key key;
+    uint64_t span; /* the first that waits, by the store's number */
+};
+
 struct linker_action {
     enum linker_action_type type;
     uint64_t id; /* of the attempt */
@@ -76,8 +84,8 @@ void linker_on_spans_committed(struct linker *linker, const struct link_key *key
 /* `action` as handed out. ok false: the store failed; it will be tried again. */
 void linker_attempt_done(struct linker *linker, uint64_t now_ns, const struct linker_action *action,
                          bool ok);
-/* keys NULL and ok false when the store failed. */
-void linker_sweep_done(struct linker *linker, uint64_t now_ns, const struct link_key *keys,
+/* `found` NULL and ok false when the store failed. */
+void linker_sweep_done(struct linker *linker, uint64_t now_ns, const struct link_sighting *found,
                        size_t count, bool ok);
 
 void linker_on_tick(struct linker *linker, uint64_t now_ns);

@@ -14,6 +14,7 @@ struct run;
 
 struct linker_rules {
     bool every_key; /* of a POST is tried, not only that of its first span */
+    bool same_span; /* a key that was linked between two sweeps has not been seen twice */
 };
 
 struct router_rules {
@@ -31,7 +32,7 @@ struct run_rules {
     bool go_on;           /* after a restart a run does not stay as it was */
 };
 
-#define LINKER_RULES_KEPT ((struct linker_rules){true})
+#define LINKER_RULES_KEPT ((struct linker_rules){true, true})
 #define ROUTER_RULES_KEPT ((struct router_rules){true, true, true})
 #define RUN_RULES_KEPT    ((struct run_rules){true, true, true, true, true})
 

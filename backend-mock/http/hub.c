@@ -187,14 +187,14 @@ struct sweep {
     struct hub *hub;
     bool ok;
     size_t count;
-    struct link_key keys[LINKER_SWEEP_KEYS_MAX];
+    struct link_sighting found[LINKER_SWEEP_KEYS_MAX];
 };
 
-static void add_waiting_key(void *user, const struct link_key *key)
+static void add_waiting_key(void *user, const struct link_key *key, uint64_t span)
 {
     struct sweep *sweep = user;
     if (sweep->count < LINKER_SWEEP_KEYS_MAX) {
-        sweep->keys[sweep->count++] = *key;
+        sweep->found[sweep->count++] = (struct link_sighting){*key, span};
     }
 }
 
@@ -202,7 +202,7 @@ static void finish_sweep(struct hub *hub, struct hub_job *job)
 {
     struct sweep *sweep = LIST_ENTRY(&job->node, struct sweep, job.node);
     hub->loop.sweeping = false;
-    linker_sweep_done(hub->loop.linker, hub_now_ns(hub), sweep->ok ? sweep->keys : NULL,
+    linker_sweep_done(hub->loop.linker, hub_now_ns(hub), sweep->ok ? sweep->found : NULL,
                       sweep->ok ? sweep->count : 0, sweep->ok);
     marline__memory_free(sweep);
 }

@@ -42,6 +42,7 @@ struct hub_options {
     /* NULL = marline__thread_start: for tests of what happens when there is none. */
     int (*start_thread)(pthread_t *thread, void *(*run)(void *), void *user);
     bool leaves_runs; /* at the end, to the next life of the store; else they are cancelled */
+    const char *name; /* borrowed: whose runs it takes up; NULL = "" */
 };
 
 /* Takes up the runs that an earlier life left, then starts the thread. NULL when libwebsockets or

@@ -129,7 +129,8 @@ bool hub_runs_restore(struct hub *hub)
     enum store_status status =
         store_answered_invocations(store, ROUTER_COMPLETED_MAX, remember, hub->loop.router, &error);
     if (status == STORE_OK) {
-        status = store_unfinished_runs(store, add_run, &all, &error);
+        status = store_unfinished_runs(store, marline__slice_text(hub->options.name), add_run, &all,
+                                       &error);
     }
     for (size_t i = 0; status == STORE_OK && i < all.count; i++) {
         status = restore_run(hub, &all.items[i], &error);

@@ -51,6 +51,7 @@ void run_launch_begin(struct run_launch *l)
     if (!l->run.webhook.data && l->server->webhook) {
         l->run.webhook = marline__slice_text(l->server->webhook);
     }
+    l->run.backend = marline__slice_text(l->server->name);
     l->commit.write.type = STORE_CREATE_RUN;
     l->commit.write.at_unix_ns = marline__clock_wall_ns(marline__clock_system());
     l->commit.write.create_run = l->run;

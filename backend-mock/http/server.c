@@ -45,7 +45,8 @@ static bool start_parts(struct server *s, const struct server_options *options)
                               .agent_limits = options->agent_limits,
                               .linker = options->linker,
                               .tracer = options->tracer,
-                              .leaves_runs = options->leaves_runs};
+                              .leaves_runs = options->leaves_runs,
+                              .name = options->name};
     s->hub = hub_start(&hub);
     s->enricher = enricher_start(options->store, s->queue, options->prices, options->tracer);
     struct http_server_options http = {.server = s,
@@ -68,6 +69,7 @@ struct server *server_start(const struct server_options *options, char error[256
     s->forwarder = options->forwarder;
     s->tracer = options->tracer;
     s->webhook = options->webhook;
+    s->name = options->name;
     s->has_otlp_anonymous = options->has_otlp_anonymous;
     s->otlp_anonymous = options->otlp_anonymous;
     if (!start_parts(s, options)) {

@@ -51,6 +51,7 @@ struct server {
     struct forwarder *forwarder; /* NULL = nothing is forwarded */
     marline_tracer *tracer;      /* of the backend's own work; borrowed; NULL = none */
     const char *webhook;         /* of runs that name none; borrowed; NULL = nobody is told */
+    const char *name;            /* one of several on a store; borrowed; NULL = "" */
     struct http_server *http;
     struct ingest_counters ingest;
     enum mock_api mock_api;
@@ -69,6 +70,7 @@ struct server_options {
     marline_tracer *tracer;      /* borrowed; NULL = the backend does not trace itself */
     const char *webhook;         /* borrowed: of runs that name none; NULL = nobody is told */
     bool leaves_runs;            /* at the end, to the next start; else they are cancelled */
+    const char *name;            /* borrowed: each of several on a store has one; NULL = "" */
     size_t body_max;             /* 0 = HTTP_BODY_MAX */
     /* Whose the spans of /v1/traces are that come without a key; false = nobody's, 401. */
     bool has_otlp_anonymous;

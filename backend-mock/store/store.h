@@ -141,6 +141,7 @@ struct store_create_run {
     struct slice name;            /* NULL data = none */
     struct slice attributes;      /* JSON object; NULL data = none */
     struct slice webhook;         /* URL to be told of the end; NULL data = none */
+    struct slice backend;         /* the name of the one that runs it; NULL data = "" */
 };
 
 struct store_set_run_status {
@@ -534,7 +535,7 @@ typedef void (*store_invocation_fn)(void *user, struct slice invocation_id);
 typedef void (*store_attempt_fn)(void *user, const struct store_attempt_row *row);
 typedef void (*store_event_fn)(void *user, const struct store_event *row);
 typedef void (*store_span_row_fn)(void *user, const struct store_span_row *row);
-typedef void (*store_key_fn)(void *user, const struct link_key *key);
+typedef void (*store_key_fn)(void *user, const struct link_key *key, uint64_t span);
 typedef void (*store_trace_row_fn)(void *user, const struct store_trace_row *row);
 typedef void (*store_span_detail_fn)(void *user, const struct store_span_detail *row);
 typedef void (*store_back_link_fn)(void *user, const struct store_back_link *row);
@@ -575,8 +576,8 @@ struct store_ops {
     enum store_status (*read_attempts)(struct store *store, const struct store_scope *scope,
                                        const struct uuid *run_id, store_attempt_fn visit,
                                        void *user, struct store_error *error);
-    enum store_status (*unfinished_runs)(struct store *store, store_run_fn visit, void *user,
-                                         struct store_error *error);
+    enum store_status (*unfinished_runs)(struct store *store, struct slice backend,
+                                         store_run_fn visit, void *user, struct store_error *error);
     enum store_status (*untold_runs)(struct store *store, size_t limit, store_untold_fn visit,
                                      void *user, struct store_error *error);
     enum store_status (*answered_invocations)(struct store *store, size_t limit,
@@ -687,12 +688,13 @@ store_read_attempts(struct store *store, const struct store_scope *scope, const 
     return store->ops->read_attempts(store, scope, run_id, visit, user, error);
 }
 
-/* What a backend that starts takes up again: runs, of all organizations, that have tests and are
- * neither completed nor cancelled, oldest first. */
-static inline enum store_status store_unfinished_runs(struct store *store, store_run_fn visit,
-                                                      void *user, struct store_error *error)
+/* What a backend of this name that starts takes up again: its runs, of all organizations, that have
+ * tests and are neither completed nor cancelled, oldest first. */
+static inline enum store_status store_unfinished_runs(struct store *store, struct slice backend,
+                                                      store_run_fn visit, void *user,
+                                                      struct store_error *error)
 {
-    return store->ops->unfinished_runs(store, visit, user, error);
+    return store->ops->unfinished_runs(store, backend, visit, user, error);
 }
 
 /* Runs, of all organizations, of whose end a webhook is to be told: the first `limit`, oldest

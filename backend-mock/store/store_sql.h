@@ -269,11 +269,13 @@ struct known_attempts {
 enum store_status sql_attempts(struct sql_connection *c, const struct link_key *key,
                                struct known_attempts *out, struct store_error *error);
 
-/* Would an attempt at this key link something? */
+/* Would an attempt at this key link something? Where attempts have to be told apart, *out_span is
+ * the first span that it would; else 0, for any that waits. */
 enum store_status sql_is_linkable(struct sql_connection *c, int64_t context,
-                                  const struct link_key *key, bool *out, struct store_error *error);
+                                  const struct link_key *key, bool *out, uint64_t *out_span,
+                                  struct store_error *error);
 
-/* Selects ref, trace id and start of the spans of context ?1 that wait. */
+/* Selects ref, trace id and start of the spans of context ?1 that wait, oldest first. */
 extern const char sql_waiting_sql[];
 /* The result that the span in the current row of that query belongs to; 0 = none yet, or nobody
  * knows. */
@@ -338,8 +340,8 @@ enum store_status sql_read_run(struct store *store, const struct store_scope *sc
 enum store_status sql_read_attempts(struct store *store, const struct store_scope *scope,
                                     const struct uuid *run_id, store_attempt_fn visit, void *user,
                                     struct store_error *error);
-enum store_status sql_unfinished_runs(struct store *store, store_run_fn visit, void *user,
-                                      struct store_error *error);
+enum store_status sql_unfinished_runs(struct store *store, struct slice backend, store_run_fn visit,
+                                      void *user, struct store_error *error);
 enum store_status sql_untold_runs(struct store *store, size_t limit, store_untold_fn visit,
                                   void *user, struct store_error *error);
 enum store_status sql_answered_invocations(struct store *store, size_t limit,

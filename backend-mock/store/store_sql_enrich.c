@@ -214,9 +214,10 @@ static enum store_status judge_waiting(struct sql_connection *c, int64_t context
 {
     struct known_attempts known;
     bool linkable = false;
+    uint64_t span = 0;
     enum store_status status = sql_attempts(c, &group->key, &known, error);
     if (status == STORE_OK) {
-        status = sql_is_linkable(c, context, &group->key, &linkable, error);
+        status = sql_is_linkable(c, context, &group->key, &linkable, &span, error);
     }
     if (status != STORE_OK) {
         return status;

@@ -344,7 +344,7 @@ static enum store_status choose_spans(struct sql_connection *c, struct store_lin
 
 const char sql_waiting_sql[] = "SELECT s.ref, t.trace_id, s.start_at FROM spans s"
                                " JOIN traces t ON t.ref = s.trace_ref"
-                               " WHERE s.context_ref = ? AND s.result_ref IS NULL";
+                               " WHERE s.context_ref = ? AND s.result_ref IS NULL ORDER BY s.ref";
 
 static enum store_status link_chosen(struct sql_connection *c, struct store_link *link,
                                      const struct chosen *chosen, struct store_error *error)

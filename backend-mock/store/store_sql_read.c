@@ -492,9 +492,10 @@ enum store_status sql_read_ledger(struct store *base, const struct store_scope *
 
 /* ---- keys that wait ---- */
 
-static enum store_status any_chosen(struct sql_connection *c, int64_t context,
-                                    const struct known_attempts *known, bool *out_any,
-                                    struct store_error *error)
+/* 0: none. */
+static enum store_status first_chosen(struct sql_connection *c, int64_t context,
+                                      const struct known_attempts *known, uint64_t *out_span,
+                                      struct store_error *error)
 {
     struct sql_statement *s = sql_prepare(c, sql_waiting_sql, error);
     if (!s) {
@@ -505,7 +506,7 @@ static enum store_status any_chosen(struct sql_connection *c, int64_t context,
     while (sql_row(c, s, &status, error)) {
         uint32_t attempt = ATTEMPT_UNKNOWN;
         if (sql_choose_result(s, known, &attempt)) {
-            *out_any = true;
+            *out_span = column_int(s, 0);
             sql_reset(s);
             return STORE_OK;
         }
@@ -514,16 +515,20 @@ static enum store_status any_chosen(struct sql_connection *c, int64_t context,
 }
 
 enum store_status sql_is_linkable(struct sql_connection *c, int64_t context,
-                                  const struct link_key *key, bool *out, struct store_error *error)
+                                  const struct link_key *key, bool *out, uint64_t *out_span,
+                                  struct store_error *error)
 {
     struct known_attempts known;
     enum store_status status = sql_attempts(c, key, &known, error);
     *out = false;
+    *out_span = 0;
     if (status != STORE_OK) {
         return status;
     }
     if (key->attempt == 0 && known.count > 1) {
-        return any_chosen(c, context, &known, out, error);
+        status = first_chosen(c, context, &known, out_span, error);
+        *out = *out_span != 0;
+        return status;
     }
     for (size_t i = 0; i < known.count; i++) {
         bool same = key->attempt == 0 || key->attempt == known.attempts[i].number;
@@ -537,9 +542,9 @@ static enum store_status waiting_keys(struct sql_connection *c, size_t limit, st
                                       void *user, struct store_error *error)
 {
     static const char sql[] =
-        "SELECT c.ref, c.organization_id, c.run_id, c.test_id, c.configuration_id, c.attempt"
-        " FROM (SELECT DISTINCT context_ref FROM spans"
-        "  WHERE context_ref IS NOT NULL AND result_ref IS NULL) w"
+        "SELECT c.ref, c.organization_id, c.run_id, c.test_id, c.configuration_id, c.attempt,"
+        " w.oldest FROM (SELECT context_ref, min(ref) AS oldest FROM spans"
+        "  WHERE context_ref IS NOT NULL AND result_ref IS NULL GROUP BY context_ref) w"
         " JOIN contexts c ON c.ref = w.context_ref WHERE EXISTS (SELECT 1 FROM contexts k"
         "  JOIN results r ON r.context_ref = k.ref WHERE k.run_id = c.run_id"
         "  AND k.test_id = c.test_id AND k.configuration_id = c.configuration_id"
@@ -555,12 +560,13 @@ static enum store_status waiting_keys(struct sql_connection *c, size_t limit, st
         struct link_key key = {column_uuid(s, 1), column_uuid(s, 2), column_uuid(s, 3),
                                column_uuid(s, 4), (uint32_t)column_int(s, 5)};
         bool linkable = false;
-        status = sql_is_linkable(c, (int64_t)column_int(s, 0), &key, &linkable, error);
+        uint64_t span = 0;
+        status = sql_is_linkable(c, (int64_t)column_int(s, 0), &key, &linkable, &span, error);
         if (status != STORE_OK) {
             break;
         }
         if (linkable) {
-            visit(user, &key);
+            visit(user, &key, span ? span : column_int(s, 6));
             found++;
         }
     }

@@ -2,18 +2,19 @@
  * that are done with. Attempts of a run are read as by anybody else (store_sql_read.c). */
 #include "store/store_sql.h"
 
-static enum store_status visit_unfinished(struct sql_connection *c, store_run_fn visit, void *user,
-                                          struct store_error *error)
+static enum store_status visit_unfinished(struct sql_connection *c, struct slice backend,
+                                          store_run_fn visit, void *user, struct store_error *error)
 {
     static const char sql[] =
         "SELECT organization_id, project_id, id, environment, status, concurrency, created_at,"
         " (SELECT count(*) FROM run_tests WHERE run_id = id), webhook FROM runs"
-        " WHERE status NOT IN (2, 3)" /* completed, cancelled */
+        " WHERE status NOT IN (2, 3) AND backend = ?1" /* completed, cancelled */
         " AND EXISTS(SELECT 1 FROM run_tests WHERE run_id = id) ORDER BY created_at, id";
     struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
+    bind_text(s, 1, backend.data ? backend : SLICE(""));
     enum store_status status = STORE_OK;
     while (sql_row(c, s, &status, error)) {
         const struct store_run run = {
@@ -32,15 +33,15 @@ static enum store_status visit_unfinished(struct sql_connection *c, store_run_fn
     return status;
 }
 
-enum store_status sql_unfinished_runs(struct store *base, store_run_fn visit, void *user,
-                                      struct store_error *error)
+enum store_status sql_unfinished_runs(struct store *base, struct slice backend, store_run_fn visit,
+                                      void *user, struct store_error *error)
 {
     struct sql_store *store = (struct sql_store *)base;
     struct sql_connection *c = sql_reader_take(store, error);
     if (!c) {
         return error->status;
     }
-    enum store_status status = visit_unfinished(c, visit, user, error);
+    enum store_status status = visit_unfinished(c, backend, visit, user, error);
     sql_reader_return(store, c);
     return status;
 }

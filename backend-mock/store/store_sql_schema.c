@@ -180,6 +180,12 @@ static const char *const version_6[] = {
     NULL,
 };
 
+static const char *const version_7[] = {
+    /* Which of several backends runs it: only that one takes it up again. */
+    "ALTER TABLE runs ADD COLUMN backend TEXT NOT NULL DEFAULT '';",
+    NULL,
+};
+
 static const char *const nothing[] = {NULL};
 
 static const struct {
@@ -193,6 +199,7 @@ static const struct {
     {version_4, nothing, nothing},
     {version_5, nothing, nothing},
     {version_6, nothing, nothing},
+    {version_7, nothing, nothing},
 };
 enum { SCHEMA_VERSION = sizeof migrations / sizeof migrations[0] };
 

@@ -174,7 +174,8 @@ static enum store_status create_run(struct sql_store *store, struct store_write 
 {
     static const char sql[] = "INSERT INTO runs(id, organization_id, project_id, environment,"
                               " concurrency, status, created_at, configuration_id, name,"
-                              " attributes, webhook) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                              " attributes, webhook, backend)"
+                              " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     struct sql_connection *c = store->writer.connection;
     const struct store_create_run *r = &write->create_run;
     enum store_status status = check_project(c, &r->organization_id, &r->project_id, error);
@@ -196,6 +197,7 @@ static enum store_status create_run(struct sql_store *store, struct store_write 
     bind_text(s, 9, r->name);
     bind_text(s, 10, r->attributes);
     bind_text(s, 11, r->webhook);
+    bind_text(s, 12, r->backend.data ? r->backend : SLICE(""));
     status = sql_run(c, s, error);
     for (size_t i = 0; status == STORE_OK && i < r->test_count; i++) {
         status = insert_run_test(c, &r->run_id, i, &r->tests[i], error);

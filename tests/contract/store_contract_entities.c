@@ -343,12 +343,17 @@ static void count_run(void *user, const struct store_run *run)
               marline__slice_is(run->environment, "development");
 }
 
-static size_t count_unfinished(struct fixture *f)
+static size_t count_unfinished_of(struct fixture *f, struct slice backend)
 {
     struct store_error error;
     size_t count = 0;
-    assert_int_equal(store_unfinished_runs(f->store, count_run, &count, &error), STORE_OK);
+    assert_int_equal(store_unfinished_runs(f->store, backend, count_run, &count, &error), STORE_OK);
     return count;
+}
+
+static size_t count_unfinished(struct fixture *f)
+{
+    return count_unfinished_of(f, SLICE_EMPTY);
 }
 
 static void given_runs_when_unfinished_are_read_then_until_completed_or_cancelled(void **state)
@@ -364,6 +369,15 @@ static void given_runs_when_unfinished_are_read_then_until_completed_or_cancelle
     set_status(f, RUN_CANCELLED);
     assert_int_equal(count_unfinished(f), 0);
     set_status(f, RUN_COMPLETED);
+    assert_int_equal(count_unfinished(f), 0);
+}
+
+static void given_run_of_a_backend_when_unfinished_are_read_then_for_that_one_only(void **state)
+{
+    struct fixture *f = *state;
+    create_run_of(f, 2, SLICE("east"));
+    assert_int_equal(count_unfinished_of(f, SLICE("east")), 1);
+    assert_int_equal(count_unfinished_of(f, SLICE("west")), 0);
     assert_int_equal(count_unfinished(f), 0);
 }
 
@@ -665,6 +679,7 @@ int run_entity_contract(const struct store_kind *kind)
         CONTRACT_TEST(given_spans_of_an_attempt_never_made_when_attempts_read_then_not_there),
         CONTRACT_TEST(given_foreign_scope_when_attempts_read_then_not_found),
         CONTRACT_TEST(given_runs_when_unfinished_are_read_then_until_completed_or_cancelled),
+        CONTRACT_TEST(given_run_of_a_backend_when_unfinished_are_read_then_for_that_one_only),
         CONTRACT_TEST(given_run_without_tests_when_unfinished_are_read_then_left_out),
         CONTRACT_TEST(given_runs_with_webhook_when_ended_then_untold_until_there_is_a_notice),
         CONTRACT_TEST(given_invocations_when_answered_are_read_then_those_with_results),

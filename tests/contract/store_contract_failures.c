@@ -27,7 +27,10 @@ static void sweep(struct shell *shell)
 {
     struct key_list list = {.count = 0};
     read_waiting(shell->f, 64, &list);
-    linker_sweep_done(shell->linker, shell->now_ns, list.keys, list.count, true);
+    struct link_sighting found[64];
+    for (size_t i = 0; i < list.count; i++)
+        found[i] = (struct link_sighting){list.keys[i], list.spans[i]};
+    linker_sweep_done(shell->linker, shell->now_ns, found, list.count, true);
 }
 
 static void run_actions(struct shell *shell)

@@ -302,6 +302,27 @@ static void given_many_waiting_keys_when_limited_then_the_oldest(void **state)
     assert_true(link_key_equal(&waiting.keys[0], &first));
 }
 
+/* Whether a key has waited since the sweep before, or was linked and waits again, shows in the span
+ * that waits longest. */
+static void given_key_that_waits_again_when_read_then_for_another_span(void **state)
+{
+    struct fixture *f = *state;
+    struct link_key key = key_of(f, 1, 1);
+    struct key_list first, again, later;
+    (void)insert_spans(f, &key, 1, 2);
+    (void)insert_result(f, &key);
+    read_waiting(f, 10, &first);
+    read_waiting(f, 10, &again);
+    assert_int_equal(first.count, 1);
+    assert_int_equal(again.count, 1);
+    assert_true(first.spans[0] == again.spans[0]);
+    assert_int_equal(try_link(f, &key, LINK_POINT_RESULT).linked, 2);
+    (void)insert_spans(f, &key, 2, 1);
+    read_waiting(f, 10, &later);
+    assert_int_equal(later.count, 1);
+    assert_true(later.spans[0] != first.spans[0]);
+}
+
 /* ---- timeline ---- */
 
 struct event_list {
@@ -503,6 +524,7 @@ int run_link_contract(const struct store_kind *kind)
         CONTRACT_TEST(given_bare_span_when_repeated_with_context_then_nothing_changes),
         CONTRACT_TEST(given_unlinked_span_and_result_when_swept_then_key_is_named),
         CONTRACT_TEST(given_many_waiting_keys_when_limited_then_the_oldest),
+        CONTRACT_TEST(given_key_that_waits_again_when_read_then_for_another_span),
         CONTRACT_TEST(given_fast_test_when_timeline_read_then_every_event_in_order),
         CONTRACT_TEST(given_attempt_that_failed_when_recorded_then_in_the_timeline),
         CONTRACT_TEST(given_many_keys_when_tried_together_then_each_as_if_alone),

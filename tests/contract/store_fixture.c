@@ -179,6 +179,11 @@ void record_invoked(struct fixture *f, const struct link_key *key)
 
 void create_run(struct fixture *f, uint32_t count)
 {
+    create_run_of(f, count, SLICE_EMPTY);
+}
+
+void create_run_of(struct fixture *f, uint32_t count, struct slice backend)
+{
     struct store_run_test tests[8];
     assert_true(count <= 8);
     for (uint32_t i = 0; i < count; i++) {
@@ -200,7 +205,8 @@ void create_run(struct fixture *f, uint32_t count)
                                                .concurrency = 2,
                                                .tests = tests,
                                                .test_count = count,
-                                               .webhook = SLICE("http://127.0.0.1:9/done")}};
+                                               .webhook = SLICE("http://127.0.0.1:9/done"),
+                                               .backend = backend}};
     must_write(f, &write);
 }
 
@@ -230,10 +236,11 @@ void read_spans(struct fixture *f, struct span_list *out)
                      STORE_OK);
 }
 
-static void add_key(void *user, const struct link_key *key)
+static void add_key(void *user, const struct link_key *key, uint64_t span)
 {
     struct key_list *list = user;
     assert_true(list->count < sizeof list->keys / sizeof list->keys[0]);
+    list->spans[list->count] = span;
     list->keys[list->count++] = *key;
 }
 

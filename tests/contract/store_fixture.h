@@ -52,6 +52,7 @@ struct store_insert_spans insert_spans(struct fixture *f, const struct link_key 
 struct store_link try_link(struct fixture *f, const struct link_key *key, enum link_point point);
 void record_invoked(struct fixture *f, const struct link_key *key);
 void create_run(struct fixture *f, uint32_t tests); /* run 1 with tests 1 … */
+void create_run_of(struct fixture *f, uint32_t tests, struct slice backend);
 struct store_ledger read_ledger(struct fixture *f);
 
 /* A span of its own identity; spans of one call share nothing but what is set here. */
@@ -66,6 +67,7 @@ void read_spans(struct fixture *f, struct span_list *out);
 
 struct key_list {
     struct link_key keys[64];
+    uint64_t spans[64]; /* the first that waits, of each */
     size_t count;
 };
 void read_waiting(struct fixture *f, size_t limit, struct key_list *out);

@@ -55,17 +55,29 @@ static int teardown(void **state)
     return 0;
 }
 
-static void start_again(struct restart *r)
+/* `name` NULL: none. */
+static void start_again_as(struct restart *r, const char *name)
 {
-    const char *const arguments[] = {"--store", r->store, "--log-level", "error", NULL};
+    const char *const arguments[] = {
+        "--store", r->store, "--log-level", "error", name ? "--name" : NULL, name, NULL};
     ws_peer_deinit(&r->agent);
     backend_process_start(&r->backend, arguments);
 }
 
-static void restart(struct restart *r)
+static void start_again(struct restart *r)
+{
+    start_again_as(r, NULL);
+}
+
+static void restart_as(struct restart *r, const char *name)
 {
     backend_process_kill(&r->backend);
-    start_again(r);
+    start_again_as(r, name);
+}
+
+static void restart(struct restart *r)
+{
+    restart_as(r, NULL);
 }
 
 /* `in_flight`: the invocations that the agent says it has, a JSON array. */
@@ -195,6 +207,31 @@ given_criteria_when_backend_is_killed_then_answer_is_judged_by_them_afterwards(v
     backend_answer_deinit(&answer);
 }
 
+static void
+given_run_of_another_backend_when_started_on_its_store_then_it_is_left_alone(void **state)
+{
+    struct restart *r = *state;
+    char ids[IDS_SIZE];
+    struct backend_answer answer;
+    connect_agent(r, "[]");
+    begin_run(r, "");
+    list_ids(r, 2, ids);
+    restart_as(r, "west");
+    connect_agent(r, ids);
+    backend_send_result(&r->agent, r->executes[0].data, backend_success);
+    ws_peer_expect(&r->agent, "\"type\":\"result_ack\"", &r->text);
+    assert_non_null(strstr(r->text.data, "\"reason\":\"nobody waits"));
+    restart(r);
+    connect_agent(r, ids);
+    backend_send_result(&r->agent, r->executes[0].data, backend_success);
+    ws_peer_expect(&r->agent, "\"function_name\":\"three\"", &r->text);
+    backend_send_result(&r->agent, r->text.data, backend_success);
+    backend_send_result(&r->agent, r->executes[1].data, backend_success);
+    backend_wait_for_run(&r->backend, r->run, "", "\"completed\"", &answer);
+    assert_null(strstr(answer.body.data, "\"status\":\"Error\""));
+    backend_answer_deinit(&answer);
+}
+
 static void given_invocation_lost_in_the_crash_when_agent_reports_then_error_at_once(void **state)
 {
     struct restart *r = *state;
@@ -299,6 +336,7 @@ int main(void)
         RESTART_TEST(given_stopped_backend_when_started_again_then_the_run_goes_on_too),
         RESTART_TEST(
             given_criteria_when_backend_is_killed_then_answer_is_judged_by_them_afterwards),
+        RESTART_TEST(given_run_of_another_backend_when_started_on_its_store_then_it_is_left_alone),
         RESTART_TEST(given_invocation_lost_in_the_crash_when_agent_reports_then_error_at_once),
         RESTART_TEST(given_lost_invocation_with_retries_when_reported_then_next_attempt_is_sent),
         RESTART_TEST(given_cancelled_run_when_killed_and_started_again_then_it_ends_cancelled),

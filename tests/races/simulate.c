@@ -187,10 +187,11 @@ static void print_counts(FILE *out, const struct simulate_options *options,
 }
 
 /* Few runs need not have met all: what is missing is then no news. */
-static void print_situations(FILE *out, const struct simulate_tally *t)
+static void print_situations(FILE *out, const struct simulate_options *options,
+                             const struct simulate_tally *t)
 {
     char text[64];
-    bool few = t->violated || t->runs < SIMULATE_COVERED_RUNS;
+    bool few = t->violated || options->faults || t->runs < SIMULATE_COVERED_RUNS;
     (void)fputs("\n  ", out);
     print_padded(out, COLOUR_DIM, "situation", COLUMN_SITUATION);
     print_text(out, COLOUR_DIM, "      runs");
@@ -231,7 +232,7 @@ static void print_verdict(FILE *out, const struct simulate_options *options,
             options->mutant ? " --mutant " : "", options->mutant ? mutant_id(options->mutant) : "");
         (void)fputc('\n', out);
         print_fact(out, "replay", text);
-    } else if (t->runs >= SIMULATE_COVERED_RUNS && simulate_unvisited(t)) {
+    } else if (!options->faults && t->runs >= SIMULATE_COVERED_RUNS && simulate_unvisited(t)) {
         print_text(out, COLOUR_BAD,
                    "  situations were never visited: this proves less than it seems\n");
     } else {
@@ -244,7 +245,7 @@ void simulate_report(FILE *out, const struct simulate_options *options,
 {
     (void)fputc('\n', out);
     print_counts(out, options, tally, elapsed_ms);
-    print_situations(out, tally);
+    print_situations(out, options, tally);
     print_verdict(out, options, tally);
 }
 

@@ -132,24 +132,22 @@ static struct linker_action next_action(struct linker *linker, enum linker_actio
 }
 
 /* Found by the simulation: a key that two sweeps in a row see need not have waited all the time. It
- * was linked in between, and what the second sweep sees has been stored just now, for its own point
- * to link. */
+ * was linked in between, here or by another backend, and what the second sweep sees has been stored
+ * just now, for its own point to link. */
 static void given_key_linked_between_sweeps_when_seen_again_then_the_sweeper_waits(void **state)
 {
     (void)state;
     const struct linker_options options = linker_options_default();
     const uint64_t interval_ns = options.sweep_interval_ms * NS_PER_MS;
-    const struct link_key key = {.attempt = 1};
+    const struct link_sighting first = {.key = {.attempt = 1}, .span = 1};
+    const struct link_sighting second = {.key = {.attempt = 1}, .span = 2};
     struct linker *linker = linker_create(&options);
     linker_on_tick(linker, interval_ns);
     (void)next_action(linker, LINKER_SWEEP);
-    linker_sweep_done(linker, interval_ns, &key, 1, true);
-    linker_on_result_committed(linker, &key);
-    const struct linker_action attempt = next_action(linker, LINKER_TRY);
-    linker_attempt_done(linker, interval_ns, &attempt, true);
+    linker_sweep_done(linker, interval_ns, &first, 1, true);
     linker_on_tick(linker, 2 * interval_ns);
     (void)next_action(linker, LINKER_SWEEP);
-    linker_sweep_done(linker, 2 * interval_ns, &key, 1, true);
+    linker_sweep_done(linker, 2 * interval_ns, &second, 1, true);
     struct linker_action none;
     assert_false(linker_next_action(linker, &none));
     linker_destroy(linker);
@@ -206,11 +204,12 @@ static enum store_status mortal_waiting(struct store *store, size_t limit, store
     return mortal_inner->ops->waiting_keys(mortal_inner, limit, visit, user, error);
 }
 
-static enum store_status mortal_unfinished(struct store *store, store_run_fn visit, void *user,
+static enum store_status mortal_unfinished(struct store *store, struct slice backend,
+                                           store_run_fn visit, void *user,
                                            struct store_error *error)
 {
     (void)store;
-    return mortal_inner->ops->unfinished_runs(mortal_inner, visit, user, error);
+    return mortal_inner->ops->unfinished_runs(mortal_inner, backend, visit, user, error);
 }
 
 static enum store_status mortal_answered(struct store *store, size_t limit,

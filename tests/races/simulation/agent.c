@@ -537,6 +537,7 @@ void agent_init(struct simulation *s, int index)
     struct agent *a = &s->agents[index];
     a->sim = s;
     a->index = index;
+    a->home = s->backend_count > 1 ? (int)(random_of(a) % (uint64_t)s->backend_count) : 0;
     a->project = marline__uuid_random(&s->world.random);
     (void)snprintf(a->agent_id, sizeof a->agent_id, "agent-%d", index);
     uint64_t skew_s = world_between(&s->world, 0, s->world.faults.skew_s_max);

@@ -3,6 +3,7 @@
  * that moment a crash may come. */
 #include "backend_parts.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/alloc.h"
@@ -117,7 +118,7 @@ static void commit(struct world *w, void *user, bool dead)
         oracle_check_store(b->sim);
     } else {
         world_visit(w, SITUATION_STORE_FAILED);
-        world_log(w, "backend: the store fails a transaction");
+        world_log(w, "%s: the store fails a transaction", b->name);
     }
     if (b->committed && world_fault(w, w->faults.backend_crash)) {
         backend_crash(b); /* the moment that two points alone do not survive */
@@ -157,7 +158,7 @@ static void link_done(struct backend *b, struct commit *c, bool ok)
     if (!ok) {
         world_visit(w, SITUATION_LINK_RETRIED);
     } else {
-        world_log(w, "backend: link of %s at point '%s': %s, %zu span%s wait%s, %zu linked",
+        world_log(w, "%s: link of %s at point '%s': %s, %zu span%s wait%s, %zu linked", b->name,
                   name_of_key(b->sim, &link->key).text, link_point_name(link->point),
                   link->result_found ? "its result is there" : "no result yet", link->spans_found,
                   link->spans_found == 1 ? "" : "s", link->spans_found == 1 ? "s" : "",
@@ -181,15 +182,15 @@ static void try_link(struct backend *b, const struct linker_action *action)
 struct sweep {
     struct backend *backend;
     size_t count;
-    struct link_key keys[LINKER_SWEEP_KEYS_MAX];
+    struct link_sighting found[LINKER_SWEEP_KEYS_MAX];
 };
 
-static void add_key(void *user, const struct link_key *key)
+static void add_key(void *user, const struct link_key *key, uint64_t span)
 {
     struct sweep *sweep = user;
     bool ours = marline__uuid_equal(&key->organization, &sweep->backend->sim->organization);
     if (ours && sweep->count < LINKER_SWEEP_KEYS_MAX) {
-        sweep->keys[sweep->count++] = *key;
+        sweep->found[sweep->count++] = (struct link_sighting){*key, span};
     }
 }
 
@@ -205,7 +206,8 @@ static void sweep_done(struct world *w, void *user, bool dead)
             simulation_store_died(b->sim, &error);
             ok = false;
         }
-        linker_sweep_done(b->linker, w->now_ns, ok ? sweep->keys : NULL, ok ? sweep->count : 0, ok);
+        linker_sweep_done(b->linker, w->now_ns, ok ? sweep->found : NULL, ok ? sweep->count : 0,
+                          ok);
         backend_settle(b);
     }
     marline__memory_free(sweep);
@@ -273,11 +275,11 @@ void backend_acknowledge(struct backend *b, uint64_t session, struct slice id)
 
 static struct backend_test *uncommitted(struct backend *b, struct slice id)
 {
-    for (int r = 0; r < b->sim->run_count; r++) {
-        for (size_t t = 0; t < b->sim->runs[r].test_count; t++) {
-            struct backend_test *test = &b->sim->runs[r].state[t];
-            if (b->sim->runs[r].run && test->uncommitted && marline__slice_is(id, test->call_id)) {
-                return test;
+    for (int i = 0; i < b->sim->run_count; i++) {
+        struct backend_run *r = &b->sim->runs[i];
+        for (size_t t = 0; r->run && r->backend == b && t < r->test_count; t++) {
+            if (r->state[t].uncommitted && marline__slice_is(id, r->state[t].call_id)) {
+                return &r->state[t];
             }
         }
     }
@@ -297,7 +299,7 @@ static void answered(struct backend *b, struct backend_test *t, uint64_t session
     t->uncommitted = t->taken = true;
     t->status = result->success ? RESULT_PASS : RESULT_ERROR;
     t->answered_by = session;
-    world_log(&b->sim->world, "backend: result of %s arrives",
+    world_log(&b->sim->world, "%s: result of %s arrives", b->name,
               name_of(b->sim, result->invocation_id).text);
     if (world_is_mutant(&b->sim->world, MUTANT_RESULT_ACKED_EARLY)) {
         oracle_answer_promised(b->sim, t);
@@ -361,7 +363,7 @@ static void end_lost_calls(struct backend *b, const struct backend_session *s,
     for (struct backend_test *t; (t = router_next_lost(b->router));) {
         oracle_lost(b->sim, marline__slice_text(t->call_id));
         world_visit(&b->sim->world, SITUATION_CALL_LOST);
-        world_log(&b->sim->world, "backend: %s is lost",
+        world_log(&b->sim->world, "%s: %s is lost", b->name,
                   name_of(b->sim, marline__slice_text(t->call_id)).text);
         t->wanted = t->sent = false;
         t->uncommitted = true;
@@ -474,7 +476,7 @@ static void timer(struct world *w, void *user, bool dead)
     b->timer_at = TIME_NEVER;
     for (int i = 0; i < b->sim->run_count; i++) {
         struct backend_run *r = &b->sim->runs[i];
-        if (r->run) {
+        if (r->run && r->backend == b) {
             run_on_tick(r->run, w->now_ns);
             backend_drive_run(b, r);
         }
@@ -488,7 +490,7 @@ static uint64_t next_deadline(const struct backend *b)
     uint64_t at = linker_next_deadline(b->linker);
     for (int i = 0; i < b->sim->run_count; i++) {
         const struct backend_run *r = &b->sim->runs[i];
-        uint64_t run_at = r->run ? run_next_deadline(r->run) : TIME_NEVER;
+        uint64_t run_at = r->run && r->backend == b ? run_next_deadline(r->run) : TIME_NEVER;
         at = run_at < at ? run_at : at;
     }
     return at;
@@ -509,10 +511,18 @@ void backend_settle(struct backend *b)
 
 /* ---- life ---- */
 
-void backend_init(struct simulation *s)
+void backend_init(struct simulation *s, int index)
 {
-    s->backend.sim = s;
-    s->backend.sweep_interval_ms = (uint32_t)world_between(&s->world, 1, 5) * 1000;
+    struct backend *b = &s->backends[index];
+    b->sim = s;
+    b->index = index;
+    b->sweep_interval_ms = (uint32_t)world_between(&s->world, 1, 5) * 1000;
+    (void)snprintf(b->name, sizeof b->name, s->backend_count > 1 ? "backend %d" : "backend", index);
+}
+
+struct backend *backend_of(struct simulation *s, int agent)
+{
+    return &s->backends[s->agents[agent].home];
 }
 
 void backend_start(struct backend *b)
@@ -544,8 +554,10 @@ static void forget_machines(struct backend *b)
         b->sessions[i].agent = NULL;
     }
     for (int i = 0; i < b->sim->run_count; i++) {
-        run_destroy(b->sim->runs[i].run);
-        b->sim->runs[i].run = NULL;
+        if (b->sim->runs[i].backend == b) {
+            run_destroy(b->sim->runs[i].run);
+            b->sim->runs[i].run = NULL;
+        }
     }
     linker_destroy(b->linker);
     router_destroy(b->router);
@@ -559,10 +571,12 @@ static void restart(struct world *w, void *user, bool dead)
     if (dead) {
         return;
     }
-    world_log(w, "backend starts again");
+    world_log(w, "%s starts again", b->name);
     backend_start(b);
     for (int agent = 0; agent < b->sim->agent_count; agent++) {
-        backend_begin_run(b, agent);
+        if (backend_of(b->sim, agent) == b) {
+            backend_begin_run(b, agent);
+        }
     }
 }
 
@@ -572,8 +586,13 @@ void backend_crash(struct backend *b)
     if (!b->up) {
         return;
     }
-    world_log(w, "backend crashes");
+    world_log(w, "%s crashes", b->name);
     world_visit(w, SITUATION_BACKEND_CRASH);
+    for (int i = 0; i < b->sim->backend_count; i++) {
+        if (i != b->index && b->sim->backends[i].up) {
+            world_visit(w, SITUATION_CRASH_APART);
+        }
+    }
     for (const struct commit *c = b->writing; c && b->committed; c = c->next) {
         if (c->write.type == STORE_INSERT_RESULT || c->write.type == STORE_INSERT_SPANS) {
             world_visit(w, SITUATION_CRASH_AFTER_COMMIT);
@@ -583,7 +602,9 @@ void backend_crash(struct backend *b)
     b->life++;
     b->up = false;
     for (int i = 0; i < b->sim->connection_count; i++) {
-        network_cut(b->sim, i);
+        if (backend_of(b->sim, b->sim->connections[i].agent) == b) {
+            network_cut(b->sim, i);
+        }
     }
     world_after(w, world_between(w, 100, 3000) * NS_PER_MS, restart, b, &b->life);
 }
@@ -594,7 +615,8 @@ bool backend_is_at_rest(const struct backend *b)
         return false;
     }
     for (int i = 0; i < b->sim->run_count; i++) {
-        if (!b->sim->runs[i].finished && !b->sim->runs[i].given_up) {
+        const struct backend_run *r = &b->sim->runs[i];
+        if (r->backend == b && !r->finished && !r->given_up) {
             return false;
         }
     }

@@ -158,7 +158,8 @@ static void withdraw(struct backend *b, struct backend_test *t)
 {
     struct slice id = marline__slice_text(t->call_id);
     world_visit(&b->sim->world, SITUATION_TEST_TIMED_OUT);
-    world_log(&b->sim->world, "backend: nobody waits for %s any more", name_of(b->sim, id).text);
+    world_log(&b->sim->world, "%s: nobody waits for %s any more", b->name,
+              name_of(b->sim, id).text);
     uint64_t session = router_call_session(b->router, id);
     struct backend_session *s = backend_session(b, session);
     if (t->sent && router_cancel(b->router, id) && s) {
@@ -188,15 +189,25 @@ struct second {
     struct link_key key;
 };
 
+/* This one, or another that is up. */
+static struct backend *any_backend(struct backend *b)
+{
+    struct simulation *s = b->sim;
+    struct backend *other =
+        &s->backends[world_between(&s->world, 0, (uint64_t)s->backend_count - 1)];
+    return other->up ? other : b;
+}
+
 static void second_result(struct world *w, void *user, bool dead)
 {
     struct second *second = user;
     if (!dead) {
-        struct commit *c = backend_commit(second->backend, STORE_INSERT_RESULT, second_result_done);
+        struct backend *b = any_backend(second->backend);
+        struct commit *c = backend_commit(b, STORE_INSERT_RESULT, second_result_done);
         c->write.insert_result.key = second->key;
         c->write.insert_result.status = RESULT_FAIL;
         c->write.insert_result.spare_id = marline__uuid_random(&w->random);
-        backend_submit(second->backend, c);
+        backend_submit(b, c);
     }
     marline__memory_free(second);
 }
@@ -206,7 +217,8 @@ static void result_stored(struct backend *b, struct commit *c, bool ok)
     struct world *w = &b->sim->world;
     struct backend_test *t = &c->run->state[c->test];
     if (ok) {
-        world_log(w, "backend: result of %s is stored", name_of_key(b->sim, &c->action.key).text);
+        world_log(w, "%s: result of %s is stored", b->name,
+                  name_of_key(b->sim, &c->action.key).text);
         t->uncommitted = false;
         if (!world_is_mutant(w, MUTANT_RESULT_LINK_EARLY)) {
             linker_on_result_committed(b->linker, &c->action.key);
@@ -289,7 +301,7 @@ void backend_served(struct backend *b, int agent)
 {
     for (int i = 0; i < b->sim->run_count; i++) {
         struct backend_run *r = &b->sim->runs[i];
-        if (r->run && r->agent == agent) {
+        if (r->run && r->backend == b && r->agent == agent) {
             run_release(r->run, b->sim->world.now_ns);
             backend_drive_run(b, r);
         }
@@ -335,6 +347,10 @@ static void resume(struct backend *b, struct backend_run *r, enum run_status sta
 {
     const struct store_scope scope = {.organization_id = b->sim->organization};
     struct store_error error;
+    if (r->backend != b) {
+        world_violate(&b->sim->world, "%s takes up a run of another one's", b->name);
+        return;
+    }
     make_machine(b, r);
     memset(r->state, 0, sizeof r->state);
     for (size_t i = 0; i < r->test_count; i++) {
@@ -356,7 +372,8 @@ void backend_restore(struct backend *b)
     struct store_error error;
     if (store_answered_invocations(b->sim->store, ROUTER_COMPLETED_MAX, remember, b->router,
                                    &error) != STORE_OK ||
-        store_unfinished_runs(b->sim->store, add_unfinished, &all, &error) != STORE_OK) {
+        store_unfinished_runs(b->sim->store, marline__slice_text(b->name), add_unfinished, &all,
+                              &error) != STORE_OK) {
         simulation_store_died(b->sim, &error);
         return;
     }
@@ -365,7 +382,7 @@ void backend_restore(struct backend *b)
     }
     for (int i = 0; i < b->sim->run_count; i++) {
         struct backend_run *r = &b->sim->runs[i];
-        r->given_up |= !r->run && !r->finished; /* never stored, or over */
+        r->given_up |= r->backend == b && !r->run && !r->finished; /* never stored, or over */
     }
 }
 
@@ -409,6 +426,7 @@ static void create_run(struct backend *b, struct backend_run *r)
                                                     .project_id = b->sim->agents[r->agent].project,
                                                     .run_id = r->id,
                                                     .environment = SLICE("development"),
+                                                    .backend = marline__slice_text(b->name),
                                                     .concurrency = 3,
                                                     .tests = c->tests,
                                                     .test_count = r->test_count};
@@ -457,7 +475,7 @@ static void spans_stored(struct backend *b, struct commit *c, bool ok)
         }
         return;
     }
-    world_log(w, "backend: POST %s is stored: %zu new, %zu known", c->post->id,
+    world_log(w, "%s: POST %s is stored: %zu new, %zu known", b->name, c->post->id,
               c->write.insert_spans.stored, c->write.insert_spans.duplicates);
     struct link_key *keys = alloc_array(c->post->count, sizeof *keys);
     size_t count = 0;
@@ -491,6 +509,15 @@ static void note_mixture(struct backend *b, const struct post *post)
     }
 }
 
+static void note_elsewhere(struct backend *b, const struct post *post)
+{
+    for (size_t i = 0; i < post->count; i++) {
+        if (post->spans[i].has_key && backend_of(b->sim, post->agent) != b) {
+            world_visit(&b->sim->world, SITUATION_STORED_ELSEWHERE);
+        }
+    }
+}
+
 static void link_early(struct backend *b, const struct post *post)
 {
     for (size_t i = 0; i < post->count; i++) {
@@ -506,6 +533,7 @@ void backend_on_post(struct backend *b, const struct post *post)
     struct world *w = &b->sim->world;
     size_t size = sizeof *post + post->count * sizeof post->spans[0];
     note_mixture(b, post);
+    note_elsewhere(b, post);
     if (world_is_mutant(w, MUTANT_SPAN_LINK_EARLY)) {
         link_early(b, post);
     }

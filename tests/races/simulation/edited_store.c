@@ -26,6 +26,8 @@ static const struct edit {
      "?3 IS NOT NULL"},
     {MUTANT_KEY_WITHOUT_TEST, "SELECT a.attempt, a.at", "c.test_id = ?2", "?2 IS NOT NULL"},
     {MUTANT_SPANS_STORED_TWICE, NULL, NULL, "DROP INDEX spans_identity"},
+    {MUTANT_ALL_RUNS_RESUMED, "SELECT organization_id, project_id, id, environment, status",
+     " AND backend = ?1", " AND ?1 IS NOT NULL"},
     {MUTANT_RECEIPT_UNCOUNTED, "UPDATE posts SET stored", "duplicate = ?", "duplicate = 0 * ?"},
 };
 

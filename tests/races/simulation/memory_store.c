@@ -11,7 +11,7 @@
 #include "core/attempt.h"
 #include "core/run.h"
 
-enum { TABLE_FIRST = 64 };
+enum { TABLE_FIRST = 64, SHORT_TEXT_SIZE = 48 };
 
 struct span_record {
     uint8_t trace_id[16];
@@ -40,12 +40,11 @@ struct run_record {
     struct uuid project;
     struct uuid id;
     enum run_status status;
+    char backend[SHORT_TEXT_SIZE];
     uint32_t concurrency;
     struct store_run_test *tests; /* owned; their texts are not kept */
     size_t test_count;
 };
-
-enum { SHORT_TEXT_SIZE = 48 };
 
 struct invoked_record {
     struct link_key key;
@@ -156,6 +155,7 @@ static void create_run(struct memory_store *m, const struct store_create_run *in
                                .id = in->run_id,
                                .concurrency = in->concurrency,
                                .test_count = in->test_count};
+    (void)snprintf(run->backend, sizeof run->backend, "%.*s", SLICE_ARG(in->backend));
     run->tests = alloc_array(in->test_count, sizeof *run->tests);
     for (size_t i = 0; i < in->test_count; i++) {
         run->tests[i].test_id = in->tests[i].test_id;
@@ -416,14 +416,15 @@ static enum store_status read_attempts(struct store *store, const struct store_s
     return STORE_OK;
 }
 
-static enum store_status unfinished_runs(struct store *store, store_run_fn visit, void *user,
-                                         struct store_error *error)
+static enum store_status unfinished_runs(struct store *store, struct slice backend,
+                                         store_run_fn visit, void *user, struct store_error *error)
 {
     (void)error;
     struct memory_store *m = memory_of(store);
     for (size_t i = 0; i < m->run_count; i++) {
         const struct run_record *run = &m->runs[i];
-        if (run->status != RUN_COMPLETED && run->status != RUN_CANCELLED) {
+        if (run->status != RUN_COMPLETED && run->status != RUN_CANCELLED &&
+            marline__slice_is(backend, run->backend)) {
             const struct store_run row = describe_run(run);
             visit(user, &row);
         }
@@ -493,19 +494,33 @@ static enum store_status read_ledger(struct store *store, const struct store_sco
     return STORE_OK;
 }
 
+static bool is_first_of(const struct link_key *seen, size_t count, const struct link_key *key)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (link_key_equal(&seen[i], key)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static enum store_status waiting_keys(struct store *store, size_t limit, store_key_fn visit,
                                       void *user, struct store_error *error)
 {
     (void)error;
     struct memory_store *m = memory_of(store);
-    for (size_t i = 0; i < m->span_count && limit > 0; i++) {
+    struct link_key *seen = alloc_array(m->span_count, sizeof *seen);
+    size_t count = 0;
+    for (size_t i = 0; i < m->span_count && count < limit; i++) {
         const struct span_record *s = &m->spans[i];
         uint32_t attempt = 0;
-        if (s->has_key && !s->has_result && result_of_span(m, s, &attempt)) {
-            visit(user, &s->key);
-            limit--;
+        if (s->has_key && !s->has_result && is_first_of(seen, count, &s->key) &&
+            result_of_span(m, s, &attempt)) {
+            seen[count++] = s->key;
+            visit(user, &s->key, i + 1);
         }
     }
+    marline__memory_free(seen);
     return STORE_OK;
 }
 

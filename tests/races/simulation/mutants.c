@@ -24,6 +24,9 @@ static const struct {
     [MUTANT_NO_SWEEPER] = {"no-sweeper", "what both points left stays", POINTS, LINK_POINT_SWEEP},
     [MUTANT_FIRST_SPAN_ONLY] = {"first-span-only", "the first span of a POST decides for all",
                                 LINKER, offsetof(struct linker_rules, every_key)},
+    [MUTANT_KEYS_SEEN_TWICE] = {"keys-seen-twice",
+                                "the sweeper takes a key that waits again for one that waits still",
+                                LINKER, offsetof(struct linker_rules, same_span)},
     [MUTANT_STALE_CLOSE] = {"stale-close", "the end of a stale connection removes the live route",
                             ROUTER, offsetof(struct router_rules, compare_and_delete)},
     [MUTANT_CALLS_BOUND_TO_CONNECTION] = {"calls-bound-to-connection",
@@ -66,6 +69,8 @@ static const struct {
                                    0},
     [MUTANT_RECEIPT_UNCOUNTED] = {"receipt-uncounted", "duplicates are missing from the ledger",
                                   STORE, 0},
+    [MUTANT_ALL_RUNS_RESUMED] = {"all-runs-resumed",
+                                 "a backend that starts takes up the runs of all", STORE, 0},
 };
 
 const char *mutant_id(enum mutant mutant)

@@ -29,7 +29,7 @@ static uint64_t delay(struct simulation *s)
 
 static void deliver_to_backend(struct simulation *s, const struct packet *p)
 {
-    struct backend *b = &s->backend;
+    struct backend *b = backend_of(s, s->connections[p->connection].agent);
     switch (p->kind) {
     case PACKET_OPEN:
         break;
@@ -75,7 +75,8 @@ static void send(struct simulation *s, const struct packet *p, uint64_t after_ns
 static void answer_open(struct simulation *s, int connection)
 {
     struct connection *c = &s->connections[connection];
-    bool accepted = s->backend.up && !c->broken;
+    struct backend *b = backend_of(s, c->agent);
+    bool accepted = b->up && !c->broken;
     send(s,
          &(struct packet){.sim = s,
                           .kind = accepted ? PACKET_OPENED : PACKET_REFUSED,
@@ -83,7 +84,7 @@ static void answer_open(struct simulation *s, int connection)
                           .direction = TO_AGENT},
          delay(s));
     if (accepted) {
-        (void)backend_on_connect(&s->backend, connection);
+        (void)backend_on_connect(b, connection);
     }
 }
 
@@ -217,12 +218,24 @@ static void post_arrives(struct world *w, void *user, bool dead)
     (void)w;
     struct parcel *parcel = user;
     struct simulation *s = parcel->sim;
-    if (!dead && s->backend.up) {
-        backend_on_post(&s->backend, parcel->post);
+    struct backend *b = &s->backends[parcel->post->backend];
+    if (!dead && b->up) {
+        backend_on_post(b, parcel->post);
     } else if (!dead) {
         network_answer(s, parcel->post, NO_CONNECTION);
     }
     unpack(parcel);
+}
+
+/* Returns the backend it goes to: any, as behind a load balancer. */
+static int deliver_post(struct simulation *s, const struct post *post)
+{
+    struct parcel *parcel = pack(s, post, 0);
+    if (s->backend_count > 1) {
+        parcel->post->backend = (int)world_between(&s->world, 0, (uint64_t)s->backend_count - 1);
+    }
+    world_after(&s->world, delay(s), post_arrives, parcel, NULL);
+    return parcel->post->backend;
 }
 
 void network_post(struct simulation *s, const struct post *post)
@@ -232,10 +245,12 @@ void network_post(struct simulation *s, const struct post *post)
         world_log(&s->world, "POST %s is lost on its way", post->id);
         return;
     }
-    world_after(&s->world, delay(s), post_arrives, pack(s, post, 0), NULL);
+    int first = deliver_post(s, post);
     if (world_fault(&s->world, s->world.faults.post_repeat)) {
         world_visit(&s->world, SITUATION_POST_REPEATED);
-        world_after(&s->world, delay(s), post_arrives, pack(s, post, 0), NULL);
+        if (deliver_post(s, post) != first) {
+            world_visit(&s->world, SITUATION_POST_ELSEWHERE);
+        }
     }
 }
 

@@ -8,7 +8,8 @@
 enum {
     REST_S = 20, /* at rest for so long: nothing will come any more */
     STEPS_MAX = 200000,
-    QUIET_RUNS = 150, /* in a thousand: no fault at all */
+    QUIET_RUNS = 150,   /* in a thousand: no fault at all */
+    TWO_BACKENDS = 350, /* in a thousand: two of them on one store */
 };
 
 /* Every run has another mixture, so that no fault hides another. */
@@ -54,12 +55,12 @@ static void log_mixture(struct simulation *s)
         {"the store is slow", f->slow_store},
         {"an agent crashes, each second", f->agent_crash},
         {"an agent is stopped, each second", f->agent_stop},
-        {"the backend crashes, each second and commit", f->backend_crash},
+        {"a backend crashes, each second and commit", f->backend_crash},
         {"a key gets a second result", f->second_result},
     };
-    world_log(&s->world, "%d agent%s; a message takes up to %u ms%s", s->agent_count,
-              s->agent_count == 1 ? "" : "s", f->network_ms_max,
-              s->quiet ? "; nothing goes wrong" : "");
+    world_log(&s->world, "%d agent%s, %d backend%s; a message takes up to %u ms%s", s->agent_count,
+              s->agent_count == 1 ? "" : "s", s->backend_count, s->backend_count == 1 ? "" : "s",
+              f->network_ms_max, s->quiet ? "; nothing goes wrong" : "");
     if (s->world.mutant != MUTANT_NONE) {
         world_log(&s->world, "a deliberate bug: %s", mutant_text(s->world.mutant));
     }
@@ -82,7 +83,7 @@ static void begin_run(struct world *w, void *user, bool dead)
     struct start *start = user;
     (void)w;
     if (!dead) {
-        backend_begin_run(&start->sim->backend, start->agent);
+        backend_begin_run(backend_of(start->sim, start->agent), start->agent);
     }
     marline__memory_free(start);
 }
@@ -137,8 +138,10 @@ static void chaos(struct world *w, void *user, bool dead)
             world_after(w, world_between(w, 0, NS_PER_S), stop_agent, &s->agents[i], NULL);
         }
     }
-    if (world_fault(w, w->faults.backend_crash)) {
-        world_after(w, world_between(w, 0, NS_PER_S), crash_backend, &s->backend, NULL);
+    for (int i = 0; i < s->backend_count; i++) {
+        if (world_fault(w, w->faults.backend_crash)) {
+            world_after(w, world_between(w, 0, NS_PER_S), crash_backend, &s->backends[i], NULL);
+        }
     }
     world_after(w, NS_PER_S, chaos, s, NULL);
 }
@@ -180,9 +183,15 @@ static void set_up(struct simulation *s, const struct simulation_options *option
     s->quiet = is_quiet(&w->faults);
     s->organization = marline__uuid_random(&w->random);
     s->agent_count = (int)world_between(w, 1, AGENTS_MAX);
+    s->backend_count = world_between(w, 0, 999) < TWO_BACKENDS ? 2 : 1;
     log_mixture(s);
-    backend_init(s);
-    backend_start(&s->backend);
+    for (int i = 0; i < s->backend_count; i++) {
+        backend_init(s, i);
+        backend_start(&s->backends[i]);
+    }
+    if (s->backend_count > 1) {
+        world_visit(w, SITUATION_TWO_BACKENDS);
+    }
     for (int i = 0; i < s->agent_count; i++) {
         agent_init(s, i);
         create_project(s, i);
@@ -199,7 +208,12 @@ static bool is_at_rest(const struct simulation *s)
             return false;
         }
     }
-    return backend_is_at_rest(&s->backend);
+    for (int i = 0; i < s->backend_count; i++) {
+        if (!backend_is_at_rest(&s->backends[i])) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* Plays one second; false when the run is over: at rest, violated, or out of bounds. */
@@ -243,7 +257,9 @@ void simulation_run(const struct simulation_options *options, struct store *stor
                                        .steps = s->world.steps,
                                        .virtual_ms = s->world.now_ns / NS_PER_MS};
     memcpy(out->violation, s->world.violation, sizeof out->violation);
-    backend_deinit(&s->backend);
+    for (int i = 0; i < s->backend_count; i++) {
+        backend_deinit(&s->backends[i]);
+    }
     for (int i = 0; i < s->agent_count; i++) {
         agent_deinit(&s->agents[i]);
     }

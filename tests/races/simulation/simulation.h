@@ -21,8 +21,9 @@
 
 enum {
     AGENTS_MAX = 3,
-    TESTS_MAX = 5, /* of a run */
-    RUNS_MAX = 12, /* of a simulation: a first one per agent, and more after a crash */
+    BACKENDS_MAX = 2, /* on one store */
+    TESTS_MAX = 5,    /* of a run */
+    RUNS_MAX = 12,    /* of a simulation: a first one per agent, and more after a crash */
     ATTEMPTS_SIMULATED = 3,
     QUEUE_MAX = 256,
     SPANS_MAX = 2048,      /* of a simulation, as the oracle remembers them */
@@ -62,6 +63,7 @@ struct span {
 /* A POST of spans on its way. Copied where it is delivered twice. */
 struct post {
     int agent;
+    int backend;     /* it was sent to: as a load balancer chooses, each time anew */
     uint64_t number; /* of the request: the answer goes to who still waits for it */
     char id[32];
     size_t count;
@@ -95,6 +97,7 @@ enum { OUTBOX_MAX = RUNS_MAX * TESTS_MAX * ATTEMPTS_SIMULATED };
 struct agent {
     struct simulation *sim;
     int index;
+    int home; /* the backend that it connects to */
     uint64_t life;
     bool up;
     struct session_host host;
@@ -184,6 +187,8 @@ struct commit;
 
 struct backend {
     struct simulation *sim;
+    int index;
+    char name[16]; /* in the log */
     uint64_t life;
     bool up;
     struct backend_session sessions[CONNECTIONS_MAX];
@@ -198,7 +203,7 @@ struct backend {
     uint32_t sweep_interval_ms;
 };
 
-void backend_init(struct simulation *s);
+void backend_init(struct simulation *s, int index);
 void backend_start(struct backend *b);
 void backend_crash(struct backend *b);
 void backend_deinit(struct backend *b);
@@ -207,6 +212,8 @@ bool backend_on_connect(struct backend *b, int connection);
 void backend_on_text(struct backend *b, int connection, struct slice text);
 void backend_on_closed(struct backend *b, int connection);
 void backend_on_post(struct backend *b, const struct post *post);
+/* The one that this agent connects to. */
+struct backend *backend_of(struct simulation *s, int agent);
 /* A run of a few tests for this agent. */
 void backend_begin_run(struct backend *b, int agent);
 /* Takes up the runs that are in the store. */
@@ -271,7 +278,8 @@ struct simulation {
     int connection_count;
     int agent_count;
     struct agent agents[AGENTS_MAX];
-    struct backend backend;
+    struct backend backends[BACKENDS_MAX];
+    int backend_count;
     struct backend_run runs[RUNS_MAX];
     int run_count;
     struct oracle oracle;

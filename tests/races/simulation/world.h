@@ -46,7 +46,11 @@
     X(RUN_RESUMED, "a restarted backend went on with a run")                                       \
     X(RESULT_AWAITED, "a result for an invocation of the backend's earlier life")                  \
     X(CALL_LOST, "an invocation lost on its way, as the agent's report showed")                    \
-    X(STATUS_RETRIED, "the status of a run was stored at the second try")
+    X(STATUS_RETRIED, "the status of a run was stored at the second try")                          \
+    X(TWO_BACKENDS, "two backends on one store")                                                   \
+    X(STORED_ELSEWHERE, "spans stored by a backend that does not run their test")                  \
+    X(POST_ELSEWHERE, "a POST delivered to both backends")                                         \
+    X(CRASH_APART, "one of two backends crashed, the other was up")
 
 enum situation {
 #define SITUATION_VALUE(name, text) SITUATION_##name,

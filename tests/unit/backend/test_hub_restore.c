@@ -50,10 +50,10 @@ static enum store_status answered_invocations(struct store *base, size_t limit,
                                       error);
 }
 
-static enum store_status unfinished_runs(struct store *base, store_run_fn visit, void *user,
-                                         struct store_error *error)
+static enum store_status unfinished_runs(struct store *base, struct slice backend,
+                                         store_run_fn visit, void *user, struct store_error *error)
 {
-    return store_unfinished_runs(((struct broken_store *)base)->inner, visit, user, error);
+    return store_unfinished_runs(((struct broken_store *)base)->inner, backend, visit, user, error);
 }
 
 static enum store_status read_run(struct store *base, const struct store_scope *scope,

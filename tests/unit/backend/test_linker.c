@@ -181,12 +181,16 @@ static void given_unknown_or_repeated_outcome_when_told_then_ignored(void **stat
 
 /* ---- the sweeper ---- */
 
-static void sweep(struct linker *linker, uint64_t now, const struct link_key *keys, size_t count)
+/* `span`: the first that waits; 0: nothing does. */
+static void sweep(struct linker *linker, uint64_t now, const struct link_key *key, uint64_t span)
 {
+    struct link_sighting found = {.span = span};
+    if (span)
+        found.key = *key;
     linker_on_tick(linker, now);
     expect(linker, LINKER_SWEEP);
     expect_none(linker);
-    linker_sweep_done(linker, now, keys, count, true);
+    linker_sweep_done(linker, now, &found, span ? 1 : 0, true);
 }
 
 static void given_orphan_when_seen_by_two_sweeps_then_tried(void **state)
@@ -219,10 +223,20 @@ given_key_seen_and_linked_when_more_spans_are_seen_then_sweeper_leaves_them(void
     linker_on_result_committed(*state, &key);
     struct linker_action action = expect_try(*state, 1, LINK_POINT_RESULT);
     linker_attempt_done(*state, ms(1001), &action, true);
-    sweep(*state, ms(2000), &key, 1);
+    sweep(*state, ms(2000), &key, 2);
     expect_none(*state);
-    sweep(*state, ms(3000), &key, 1);
+    sweep(*state, ms(3000), &key, 2);
     expect_try(*state, 1, LINK_POINT_SWEEP);
+}
+
+/* Another backend on the same store links too, and this one is not told. */
+static void
+given_key_linked_by_another_backend_when_more_spans_are_seen_then_sweeper_leaves_them(void **state)
+{
+    struct link_key key = key_of(1);
+    sweep(*state, ms(1000), &key, 1);
+    sweep(*state, ms(2000), &key, 2);
+    expect_none(*state);
 }
 
 static void given_attempt_under_way_when_swept_twice_then_sweeper_leaves_it(void **state)
@@ -293,6 +307,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             given_key_seen_and_linked_when_more_spans_are_seen_then_sweeper_leaves_them, setup,
             teardown),
+        cmocka_unit_test_setup_teardown(
+            given_key_linked_by_another_backend_when_more_spans_are_seen_then_sweeper_leaves_them,
+            setup, teardown),
         cmocka_unit_test_setup_teardown(
             given_attempt_under_way_when_swept_twice_then_sweeper_leaves_it, setup, teardown),
         cmocka_unit_test_setup_teardown(given_sweep_under_way_when_ticked_then_no_second_one, setup,
