@@ -25,6 +25,7 @@
 #include "core/outcome.h"
 #include "store/entity.h"
 #include "store/explanation.h"
+#include "store/ledger.h"
 #include "store/turn.h"
 
 enum store_status {
@@ -507,21 +508,6 @@ struct store_metrics {
     uint64_t traces;
     uint64_t spans;
     double cost_usd; /* each trace once */
-};
-
-/* ---- the ledger ---- */
-
-/* Conservation (I5), counted from the rows themselves: received = stored + rejected + duplicate;
- * stored = linked + waiting + without_context. */
-struct store_ledger {
-    uint64_t received;
-    uint64_t stored;
-    uint64_t rejected;
-    uint64_t duplicate;
-    uint64_t linked;
-    uint64_t waiting;
-    uint64_t without_context;
-    uint64_t links_by_source[LINK_POINT_COUNT];
 };
 
 /* Called once per row, in order. The row and its slices are valid during the call only; it must
