@@ -269,7 +269,7 @@ static void given_receiver_that_is_silent_when_runs_end_then_others_are_told(voi
             http_peer_url(peers[i]));
         start(&s, body.data);
         serve(&s, hello);
-        assert_true(http_peer_wait(peers[i], 1)); /* 10 s; the first is given up after 27 */
+        assert_true(http_peer_wait(peers[i], 1)); /* 20 s; the first is given up after 27 */
         marline__buffer_deinit(&body);
     }
     assert_non_null(strstr(http_peer_body(peers[1], 0), s.run));

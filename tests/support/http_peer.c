@@ -17,7 +17,7 @@
 
 enum {
     REQUESTS_MAX = 1024,
-    WAIT_S = 30,
+    WAIT_S = 20,
     CHUNK = 16384,
     TRICKLE_MS = 2,
     TRICKLE_ENDLESS = 1000000000

@@ -31,7 +31,7 @@ void http_peer_stop(struct http_peer *peer);
 /* http://127.0.0.1:PORT */
 const char *http_peer_url(const struct http_peer *peer);
 
-/* Waits until `count` requests were read; false after 10 s. */
+/* Waits until `count` requests were read; false after 20 s. */
 bool http_peer_wait(struct http_peer *peer, size_t count);
 size_t http_peer_request_count(struct http_peer *peer);
 size_t http_peer_connection_count(struct http_peer *peer);
