@@ -316,7 +316,7 @@ static void measure_store(const char *name, bool on_postgres)
     }
     double idle = bench_anonymous_kilobytes(b.program.pid) / 1024;
     report(&b, "anonymous_idle", idle, "MB", 0, 10, idle);
-    if (!on_postgres) { /* no store is asked on the way */
+    if (!on_postgres) { /* no store is on the way; the GET that is taken off would be most of it */
         measure_round_trip(&b);
     }
     measure_linking(&b);
