@@ -223,7 +223,7 @@ size_t marline__outlet_replay_begin(struct outlet *o, uint64_t now_ns,
         return 0;
     }
     enum otlp_decode code =
-        marline__otlp_decode(OTLP_PROTOBUF, marline__buffer_slice(&o->oldest.body), &o->request);
+        marline__otlp_decode_protobuf(marline__buffer_slice(&o->oldest.body), &o->request);
     o->replaying = true;
     if (code == OTLP_DECODE_OK && o->request.count > 0 &&
         marline__breaker_begin(&o->breaker, now_ns)) {

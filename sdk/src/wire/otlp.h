@@ -52,6 +52,8 @@ enum otlp_decode {
  * must outlive the request. Free with request_deinit in every case. */
 enum otlp_decode marline__otlp_decode(enum otlp_format format, struct slice body,
                                       struct otlp_request *out);
+/* The same for protobuf alone: who calls only this does not link the reader of JSON. */
+enum otlp_decode marline__otlp_decode_protobuf(struct slice body, struct otlp_request *out);
 void marline__otlp_request_deinit(struct otlp_request *request);
 
 /* Turns spans into the flat form of the platform's channel, so that both are stored by one path:

@@ -124,16 +124,12 @@ void marline__otlp_set_status(marline_span_data *span, int64_t code)
     span->status = known ? (marline_span_status)code : MARLINE_SPAN_STATUS_UNSET;
 }
 
-enum otlp_decode marline__otlp_decode(enum otlp_format format, struct slice body,
-                                      struct otlp_request *out)
+static enum otlp_decode decode(void (*read)(struct otlp_builder *b, struct slice body),
+                               struct slice body, struct otlp_request *out)
 {
     *out = (struct otlp_request){.arena = ARENA_INIT};
     struct otlp_builder b = {.request = out};
-    if (format == OTLP_JSON) {
-        marline__otlp_json_decode(&b, body);
-    } else {
-        marline__otlp_protobuf_decode(&b, body);
-    }
+    read(&b, body);
     out->spans = (marline_span_data *)(void *)out->storage.data;
     out->count = out->storage.size / sizeof *out->spans;
     marline__buffer_deinit(&b.stack);
@@ -142,6 +138,18 @@ enum otlp_decode marline__otlp_decode(enum otlp_format format, struct slice body
         return OTLP_DECODE_NO_MEMORY;
     }
     return b.invalid ? OTLP_DECODE_INVALID : OTLP_DECODE_OK;
+}
+
+enum otlp_decode marline__otlp_decode(enum otlp_format format, struct slice body,
+                                      struct otlp_request *out)
+{
+    return decode(format == OTLP_JSON ? marline__otlp_json_decode : marline__otlp_protobuf_decode,
+                  body, out);
+}
+
+enum otlp_decode marline__otlp_decode_protobuf(struct slice body, struct otlp_request *out)
+{
+    return decode(marline__otlp_protobuf_decode, body, out);
 }
 
 void marline__otlp_request_deinit(struct otlp_request *request)
