@@ -6,8 +6,8 @@
 #include <sys/resource.h>
 
 #include "base/memory.h"
-#include "http/otlp_url.h"
-#include "http/webhook_url.h"
+#include "hub/otlp_url.h"
+#include "hub/webhook_url.h"
 #include "price_file.h"
 #include <marline/exporters.h>
 

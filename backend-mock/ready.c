@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "core/alloc.h"
-#include "http/auth.h"
+#include "hub/auth.h"
 #include "wire/json_writer.h"
 
 static const char organization_text[] = "22222222-2222-4222-8222-222222222222";

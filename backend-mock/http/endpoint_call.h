@@ -4,7 +4,7 @@
 #define HTTP_ENDPOINT_CALL_H
 
 #include "http/entity.h"
-#include "http/hub.h"
+#include "hub/hub.h"
 
 struct endpoint_call {
     struct http_request *request;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "core/alloc.h"
+#include "core/json_member.h"
 #include "core/mapping.h"
 #include "http/body_faults.h"
 #include "http/routes.h"
@@ -86,7 +87,7 @@ static void answer_absent(struct http_request *r, enum entity_kind kind, const s
     marline__json_begin_object(&w);
     marline__json_member_text(&w, "detail", detail);
     marline__json_member_text(&w, "model_name", kinds[kind].model);
-    routes_json_uuid(&w, "item_id", id);
+    json_member_uuid(&w, "item_id", id);
     marline__json_member_text(&w, "list_url", list);
     marline__json_end_object(&w);
     http_answer_json(r, status, &body);
@@ -163,10 +164,10 @@ static void write_status(struct json_writer *w, struct slice name)
         return;
     }
     struct uuid id = marline__uuid_derived(&name_space, name);
-    routes_json_uuid(w, "status_id", &id);
+    json_member_uuid(w, "status_id", &id);
     marline__json_key(w, "status");
     marline__json_begin_object(w);
-    routes_json_uuid(w, "id", &id);
+    json_member_uuid(w, "id", &id);
     marline__json_member_string(w, "name", name);
     marline__json_end_object(w);
 }
@@ -201,7 +202,7 @@ static void write_run(struct json_writer *w, const struct store_entity_row *row)
     bool is_open =
         marline__slice_is(row->status, "Queued") || marline__slice_is(row->status, "Progress");
     marline__json_member_string(w, "name", row->name);
-    routes_json_uuid_or_null(w, "test_configuration_id", &row->configuration_id);
+    json_member_uuid_or_null(w, "test_configuration_id", &row->configuration_id);
     write_status(w, row->status);
     write_text_or_null(w, "environment", row->environment);
     marline__json_member_int(w, "test_count", (int64_t)row->test_count);
@@ -216,9 +217,9 @@ static void write_run(struct json_writer *w, const struct store_entity_row *row)
 
 static void write_result(struct json_writer *w, const struct store_entity_row *row)
 {
-    routes_json_uuid(w, "test_run_id", &row->run_id);
-    routes_json_uuid(w, "test_id", &row->test_id);
-    routes_json_uuid(w, "test_configuration_id", &row->configuration_id);
+    json_member_uuid(w, "test_run_id", &row->run_id);
+    json_member_uuid(w, "test_id", &row->test_id);
+    json_member_uuid(w, "test_configuration_id", &row->configuration_id);
     marline__json_member_int(w, "attempt", row->attempt);
     write_status(w, row->status);
     marline__json_member_raw(w, "test_metrics", row->metrics);
@@ -233,7 +234,7 @@ static void write_result(struct json_writer *w, const struct store_entity_row *r
     write_text_or_null(w, "error", row->error);
     write_text_or_null(w, "trace_id", row->trace_id);
     marline__json_member_double(w, "duration_ms", row->duration_ms);
-    routes_json_uuid_or_null(w, "duplicate_of", &row->duplicate_of);
+    json_member_uuid_or_null(w, "duplicate_of", &row->duplicate_of);
 }
 
 static void write_document(struct json_writer *w, enum entity_kind kind,
@@ -245,8 +246,8 @@ static void write_document(struct json_writer *w, enum entity_kind kind,
         marline__json_member_null(w, "name");
     }
     if (kind == ENTITY_TEST_CONFIGURATION) {
-        routes_json_uuid_or_null(w, "endpoint_id", &row->endpoint_id);
-        routes_json_uuid_or_null(w, "test_set_id", &row->test_set_id);
+        json_member_uuid_or_null(w, "endpoint_id", &row->endpoint_id);
+        json_member_uuid_or_null(w, "test_set_id", &row->test_set_id);
     } else if (kind == ENTITY_TEST_SET) {
         marline__json_member_int(w, "test_count", (int64_t)row->test_count);
     } else if (kind == ENTITY_ENDPOINT) {
@@ -260,12 +261,12 @@ void entity_write(struct json_writer *w, enum entity_kind kind, const struct uui
                   const struct store_entity_row *row)
 {
     marline__json_begin_object(w);
-    routes_json_uuid(w, "id", &row->id);
+    json_member_uuid(w, "id", &row->id);
     write_nano_id(w, &row->id);
-    routes_json_uuid(w, "organization_id", organization_id);
-    routes_json_uuid_or_null(w, "project_id", &row->project_id);
-    routes_json_time(w, "created_at", row->created_unix_ns);
-    routes_json_time(w, "updated_at", row->updated_unix_ns);
+    json_member_uuid(w, "organization_id", organization_id);
+    json_member_uuid_or_null(w, "project_id", &row->project_id);
+    json_member_time(w, "created_at", row->created_unix_ns);
+    json_member_time(w, "updated_at", row->updated_unix_ns);
     if (kind == ENTITY_TEST_RUN) {
         write_run(w, row);
     } else if (kind == ENTITY_TEST_RESULT) {

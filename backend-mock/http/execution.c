@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "core/alloc.h"
+#include "core/json_member.h"
 #include "core/mapping.h"
 #include "core/stored_criteria.h"
 #include "http/routes.h"
@@ -209,13 +210,13 @@ static void answer(struct execution *e)
     marline__json_begin_object(&w);
     marline__json_member_text(&w, "status", "submitted");
     marline__json_member_text(&w, "message", message);
-    routes_json_uuid(&w, "test_set_id", &e->set_id);
+    json_member_uuid(&w, "test_set_id", &e->set_id);
     marline__json_member_text(&w, "test_set_name", e->set_name);
-    routes_json_uuid(&w, "endpoint_id", &e->endpoint_id);
+    json_member_uuid(&w, "endpoint_id", &e->endpoint_id);
     marline__json_member_text(&w, "endpoint_name", e->endpoint_name);
-    routes_json_uuid(&w, "test_configuration_id", &run->configuration_id);
-    routes_json_uuid(&w, "test_run_id", &run->run_id);
-    routes_json_uuid(&w, "task_id", &run->run_id); /* the run is its own task */
+    json_member_uuid(&w, "test_configuration_id", &run->configuration_id);
+    json_member_uuid(&w, "test_run_id", &run->run_id);
+    json_member_uuid(&w, "task_id", &run->run_id); /* the run is its own task */
     marline__json_end_object(&w);
     http_answer_json(e->request, 200, &body);
 }

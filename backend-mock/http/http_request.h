@@ -9,7 +9,7 @@
 
 #include "base/buffer.h"
 #include "base/uuid.h"
-#include "http/auth.h"
+#include "hub/auth.h"
 #include <marline/trace.h>
 
 struct http_request;

@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "core/alloc.h"
 #include "http/gunzip.h"
-#include "http/self_trace.h"
+#include "hub/self_trace.h"
 #include "wire/json_reader.h"
 #include "wire/otlp.h"
 #include "wire/platform_span_data.h"

@@ -4,11 +4,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "base/clock.h"
-#include "base/time_text.h"
 #include "core/alloc.h"
+#include "http/request_trace.h"
 #include "http/routes_otlp.h"
-#include "http/self_trace.h"
+#include "hub/self_trace.h"
 
 static const struct route *const groups[] = {
     routes_ingest,      routes_otlp,      routes_connector, routes_traces,  routes_mock,
@@ -121,7 +120,7 @@ void routes_answered(struct http_request *r, unsigned status)
 {
     const struct uuid *organization = &http_request_identity(r)->organization_id;
     struct slice path = marline__slice_text(http_request_path(r));
-    self_trace_answered(http_request_span(r), status);
+    request_trace_answered(http_request_span(r), status);
     if (!marline__uuid_is_nil(organization) && !marline__slice_starts(path, "/mock/")) {
         journal_note(http_request_server(r)->journal, organization, FAULT_HTTP, path, status);
     }
@@ -234,9 +233,9 @@ void routes_handle(struct http_request *r)
         return;
     }
     marline_scope scope = {0};
-    self_trace_enter(r, route->pattern, &scope);
+    request_trace_enter(r, route->pattern, &scope);
     serve(r, route);
-    self_trace_leave(&scope);
+    request_trace_leave(&scope);
 }
 
 void routes_answer_unauthenticated(struct http_request *r, enum auth_result auth)
@@ -377,36 +376,4 @@ bool routes_query_unsigned(struct http_request *r, const char *name, uint32_t mi
     }
     *value = (uint32_t)number;
     return true;
-}
-
-void routes_json_time(struct json_writer *w, const char *key, uint64_t unix_ns)
-{
-    char text[TIME_TEXT_SIZE];
-    marline__time_format(unix_ns, text);
-    marline__json_member_text(w, key, text);
-}
-
-void routes_json_text_or_null(struct json_writer *w, const char *key, struct slice text)
-{
-    if (text.data) {
-        marline__json_member_string(w, key, text);
-    } else {
-        marline__json_member_null(w, key);
-    }
-}
-
-void routes_json_uuid(struct json_writer *w, const char *key, const struct uuid *value)
-{
-    char text[UUID_TEXT_SIZE];
-    marline__uuid_format(value, text);
-    marline__json_member_text(w, key, text);
-}
-
-void routes_json_uuid_or_null(struct json_writer *w, const char *key, const struct uuid *value)
-{
-    if (marline__uuid_is_nil(value)) {
-        marline__json_member_null(w, key);
-    } else {
-        routes_json_uuid(w, key, value);
-    }
 }

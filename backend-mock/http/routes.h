@@ -79,10 +79,5 @@ void routes_answer_missing_query(struct http_request *request, const char *name)
  * 422. */
 bool routes_query_unsigned(struct http_request *request, const char *name, uint32_t minimum,
                            uint32_t maximum, uint32_t *value);
-/* "2026-01-01T00:00:00.123456Z" */
-void routes_json_time(struct json_writer *w, const char *key, uint64_t unix_ns);
-void routes_json_text_or_null(struct json_writer *w, const char *key, struct slice text);
-void routes_json_uuid(struct json_writer *w, const char *key, const struct uuid *value);
-void routes_json_uuid_or_null(struct json_writer *w, const char *key, const struct uuid *value);
 
 #endif

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "core/alloc.h"
+#include "core/json_member.h"
 #include "http/routes.h"
 
 static void get_health(struct http_request *r)
@@ -19,8 +20,8 @@ static void get_current_token(struct http_request *r)
     struct json_writer w;
     marline__json_writer_init(&w, &body);
     marline__json_begin_object(&w);
-    routes_json_uuid_or_null(&w, "project_id", &identity->project_id);
-    routes_json_uuid(&w, "organization_id", &identity->organization_id);
+    json_member_uuid_or_null(&w, "project_id", &identity->project_id);
+    json_member_uuid(&w, "organization_id", &identity->organization_id);
     marline__json_member_text(&w, "user_email", "user@marline.local");
     marline__json_end_object(&w);
     http_answer_json(r, 200, &body);
@@ -31,9 +32,9 @@ static void get_current_token(struct http_request *r)
 static void write_project(struct json_writer *w, const struct store_project *row)
 {
     marline__json_begin_object(w);
-    routes_json_uuid(w, "id", &row->project_id);
+    json_member_uuid(w, "id", &row->project_id);
     marline__json_member_string(w, "name", row->name);
-    routes_json_uuid(w, "organization_id", &row->organization_id);
+    json_member_uuid(w, "organization_id", &row->organization_id);
     marline__json_end_object(w);
 }
 

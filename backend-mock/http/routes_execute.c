@@ -4,12 +4,13 @@
 
 #include "base/clock.h"
 #include "core/alloc.h"
+#include "core/json_member.h"
 #include "core/mapping.h"
 #include "core/stored_criteria.h"
 #include "http/endpoint_call.h"
 #include "http/entity_save.h"
 #include "http/execution.h"
-#include "http/hub_judge.h"
+#include "hub/hub_judge.h"
 #include "wire/json_reader.h"
 
 enum { CONCURRENCY_PARALLEL = 10 };
@@ -233,8 +234,8 @@ static void test_judged(struct hub *hub, void *user, const struct run_verdict *v
     struct json_writer w;
     marline__json_writer_init(&w, &body);
     marline__json_begin_object(&w);
-    routes_json_uuid(&w, "test_id", &t->test_id);
-    routes_json_uuid(&w, "endpoint_id", &t->endpoint_id);
+    json_member_uuid(&w, "test_id", &t->test_id);
+    json_member_uuid(&w, "endpoint_id", &t->endpoint_id);
     marline__json_member_double(&w, "execution_time",
                                 (double)(hub_now_ns(hub) - t->begun_ns) / NS_PER_MS);
     marline__json_member_raw(&w, "test_output", marline__buffer_slice(&t->shown));
@@ -469,8 +470,8 @@ static void cancel_run(struct hub *hub, struct hub_job *job)
         struct json_writer w;
         marline__json_writer_init(&w, &body);
         marline__json_begin_object(&w);
-        routes_json_uuid(&w, "id", &c->run_id);
-        routes_json_uuid(&w, "test_run_id", &c->run_id);
+        json_member_uuid(&w, "id", &c->run_id);
+        json_member_uuid(&w, "test_run_id", &c->run_id);
         marline__json_member_text(&w, "status", "Cancelled");
         marline__json_member_text(&w, "message", "Test run cancelled");
         marline__json_end_object(&w);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/alloc.h"
+#include "core/json_member.h"
 #include "http/json_body.h"
 #include "http/routes.h"
 
@@ -212,8 +213,8 @@ static void answer_session(struct session_request *q)
     struct json_writer w;
     marline__json_writer_init(&w, &body);
     marline__json_begin_object(&w);
-    routes_json_uuid(&w, "organization_id", &q->organization_id);
-    routes_json_uuid(&w, "project_id", &q->project_id);
+    json_member_uuid(&w, "organization_id", &q->organization_id);
+    json_member_uuid(&w, "project_id", &q->project_id);
     marline__json_member_text(&w, "api_key", q->key);
     marline__json_end_object(&w);
     http_answer_json(q->request, 201, &body);

@@ -3,9 +3,10 @@
 #include <stdio.h>
 
 #include "core/alloc.h"
-#include "http/journal.h"
+#include "core/json_member.h"
 #include "http/json_body.h"
 #include "http/routes.h"
+#include "hub/journal.h"
 
 enum { COUNT_MAX = 1000000000, WAIT_MAX_MS = 600000, LOOK_AGAIN_MS = 10 };
 
@@ -15,7 +16,7 @@ static void write_entry(struct json_writer *w, const struct journal_entry *entry
 {
     marline__json_begin_object(w);
     marline__json_member_int(w, "number", (int64_t)entry->number);
-    routes_json_time(w, "at", entry->at_unix_ns);
+    json_member_time(w, "at", entry->at_unix_ns);
     marline__json_member_text(w, "on", fault_target_name(entry->target));
     marline__json_member_text(w, "match", entry->name);
     if (entry->status) {

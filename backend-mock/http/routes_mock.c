@@ -5,6 +5,7 @@
 #include "base/hex.h"
 #include "base/time_text.h"
 #include "core/alloc.h"
+#include "core/json_member.h"
 #include "http/json_body.h"
 #include "http/routes.h"
 
@@ -16,7 +17,7 @@ static void write_link_attempt(struct json_writer *w, const struct store_event *
     marline__json_member_bool(w, "result_found", e->result_found);
     marline__json_member_int(w, "spans_found", (int64_t)e->spans_found);
     marline__json_member_int(w, "linked", (int64_t)e->linked);
-    routes_json_text_or_null(w, "error", e->error);
+    json_member_text_or_null(w, "error", e->error);
 }
 
 static void write_event_detail(struct json_writer *w, const struct store_event *e)
@@ -33,7 +34,7 @@ static void write_event_detail(struct json_writer *w, const struct store_event *
         break;
     case EVENT_RESULT_STORED:
         marline__json_member_text(w, "status", result_status_name(e->status));
-        routes_json_uuid(w, "test_result_id", &e->result_id);
+        json_member_uuid(w, "test_result_id", &e->result_id);
         marline__json_member_bool(w, "duplicate", e->is_duplicate);
         break;
     case EVENT_SPANS_STORED:
@@ -57,11 +58,11 @@ static void write_event(void *user, const struct store_event *e)
 {
     struct json_writer *w = user;
     marline__json_begin_object(w);
-    routes_json_time(w, "at", e->at_unix_ns);
+    json_member_time(w, "at", e->at_unix_ns);
     marline__json_member_double(w, "at_ms", unix_ms(e->at_unix_ns));
     marline__json_member_text(w, "type", store_event_type_name(e->type));
     if (e->has_test) {
-        routes_json_uuid(w, "test_id", &e->test_id);
+        json_member_uuid(w, "test_id", &e->test_id);
         if (e->attempt) {
             marline__json_member_int(w, "attempt", e->attempt);
         }
@@ -84,7 +85,7 @@ static void get_timeline(struct http_request *r)
     struct json_writer w;
     marline__json_writer_init(&w, &body);
     marline__json_begin_object(&w);
-    routes_json_uuid(&w, "test_run_id", &id);
+    json_member_uuid(&w, "test_run_id", &id);
     marline__json_key(&w, "events");
     marline__json_begin_array(&w);
     if (store_read_timeline(http_request_server(r)->store, &scope, &id, write_event, &w, &error) !=
@@ -119,10 +120,10 @@ static void write_span_row(void *user, const struct store_span_row *row)
         marline__json_member_null(w, "parent_span_id");
     }
     marline__json_member_string(w, "span_name", row->name);
-    routes_json_uuid(w, "test_id", &row->test_id);
-    routes_json_uuid(w, "test_configuration_id", &row->configuration_id);
+    json_member_uuid(w, "test_id", &row->test_id);
+    json_member_uuid(w, "test_configuration_id", &row->configuration_id);
     if (row->has_result) {
-        routes_json_uuid(w, "test_result_id", &row->result_id);
+        json_member_uuid(w, "test_result_id", &row->result_id);
         marline__json_member_text(w, "link_source", link_point_name(row->link_source));
     } else {
         marline__json_member_null(w, "test_result_id");

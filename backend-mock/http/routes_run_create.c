@@ -4,10 +4,11 @@
 
 #include "core/alloc.h"
 #include "core/criteria.h"
+#include "core/json_member.h"
 #include "http/json_body.h"
 #include "http/routes.h"
 #include "http/run_launch.h"
-#include "http/webhook_url.h"
+#include "hub/webhook_url.h"
 
 enum {
     RUN_TESTS_MAX = 100000,
@@ -275,7 +276,7 @@ static void answer_run_created(struct run_request *q)
     struct json_writer w;
     marline__json_writer_init(&w, &body);
     marline__json_begin_object(&w);
-    routes_json_uuid(&w, "test_run_id", &q->run_id);
+    json_member_uuid(&w, "test_run_id", &q->run_id);
     marline__json_end_object(&w);
     http_answer_json(q->request, 202, &body);
 }

@@ -3,10 +3,11 @@
 
 #include "base/clock.h"
 #include "core/alloc.h"
+#include "core/json_member.h"
 #include "http/routes.h"
-#include "http/run_attempts.h"
 #include "http/run_junit.h"
-#include "http/run_summary.h"
+#include "hub/run_attempts.h"
+#include "hub/run_summary.h"
 #include "wire/json_pointer.h"
 
 bool routes_parse_run_id(struct http_request *r, struct uuid *out)
@@ -33,7 +34,7 @@ struct listing {
 static void write_time_or_null(struct json_writer *w, const char *key, uint64_t unix_ns)
 {
     if (unix_ns) {
-        routes_json_time(w, key, unix_ns);
+        json_member_time(w, key, unix_ns);
     } else {
         marline__json_member_null(w, key);
     }
@@ -46,15 +47,15 @@ static void begin_run(struct listing *l)
         return;
     }
     l->begun = true;
-    routes_json_uuid(w, "test_run_id", l->run_id);
-    routes_json_uuid(w, "project_id", &l->run->project_id);
-    routes_json_text_or_null(w, "name", l->run->name);
+    json_member_uuid(w, "test_run_id", l->run_id);
+    json_member_uuid(w, "project_id", &l->run->project_id);
+    json_member_text_or_null(w, "name", l->run->name);
     marline__json_member_string(w, "environment", l->run->environment);
     marline__json_member_text(w, "status", run_status_name(l->run->status));
     marline__json_member_int(w, "concurrency", l->run->concurrency);
     write_time_or_null(w, "started_at", l->run->started_unix_ns);
     write_time_or_null(w, "finished_at", l->run->finished_unix_ns);
-    routes_json_text_or_null(w, "webhook", l->run->webhook);
+    json_member_text_or_null(w, "webhook", l->run->webhook);
     marline__json_member_raw(w, "notice", l->run->notice);
     marline__json_key(w, "results");
     marline__json_begin_array(w);
@@ -66,18 +67,18 @@ static void write_result(struct json_writer *w, const struct store_run_row *row)
     bool has_reason = row->metrics.data &&
                       marline__json_pointer_find(row->metrics, "/reason", &reason) &&
                       reason.data[0] == '"';
-    routes_json_uuid(w, "test_result_id", &row->result_id);
+    json_member_uuid(w, "test_result_id", &row->result_id);
     marline__json_member_text(w, "status", result_status_name(row->status));
     marline__json_member_raw(w, "output", row->output);
-    routes_json_text_or_null(w, "error", row->error);
+    json_member_text_or_null(w, "error", row->error);
     if (has_reason) {
         marline__json_member_raw(w, "reason", reason);
     } else {
-        routes_json_text_or_null(w, "reason", row->error);
+        json_member_text_or_null(w, "reason", row->error);
     }
     marline__json_member_raw(w, "test_metrics", row->metrics);
     marline__json_member_double(w, "duration_ms", row->duration_ms);
-    routes_json_text_or_null(w, "trace_id", row->trace_id);
+    json_member_text_or_null(w, "trace_id", row->trace_id);
 }
 
 static void write_no_result(struct json_writer *w)
@@ -96,9 +97,9 @@ static void write_run_row(void *user, const struct store_run_row *row)
     struct json_writer *w = &l->w;
     begin_run(l);
     marline__json_begin_object(w);
-    routes_json_text_or_null(w, "name", row->test.name);
-    routes_json_uuid(w, "test_id", &row->test.test_id);
-    routes_json_uuid(w, "test_configuration_id", &row->test.configuration_id);
+    json_member_text_or_null(w, "name", row->test.name);
+    json_member_uuid(w, "test_id", &row->test.test_id);
+    json_member_uuid(w, "test_configuration_id", &row->test.configuration_id);
     marline__json_member_string(w, "function_name", row->test.function_name);
     if (row->has_result) {
         write_result(w, row);
@@ -208,7 +209,7 @@ static void answer_wait(struct run_control *c, bool finished)
     struct json_writer w;
     marline__json_writer_init(&w, &body);
     marline__json_begin_object(&w);
-    routes_json_uuid(&w, "test_run_id", &c->run_id);
+    json_member_uuid(&w, "test_run_id", &c->run_id);
     marline__json_member_bool(&w, "finished", finished);
     marline__json_end_object(&w);
     http_answer_json(c->request, 200, &body);
@@ -241,7 +242,7 @@ static void cancel_run(struct hub *hub, struct hub_job *job)
         struct json_writer w;
         marline__json_writer_init(&w, &body);
         marline__json_begin_object(&w);
-        routes_json_uuid(&w, "test_run_id", &c->run_id);
+        json_member_uuid(&w, "test_run_id", &c->run_id);
         marline__json_member_text(&w, "status", run_status_name(RUN_CANCELLED));
         marline__json_end_object(&w);
         http_answer_json(c->request, 202, &body);

@@ -5,11 +5,12 @@
 #include "base/time_text.h"
 #include "core/alloc.h"
 #include "core/figures.h"
+#include "core/json_member.h"
 #include "core/span_facts.h"
 #include "core/trace_turns.h"
 #include "core/trace_view.h"
-#include "http/enricher.h"
 #include "http/routes.h"
+#include "hub/enricher.h"
 #include "wire/json_reader.h"
 
 enum { PAGE_DEFAULT = 100, PAGE_MAX = 1000, OFFSET_MAX = UINT32_MAX };
@@ -578,9 +579,9 @@ static void write_key(struct json_writer *w, const char *name, const struct link
 {
     marline__json_key(w, name);
     marline__json_begin_object(w);
-    routes_json_uuid(w, "test_run_id", &key->run);
-    routes_json_uuid(w, "test_id", &key->test);
-    routes_json_uuid(w, "test_configuration_id", &key->configuration);
+    json_member_uuid(w, "test_run_id", &key->run);
+    json_member_uuid(w, "test_id", &key->test);
+    json_member_uuid(w, "test_configuration_id", &key->configuration);
     if (key->attempt) {
         marline__json_member_int(w, "attempt", key->attempt);
     } else {
@@ -598,7 +599,7 @@ static void write_last_attempt(struct json_writer *w, const struct store_link_gr
         return;
     }
     marline__json_begin_object(w);
-    routes_json_time(w, "at", row->last_attempt_unix_ns);
+    json_member_time(w, "at", row->last_attempt_unix_ns);
     marline__json_member_text(w, "point", link_point_name(row->last_point));
     if (row->last_error.data) {
         marline__json_member_string(w, "error", row->last_error);
@@ -622,7 +623,7 @@ static void write_group(void *user, const struct store_link_group *row)
         marline__json_member_null(w, "key");
     }
     if (row->has_result) {
-        routes_json_uuid(w, "test_result_id", &row->result_id);
+        json_member_uuid(w, "test_result_id", &row->result_id);
     } else {
         marline__json_member_null(w, "test_result_id");
     }

@@ -7,8 +7,8 @@
 #include "base/time_text.h"
 #include "base/utf8.h"
 #include "core/alloc.h"
-#include "http/run_attempts.h"
-#include "http/run_summary.h"
+#include "hub/run_attempts.h"
+#include "hub/run_summary.h"
 #include "wire/json_pointer.h"
 #include "wire/json_reader.h"
 

@@ -3,8 +3,8 @@
 #ifndef HTTP_RUN_LAUNCH_H
 #define HTTP_RUN_LAUNCH_H
 
-#include "http/hub.h"
 #include "http/server.h"
+#include "hub/hub.h"
 
 struct run_launch {
     struct server *server;

@@ -1,4 +1,4 @@
-/* The simulated backend's runs and its ingest: what backend-mock/http/hub_runs.c and
+/* The simulated backend's runs and its ingest: what backend-mock/hub/hub_runs.c and
  * routes_ingest.c do. An invocation is recorded before it is sent, a result is stored before it is
  * linked or acknowledged, spans are stored before they are linked or answered; mutants break these
  * rules. */

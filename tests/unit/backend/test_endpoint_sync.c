@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "http/endpoint_sync.h"
+#include "hub/endpoint_sync.h"
 
 static const struct endpoint_owner owner = {.organization_id = {{1}},
                                             .project_id = {{2}},

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "http/enricher.h"
+#include "hub/enricher.h"
 
 /* A write that was stored before the enricher stopped, and says so after. */
 struct late_write {

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "http/forwarder.h"
+#include "hub/forwarder.h"
 #include "support/http_peer.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/uuid.h"
-#include "http/hub.h"
+#include "hub/hub.h"
 
 enum { RUNS = 2 };
 

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "core/alloc.h"
-#include "http/journal.h"
+#include "hub/journal.h"
 
 static const struct uuid us = {{1}};
 static const struct uuid them = {{2}};

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "http/webhook_url.h"
+#include "hub/webhook_url.h"
 
 static void given_urls_when_checked_then_taken_or_refused_with_the_reason(void **state)
 {
