@@ -40,7 +40,7 @@ enum {
     SESSION_ACK_WAIT_MS = 30000,       /* then a result is sent again */
     SESSION_ACK_SILENCES = 4,          /* on an open connection; then the result is a dead letter */
     SESSION_DOUBT_MS = 2000,           /* what was written so shortly before a loss may be lost */
-    SESSION_LAST_WORDS_MS = 500,       /* to write cancelled results when the time of stop is up */
+    SESSION_LAST_WORDS_MS = 2000,      /* to write cancelled results when the time of stop is up */
     SESSION_CLOSE_WAIT_MS = 3000,      /* for the peer's Close, when the agent stops */
     SESSION_PONGS_MAX = 16,
 };
