@@ -46,7 +46,7 @@ const char *nearest_word(const char *word, const char *const *words, size_t coun
     const char *best = NULL;
     /* Beyond that a suggestion would be a guess: two words of four letters that share two of them
      * have nothing to do with each other. */
-    size_t limit = size < 3 * ERRORS_MAX ? (size + 2) / 4 : ERRORS_MAX;
+    size_t limit = size < (size_t)3 * ERRORS_MAX ? (size + 2) / 4 : ERRORS_MAX;
     for (size_t i = 0; i < count; i++) {
         const char *candidate;
         memcpy(&candidate, (const char *)words + i * stride, sizeof candidate);

@@ -11,6 +11,7 @@
 
 MARLINE_BEGIN_DECLS
 
+/* Attributes and their schema URL. */
 typedef struct marline_resource marline_resource;
 
 /* Copies. Of a repeated key the last one counts; one without bytes is ignored. schema_url (of the
