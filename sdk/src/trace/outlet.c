@@ -219,7 +219,11 @@ size_t marline__outlet_replay_begin(struct outlet *o, uint64_t now_ns,
                                     const marline_span_data **out_spans)
 {
     adopt(o, now_ns);
-    if (marline__outlet_replay_ns(o) > now_ns || !marline__spool_oldest(o->spool, &o->oldest)) {
+    if (marline__outlet_replay_ns(o) > now_ns) {
+        return 0;
+    }
+    if (!marline__spool_oldest(o->spool, &o->oldest)) { /* memory or the disk fails: not at once */
+        o->next_replay_ns = now_ns + NS_PER_S;
         return 0;
     }
     enum otlp_decode code =

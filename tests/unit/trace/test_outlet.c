@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "base/random.h"
 #include "trace/outlet.h"
 
@@ -437,6 +438,40 @@ static void given_outage_when_nothing_else_passes_then_never_given_up(void **sta
     assert_all_arrived_once(r);
 }
 
+/* ---- a spool that cannot be read for now ---- */
+
+static void *no_block(size_t size)
+{
+    (void)size;
+    return NULL;
+}
+
+static void *no_more(void *block, size_t size)
+{
+    (void)block;
+    (void)size;
+    return NULL;
+}
+
+static const struct memory_functions no_memory = {no_block, no_more, free};
+
+static void given_spool_that_cannot_be_read_when_asked_then_left_alone_for_a_second(void **state)
+{
+    struct rig *r = *state;
+    open_outlet(r, true, 0);
+    r->up = false;
+    assert_true(send_batch(r, BATCH, false));
+    r->up = true;
+    r->now_ns += NS_PER_S;
+    marline__memory_install(&no_memory);
+    size_t sent = replay(r);
+    marline__memory_install(NULL);
+    assert_int_equal(sent, 0);
+    assert_int_equal(marline__outlet_replay_ns(&r->outlet), r->now_ns + NS_PER_S);
+    r->now_ns += NS_PER_S;
+    assert_int_equal(replay(r), BATCH);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -452,6 +487,7 @@ int main(void)
         TEST(given_rest_of_an_earlier_process_when_sent_then_counted_as_recovered),
         TEST(given_child_that_ended_in_an_outage_when_a_minute_passes_then_parent_delivers),
         TEST(given_outage_when_nothing_else_passes_then_never_given_up),
+        TEST(given_spool_that_cannot_be_read_when_asked_then_left_alone_for_a_second),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
