@@ -18,6 +18,7 @@ enum {
     HEAD_SIZE = 8,
     FIRST_BATCH = MARK_SIZE + HEAD_SIZE,
     BATCH_HEAD_SIZE = 16,
+    HOLE_MIN = 1024 * 1024,
     NAMES_MAX = 8, /* tries; more than one only where a process of the same number left a file */
 };
 
@@ -197,14 +198,27 @@ enum spool_log_read marline__spool_log_oldest(struct spool_log *l, struct buffer
                : SPOOL_LOG_DAMAGED;
 }
 
+/* The disk must know the head before: whoever began to read in the hole would find damage. */
+static void give_back(struct spool_log *l)
+{
+    if (l->head - l->given_back >= HOLE_MIN && fdatasync(l->fd) == 0) {
+        (void)!fallocate(l->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, FIRST_BATCH,
+                         (off_t)(l->head - FIRST_BATCH));
+        l->given_back = l->head;
+    }
+}
+
 /* What cannot be written here only costs a repeat, after a crash. */
 void marline__spool_log_remove(struct spool_log *l, uint64_t size)
 {
     l->head += BATCH_HEAD_SIZE + size;
     if (l->head == l->end && ftruncate(l->fd, FIRST_BATCH) == 0) {
         l->head = l->end = FIRST_BATCH;
+        l->given_back = 0;
     }
-    (void)write_head(l);
+    if (write_head(l)) {
+        give_back(l);
+    }
 }
 
 void marline__spool_log_set_aside(struct spool_log *l)

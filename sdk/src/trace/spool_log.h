@@ -8,6 +8,9 @@
  *   file    mark (16 bytes), where the oldest batch starts (8), batches
  *   batch   spans (4), checksum (4), size (8), body; numbers little-endian
  *
+ * What was removed leaves a hole, where the file system can do that: a file that is never quite
+ * empty grows in length, but not on the disk.
+ *
  * Owner: one process, by a lock on the file. Thread: one at a time. */
 #ifndef MARLINE_TRACE_SPOOL_LOG_H
 #define MARLINE_TRACE_SPOOL_LOG_H
@@ -23,6 +26,7 @@ struct spool_log {
     char *path;
     uint64_t head; /* where the oldest batch starts */
     uint64_t end;
+    uint64_t given_back; /* up to here the disk has its room again */
 };
 
 #define SPOOL_LOG_CLOSED ((struct spool_log){.fd = -1})

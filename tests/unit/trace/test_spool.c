@@ -361,6 +361,32 @@ static void given_child_that_delivered_all_when_it_ends_then_nothing_is_left(voi
     assert_int_equal(access(path, F_OK), -1);
 }
 
+static void
+given_child_whose_spool_is_never_empty_when_time_passes_then_its_file_stays_small(void **state)
+{
+    enum { ROUNDS = 3000, DISK_MAX = 2 * 1024 * 1024 }; /* of 4.5 MB that went through */
+    struct fixture *f = *state;
+    struct child c;
+    char path[128];
+    struct stat info;
+    open_spool(f, 3 * BODY_SIZE);
+    if (is_child(f, &c)) {
+        bool good = put(f, 0);
+        for (unsigned n = 1; n < ROUNDS; n++) {
+            good &= put(f, n) && take(f) == (int)n - 1;
+        }
+        marline__spool_close(f->spool);
+        _exit(good ? 0 : 1);
+    }
+    assert_int_equal(end_child(&c), 0);
+    childs_path(f, &c, path);
+    assert_int_equal(stat(path, &info), 0);
+    assert_in_range(info.st_blocks * 512, 0, DISK_MAX);
+    marline__spool_adopt(f->spool);
+    assert_int_equal(take(f), ROUNDS - 1);
+    assert_int_equal(take(f), -1);
+}
+
 static void given_children_when_killed_then_the_next_process_takes_up_what_they_kept(void **state)
 {
     struct fixture *f = *state;
@@ -680,6 +706,7 @@ int main(void)
         TEST(given_folder_that_is_not_there_when_opened_then_error_says_so),
         TEST(given_fork_when_child_goes_on_then_in_a_file_of_its_own),
         TEST(given_child_that_delivered_all_when_it_ends_then_nothing_is_left),
+        TEST(given_child_whose_spool_is_never_empty_when_time_passes_then_its_file_stays_small),
         TEST(given_children_when_killed_then_the_next_process_takes_up_what_they_kept),
         TEST(given_child_of_a_child_when_both_spool_then_each_in_its_own),
         TEST(given_no_room_when_taking_up_then_the_rest_waits_in_its_file),
