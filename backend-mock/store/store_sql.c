@@ -175,6 +175,13 @@ void bind_ref(struct sql_statement *s, int at, int64_t ref)
     bind_int_or_null(s, at, ref == 0, (uint64_t)ref);
 }
 
+void bind_scope(struct sql_statement *s, const struct store_scope *scope)
+{
+    bind_uuid(s, 1, &scope->organization_id);
+    bind_uuid_or_null(s, 2, &scope->project_id);
+    bind_int(s, 3, scope->only_without_project && marline__uuid_is_nil(&scope->project_id));
+}
+
 bool column_is_null(struct sql_statement *s, int at)
 {
     return s->driver->is_null(s, at);

@@ -127,6 +127,10 @@ void bind_int(struct sql_statement *s, int at, uint64_t value);
 void bind_int_or_null(struct sql_statement *s, int at, bool is_null, uint64_t value);
 void bind_double(struct sql_statement *s, int at, double value);
 void bind_ref(struct sql_statement *s, int at, int64_t ref); /* 0 binds NULL */
+/* ?1 the organization, ?2 its project or NULL, ?3 whether only rows without a project count. */
+void bind_scope(struct sql_statement *s, const struct store_scope *scope);
+/* The condition on the sources `src` of a statement with such parameters. */
+#define SQL_IN_SCOPE "(?2 IS NULL OR src.project_id = ?2) AND (?3 = 0 OR src.project_id IS NULL)"
 
 bool column_is_null(struct sql_statement *s, int at);
 struct uuid column_uuid(struct sql_statement *s, int at);  /* NULL reads as nil */

@@ -296,17 +296,14 @@ static enum store_status explain(struct sql_connection *c, const struct store_sc
         " FROM organizations o JOIN traces t ON t.organization_ref = o.ref"
         " JOIN spans s ON s.trace_ref = t.ref JOIN sources src ON src.ref = s.source_ref"
         " LEFT JOIN contexts c ON c.ref = s.context_ref"
-        " WHERE o.id = ?1 AND t.trace_id = ?4 AND (?2 IS NULL OR src.project_id = ?2)"
-        " AND (?3 = 0 OR src.project_id IS NULL) GROUP BY s.context_ref, c.organization_id, "
-        "c.run_id,"
-        " c.test_id, c.configuration_id, c.attempt ORDER BY s.context_ref NULLS FIRST";
+        " WHERE o.id = ?1 AND t.trace_id = ?4 AND " SQL_IN_SCOPE
+        " GROUP BY s.context_ref, c.organization_id, c.run_id, c.test_id, c.configuration_id,"
+        " c.attempt ORDER BY s.context_ref NULLS FIRST";
     struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
-    bind_uuid(s, 1, &scope->organization_id);
-    bind_uuid_or_null(s, 2, &scope->project_id);
-    bind_int(s, 3, scope->only_without_project && marline__uuid_is_nil(&scope->project_id));
+    bind_scope(s, scope);
     bind_blob(s, 4, trace_id, 16);
     enum store_status status = STORE_OK;
     bool any = false;

@@ -7,18 +7,6 @@
 #include "base/buffer.h"
 #include "core/alloc.h"
 
-/* ---- scope ---- */
-
-/* In every statement here: ?1 organization, ?2 project or NULL, ?3 only rows without project. */
-#define IN_SCOPE "(?2 IS NULL OR src.project_id = ?2) AND (?3 = 0 OR src.project_id IS NULL)"
-
-static void bind_scope(struct sql_statement *s, const struct store_scope *scope)
-{
-    bind_uuid(s, 1, &scope->organization_id);
-    bind_uuid_or_null(s, 2, &scope->project_id);
-    bind_int(s, 3, scope->only_without_project && marline__uuid_is_nil(&scope->project_id));
-}
-
 static struct slice json_or(struct slice json, struct slice empty)
 {
     return json.data ? json : empty;
@@ -51,7 +39,7 @@ static struct slice json_or(struct slice json, struct slice empty)
     "  CROSS JOIN spans s CROSS JOIN traces t CROSS JOIN organizations o CROSS JOIN sources src"       \
     "  LEFT JOIN contexts c ON c.ref = s.context_ref LEFT JOIN results r ON r.ref = s.result_ref"      \
     "  WHERE s.ref = k.ref AND t.ref = s.trace_ref AND o.ref = t.organization_ref AND o.id = ?1"       \
-    "  AND src.ref = s.source_ref AND " IN_SCOPE " AND s.start_at BETWEEN ?5 AND ?6"                   \
+    "  AND src.ref = s.source_ref AND " SQL_IN_SCOPE " AND s.start_at BETWEEN ?5 AND ?6"               \
     "  AND s.duration_ns BETWEEN ?7 AND ?8 AND (?9 IS NULL OR s.status = ?9)"                          \
     "  AND (?10 IS NULL OR src.environment = ?10) AND (?11 IS NULL OR s.conversation_id = ?11"         \
     "   OR EXISTS (SELECT 1 FROM " ITS_TURNS " AND u.conversation_id = ?11))"                          \
@@ -122,7 +110,7 @@ static struct slice json_or(struct slice json, struct slice empty)
                                                                                       "s.trace_"       \
                                                                                       "ref "           \
                                                                                       "AND"            \
-                                                                                      " " IN_SCOPE     \
+                                                                                      " " SQL_IN_SCOPE \
                                                                                       "), "            \
                                                                                       "e.cost_"        \
                                                                                       "usd, "          \
@@ -340,7 +328,7 @@ static enum store_status read_head(struct sql_connection *c, const struct store_
 {
     static const char sql[] =
         "SELECT (SELECT count(*) FROM spans s JOIN sources src ON src.ref = s.source_ref"
-        "  WHERE s.trace_ref = t.ref AND " IN_SCOPE "),"
+        "  WHERE s.trace_ref = t.ref AND " SQL_IN_SCOPE "),"
         " e.spans = (SELECT count(*) FROM spans s WHERE s.trace_ref = t.ref), e.data, e.cost_usd,"
         " e.cost_eur, e.at FROM organizations o JOIN traces t ON t.organization_ref = o.ref"
         " LEFT JOIN enrichments e ON e.trace_ref = t.ref WHERE o.id = ?1 AND t.trace_id = ?4";
@@ -414,7 +402,7 @@ static enum store_status read_spans(struct sql_connection *c, const struct store
         " FROM organizations o JOIN traces t ON t.organization_ref = o.ref"
         " JOIN spans s ON s.trace_ref = t.ref JOIN sources src ON src.ref = s.source_ref"
         " LEFT JOIN contexts c ON c.ref = s.context_ref LEFT JOIN results r ON r.ref = s.result_ref"
-        " WHERE o.id = ?1 AND t.trace_id = ?4 AND " IN_SCOPE " ORDER BY s.start_at, s.ref";
+        " WHERE o.id = ?1 AND t.trace_id = ?4 AND " SQL_IN_SCOPE " ORDER BY s.start_at, s.ref";
     struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
@@ -439,7 +427,7 @@ static enum store_status read_back_links(struct sql_connection *c, const struct 
 #define REST                                                                                       \
     " JOIN traces t ON t.ref = s.trace_ref JOIN organizations o ON o.ref = t.organization_ref"     \
     " JOIN sources src ON src.ref = s.source_ref"                                                  \
-    " WHERE l.trace_id = ?4 AND o.id = ?1 AND " IN_SCOPE " ORDER BY s.start_at, s.ref"
+    " WHERE l.trace_id = ?4 AND o.id = ?1 AND " SQL_IN_SCOPE " ORDER BY s.start_at, s.ref"
     static const char sqlite[] = COLUMNS " JOIN spans s ON s.ref = l.span_ref" REST;
     /* Fenced: without statistics, a new database reads all spans of the organization instead. */
     static const char postgres[] =
@@ -498,7 +486,7 @@ enum store_status sql_read_trace(struct store *base, const struct store_scope *s
 #define METRIC_SPANS                                                                               \
     " FROM organizations o JOIN traces t ON t.organization_ref = o.ref"                            \
     " JOIN spans s ON s.trace_ref = t.ref JOIN sources src ON src.ref = s.source_ref"              \
-    " WHERE o.id = ?1 AND " IN_SCOPE " AND s.start_at BETWEEN ?4 AND ?5"                           \
+    " WHERE o.id = ?1 AND " SQL_IN_SCOPE " AND s.start_at BETWEEN ?4 AND ?5"                       \
     " AND (?6 IS NULL OR src.environment = ?6)"
 
 static enum store_status visit_metric_rows(struct sql_connection *c,

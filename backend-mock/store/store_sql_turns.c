@@ -80,9 +80,7 @@ enum store_status sql_visit_turns(struct sql_connection *c, const struct store_s
     if (!s) {
         return error->status;
     }
-    bind_uuid(s, 1, &scope->organization_id);
-    bind_uuid_or_null(s, 2, &scope->project_id);
-    bind_int(s, 3, scope->only_without_project && marline__uuid_is_nil(&scope->project_id));
+    bind_scope(s, scope);
     bind_blob(s, 4, trace_id, 16);
     enum store_status status = STORE_OK;
     while (sql_row(c, s, &status, error)) {
