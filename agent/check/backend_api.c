@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "agent/check/backend_ops.h"
 #include "programs/must.h"
@@ -76,34 +77,85 @@ bool backend_api_read_timeline(struct backend_api *api, struct facts *facts, str
     return api->ops->read_timeline(api, facts, f);
 }
 
-/* ---- traces ---- */
+/* ---- what does not ---- */
 
-struct row_reader {
-    void (*read)(struct json_reader *r, void *user);
-    void *user;
-};
-
-static void read_rows_member(struct json_reader *r, struct slice key, void *user)
+static void read_run_id_member(struct json_reader *r, struct slice key, void *user)
 {
-    const struct row_reader *reader = user;
-    if (marline__json_key_is(key, "traces")) {
-        answer_each_object(r, reader->read, reader->user);
+    struct facts *facts = user;
+    if (marline__json_key_is(key, "test_run_id")) {
+        answer_text(r, facts->run_id, sizeof facts->run_id);
     } else {
         answer_skip(r);
     }
 }
 
-bool backend_visit_span_rows(struct backend_api *api, const char *run_id,
-                             void (*read)(struct json_reader *r, void *user), void *user,
-                             struct failure *f)
+bool backend_post_run(struct backend_api *api, const char *path, struct slice body,
+                      struct facts *facts, struct failure *f)
+{
+    if (!rest_ask(api->rest, "POST", path, body, f) ||
+        !rest_read(api->rest, read_run_id_member, facts, f)) {
+        return false;
+    }
+    return *facts->run_id ||
+           failure_set(f, EXIT_CODE_UNREACHABLE, "the backend named no test_run_id at %s", path);
+}
+
+struct span_row {
+    char trace_id[FACT_ID_SIZE];
+    char result_id[FACT_ID_SIZE];
+};
+
+static void read_row_member(struct json_reader *r, struct slice key, void *user)
+{
+    struct span_row *row = user;
+    if (marline__json_key_is(key, "trace_id")) {
+        answer_text(r, row->trace_id, sizeof row->trace_id);
+    } else if (marline__json_key_is(key, "test_result_id")) {
+        answer_text(r, row->result_id, sizeof row->result_id);
+    } else {
+        answer_skip(r);
+    }
+}
+
+/* The next span of the row's trace that is not ticked off yet. */
+static void read_row(struct json_reader *r, void *user)
+{
+    struct facts *facts = user;
+    struct span_row row = {0};
+    answer_each_member(r, read_row_member, &row);
+    for (size_t i = 0; i < facts->span_count; i++) {
+        struct span_fact *s = &facts->spans[i];
+        if (!s->is_stored && strcasecmp(s->trace_id, row.trace_id) == 0) {
+            s->is_stored = true;
+            memcpy(s->result_id, row.result_id, sizeof s->result_id);
+            return;
+        }
+    }
+}
+
+static void read_rows_member(struct json_reader *r, struct slice key, void *user)
+{
+    if (marline__json_key_is(key, "traces")) {
+        answer_each_object(r, read_row, user);
+    } else {
+        answer_skip(r);
+    }
+}
+
+bool backend_list_spans(struct backend_api *api, struct facts *facts, struct failure *f)
 {
     char path[3 * FACT_ID_SIZE + 128];
-    struct row_reader reader = {read, user};
     (void)snprintf(path, sizeof path,
                    "/telemetry/traces?project_id=%s&test_run_id=%s&root_spans_only=false&limit=%d",
-                   rest_connection(api->rest)->project_id, run_id, LIST_LIMIT);
-    return rest_get(api->rest, path, read_rows_member, &reader, f);
+                   rest_connection(api->rest)->project_id, facts->run_id, LIST_LIMIT);
+    for (size_t i = 0; i < facts->span_count; i++) {
+        facts->spans[i].is_stored = false;
+        facts->spans[i].result_id[0] = '\0';
+    }
+    return rest_get(api->rest, path, read_rows_member, facts, f);
 }
+
+/* ---- one trace ---- */
 
 struct trace_reader {
     bool has_result;
@@ -170,39 +222,6 @@ bool backend_api_query_trace(struct backend_api *api, struct facts *facts, struc
 
 /* ---- spans without a result ---- */
 
-struct orphan_row {
-    char trace_id[FACT_ID_SIZE];
-    char result_id[FACT_ID_SIZE];
-};
-
-static void read_orphan_member(struct json_reader *r, struct slice key, void *user)
-{
-    struct orphan_row *row = user;
-    if (marline__json_key_is(key, "trace_id")) {
-        answer_text(r, row->trace_id, sizeof row->trace_id);
-    } else if (marline__json_key_is(key, "test_result_id")) {
-        answer_text(r, row->result_id, sizeof row->result_id);
-    } else {
-        answer_skip(r);
-    }
-}
-
-/* A row says which trace, not which span: the next one of the trace that is not ticked off yet. */
-static void read_orphan(struct json_reader *r, void *user)
-{
-    struct facts *facts = user;
-    struct orphan_row row = {0};
-    answer_each_member(r, read_orphan_member, &row);
-    for (size_t i = 0; i < facts->span_count; i++) {
-        struct span_fact *s = &facts->spans[i];
-        if (!s->is_stored && strcmp(s->trace_id, row.trace_id) == 0) {
-            s->is_stored = true;
-            memcpy(s->result_id, row.result_id, sizeof s->result_id);
-            return;
-        }
-    }
-}
-
 static void read_verdict_member(struct json_reader *r, struct slice key, void *user)
 {
     struct facts *facts = user;
@@ -241,11 +260,7 @@ static bool read_verdict(struct backend_api *api, struct facts *facts, struct fa
 
 bool backend_api_read_orphans(struct backend_api *api, struct facts *facts, struct failure *f)
 {
-    for (size_t i = 0; i < facts->span_count; i++) {
-        facts->spans[i].is_stored = false;
-    }
-    bool ok = backend_visit_span_rows(api, facts->run_id, read_orphan, facts, f);
-    return ok &&
+    return backend_list_spans(api, facts, f) &&
            (!backend_api_is_mock(api) || facts->span_count == 0 || read_verdict(api, facts, f));
 }
 

@@ -21,9 +21,11 @@ struct backend_api {
 extern const struct backend_ops backend_ops_mock;
 extern const struct backend_ops backend_ops_platform;
 
-/* Visits the rows of GET /telemetry/traces for the run: one per stored span. */
-bool backend_visit_span_rows(struct backend_api *api, const char *run_id,
-                             void (*read)(struct json_reader *r, void *user), void *user,
-                             struct failure *f);
+/* Posts what starts a run; keeps the run's id. */
+bool backend_post_run(struct backend_api *api, const char *path, struct slice body,
+                      struct facts *facts, struct failure *f);
+/* Which spans are stored, and what they are linked to, as GET /telemetry/traces lists the run's. A
+ * row says which trace, not which span: spans of one trace are taken in their order. */
+bool backend_list_spans(struct backend_api *api, struct facts *facts, struct failure *f);
 
 #endif

@@ -52,29 +52,14 @@ static void write_run(struct backend_api *api, const struct facts *facts, const 
     must_buffer(out);
 }
 
-static void read_run_id_member(struct json_reader *r, struct slice key, void *user)
-{
-    struct facts *facts = user;
-    if (marline__json_key_is(key, "test_run_id")) {
-        answer_text(r, facts->run_id, sizeof facts->run_id);
-    } else {
-        answer_skip(r);
-    }
-}
-
 static bool start_run(struct backend_api *api, struct facts *facts, size_t base, struct failure *f)
 {
     struct buffer body = BUFFER_INIT;
     char *inputs = probes_inputs(base);
     write_run(api, facts, inputs, &body);
     marline__memory_free(inputs);
-    bool ok = rest_ask(api->rest, "POST", "/mock/runs", marline__buffer_slice(&body), f) &&
-              rest_read(api->rest, read_run_id_member, facts, f);
+    bool ok = backend_post_run(api, "/mock/runs", marline__buffer_slice(&body), facts, f);
     marline__buffer_deinit(&body);
-    if (ok && !*facts->run_id) {
-        return failure_set(f, EXIT_CODE_UNREACHABLE, "the backend named no test_run_id at %s",
-                           "/mock/runs");
-    }
     return ok;
 }
 

@@ -164,16 +164,6 @@ static bool create_test_set(struct backend_api *api, const struct facts *facts, 
     return ok;
 }
 
-static void read_run_id_member(struct json_reader *r, struct slice key, void *user)
-{
-    struct facts *facts = user;
-    if (marline__json_key_is(key, "test_run_id")) {
-        answer_text(r, facts->run_id, sizeof facts->run_id);
-    } else {
-        answer_skip(r);
-    }
-}
-
 static bool start_run(struct backend_api *api, struct facts *facts, size_t base, struct failure *f)
 {
     char set_id[FACT_ID_SIZE] = "";
@@ -184,12 +174,7 @@ static bool start_run(struct backend_api *api, struct facts *facts, size_t base,
         return false;
     }
     (void)snprintf(path, sizeof path, "/test_sets/%s/execute/%s", set_id, api->endpoint_id);
-    if (!rest_ask(api->rest, "POST", path, options, f) ||
-        !rest_read(api->rest, read_run_id_member, facts, f)) {
-        return false;
-    }
-    return *facts->run_id ||
-           failure_set(f, EXIT_CODE_UNREACHABLE, "the backend named no test_run_id at %s", path);
+    return backend_post_run(api, path, options, facts, f);
 }
 
 static void read_status_member(struct json_reader *r, struct slice key, void *user)
@@ -253,50 +238,6 @@ static bool read_run(struct backend_api *api, struct facts *facts, struct failur
            rest_read_list(api->rest, read_result, facts, f);
 }
 
-/* ---- spans ---- */
-
-struct span_row {
-    char trace_id[FACT_ID_SIZE];
-    char result_id[FACT_ID_SIZE];
-};
-
-static void read_row_member(struct json_reader *r, struct slice key, void *user)
-{
-    struct span_row *row = user;
-    if (marline__json_key_is(key, "trace_id")) {
-        answer_text(r, row->trace_id, sizeof row->trace_id);
-    } else if (marline__json_key_is(key, "test_result_id")) {
-        answer_text(r, row->result_id, sizeof row->result_id);
-    } else {
-        answer_skip(r);
-    }
-}
-
-/* A row says which trace, not which span: the next one of the trace that is not ticked off yet. */
-static void read_row(struct json_reader *r, void *user)
-{
-    struct facts *facts = user;
-    struct span_row row = {0};
-    answer_each_member(r, read_row_member, &row);
-    for (size_t i = 0; i < facts->span_count; i++) {
-        struct span_fact *s = &facts->spans[i];
-        if (!s->is_stored && strcasecmp(s->trace_id, row.trace_id) == 0) {
-            s->is_stored = true;
-            memcpy(s->result_id, row.result_id, sizeof s->result_id);
-            return;
-        }
-    }
-}
-
-static bool read_spans(struct backend_api *api, struct facts *facts, struct failure *f)
-{
-    for (size_t i = 0; i < facts->span_count; i++) {
-        facts->spans[i].is_stored = false;
-        facts->spans[i].result_id[0] = '\0';
-    }
-    return backend_visit_span_rows(api, facts->run_id, read_row, facts, f);
-}
-
 static bool read_timeline(struct backend_api *api, struct facts *facts, struct failure *f)
 {
     (void)api;
@@ -308,6 +249,6 @@ static bool read_timeline(struct backend_api *api, struct facts *facts, struct f
 const struct backend_ops backend_ops_platform = {
     .start_run = start_run,
     .read_run = read_run,
-    .read_spans = read_spans,
+    .read_spans = backend_list_spans,
     .read_timeline = read_timeline,
 };
