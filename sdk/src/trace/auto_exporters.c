@@ -3,26 +3,14 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/blank.h"
 #include "base/log.h"
-#include "base/slice.h"
 #include "trace/environment.h"
 #include <marline/exporters.h>
 
 static bool is_word(struct slice word, const char *name)
 {
     return word.size == strlen(name) && strncasecmp(word.data, name, word.size) == 0;
-}
-
-static struct slice trim(struct slice s)
-{
-    while (s.size > 0 && strchr(" \t", s.data[0])) {
-        s.data++;
-        s.size--;
-    }
-    while (s.size > 0 && strchr(" \t", s.data[s.size - 1])) {
-        s.size--;
-    }
-    return s;
 }
 
 static marline_status add_named(marline_provider *provider, struct slice name, marline_error *error)
@@ -61,7 +49,7 @@ marline_status marline_provider_add_exporters_from_environment(marline_provider 
     marline_status status = MARLINE_OK;
     while (*text && status == MARLINE_OK) {
         size_t size = strcspn(text, ",");
-        status = add_named(provider, trim((struct slice){text, size}), error);
+        status = add_named(provider, marline__blank_strip((struct slice){text, size}), error);
         text += text[size] ? size + 1 : size;
     }
     return status;

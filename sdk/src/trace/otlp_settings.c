@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/blank.h"
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -126,18 +127,6 @@ static bool put_header(struct otlp_settings *s, char *line)
     return true;
 }
 
-static struct slice trim(struct slice s)
-{
-    while (s.size > 0 && strchr(" \t", s.data[0])) {
-        s.data++;
-        s.size--;
-    }
-    while (s.size > 0 && strchr(" \t", s.data[s.size - 1])) {
-        s.size--;
-    }
-    return s;
-}
-
 static bool append_decoded(struct buffer *out, struct slice text)
 {
     for (size_t i = 0; i < text.size; i++) {
@@ -166,9 +155,10 @@ static char *header_of_pair(struct slice pair)
     }
     size_t at = (size_t)(equals - pair.data);
     struct buffer line = BUFFER_INIT;
-    marline__buffer_append_slice(&line, trim((struct slice){pair.data, at}));
+    marline__buffer_append_slice(&line, marline__blank_strip((struct slice){pair.data, at}));
     marline__buffer_append_text(&line, ": ");
-    bool ok = append_decoded(&line, trim((struct slice){equals + 1, pair.size - at - 1}));
+    bool ok =
+        append_decoded(&line, marline__blank_strip((struct slice){equals + 1, pair.size - at - 1}));
     char *text = marline__buffer_take(&line);
     if (text && (!ok || !is_header_line(text))) {
         marline__memory_free(text);
@@ -183,7 +173,7 @@ static void headers_from_environment(struct otlp_settings *s)
     const char *text = variable("HEADERS", NULL);
     while (text && *text) {
         size_t size = strcspn(text, ",");
-        struct slice pair = trim((struct slice){text, size});
+        struct slice pair = marline__blank_strip((struct slice){text, size});
         char *line = header_of_pair(pair);
         if (pair.size > 0 && (!line || !put_header(s, line))) {
             marline__log(LOG_WARN, "a pair of OTEL_EXPORTER_OTLP_HEADERS was left out: it is no "

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/blank.h"
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -51,18 +52,6 @@ static void set_defaults(struct attribute_list *list)
 
 /* ---- OTEL_RESOURCE_ATTRIBUTES ---- */
 
-static struct slice trim(struct slice s)
-{
-    while (s.size > 0 && (s.data[0] == ' ' || s.data[0] == '\t')) {
-        s.data++;
-        s.size--;
-    }
-    while (s.size > 0 && (s.data[s.size - 1] == ' ' || s.data[s.size - 1] == '\t')) {
-        s.size--;
-    }
-    return s;
-}
-
 static struct slice next_member(struct slice *rest)
 {
     const char *comma = rest->size ? memchr(rest->data, ',', rest->size) : NULL;
@@ -71,7 +60,7 @@ static struct slice next_member(struct slice *rest)
     size_t used = comma ? size + 1 : size;
     rest->data += used;
     rest->size -= used;
-    return trim(member);
+    return marline__blank_strip(member);
 }
 
 /* Percent-decoded; data NULL on an error. */
@@ -106,8 +95,8 @@ static bool parse_member(struct slice member, struct attribute_list *out)
         return false;
     }
     size_t at = (size_t)(equals - member.data);
-    struct slice key = trim((struct slice){member.data, at});
-    struct slice value = trim((struct slice){equals + 1, member.size - at - 1});
+    struct slice key = marline__blank_strip((struct slice){member.data, at});
+    struct slice value = marline__blank_strip((struct slice){equals + 1, member.size - at - 1});
     if (value.size > 0 && memchr(value.data, '=', value.size)) {
         return false; /* must be encoded */
     }

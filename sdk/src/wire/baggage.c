@@ -1,6 +1,7 @@
 /* W3C baggage; see baggage.h. */
 #include "wire/baggage.h"
 
+#include "base/blank.h"
 #include "base/hex.h"
 #include "base/utf8.h"
 
@@ -47,17 +48,6 @@ static bool metadata_is_valid(struct slice metadata)
         }
     }
     return true;
-}
-
-static struct slice strip_blanks(struct slice s)
-{
-    while (s.size > 0 && (s.data[0] == ' ' || s.data[0] == '\t')) {
-        s = (struct slice){s.data + 1, s.size - 1};
-    }
-    while (s.size > 0 && (s.data[s.size - 1] == ' ' || s.data[s.size - 1] == '\t')) {
-        s.size--;
-    }
-    return s;
 }
 
 /* ---- reading ---- */
@@ -120,10 +110,10 @@ static void parse_member(struct slice member, struct baggage *b)
     struct baggage_entry entry;
     struct slice value;
     struct slice pair = split(member, ';', &entry.metadata);
-    entry.name = strip_blanks(split(pair, '=', &value));
-    entry.metadata = strip_blanks(entry.metadata);
+    entry.name = marline__blank_strip(split(pair, '=', &value));
+    entry.metadata = marline__blank_strip(entry.metadata);
     bool has_value = value.data != NULL;
-    value = strip_blanks(value);
+    value = marline__blank_strip(value);
     if (!has_value || !marline__baggage_name_is_valid(entry.name) || !value_is_valid(value) ||
         !metadata_is_valid(entry.metadata)) {
         return;
@@ -151,7 +141,7 @@ bool marline__baggage_parse(const struct slice *fields, size_t count, struct bag
     for (size_t i = 0; i < count; i++) {
         struct slice rest = fields[i];
         while (rest.size > 0) {
-            struct slice member = strip_blanks(split(rest, ',', &rest));
+            struct slice member = marline__blank_strip(split(rest, ',', &rest));
             size_t more = member.size + (used > 0);
             if (member.size > 0 && used + more <= BAGGAGE_BYTES_MAX) {
                 used += more;

@@ -1,6 +1,7 @@
 /* The traceparent field; see trace_context.h. */
 #include "wire/trace_context.h"
 
+#include "base/blank.h"
 #include "base/hex.h"
 
 enum {
@@ -31,17 +32,6 @@ bool marline__span_id_is_valid(const uint8_t span_id[8])
     return any_set(span_id, 8);
 }
 
-static struct slice strip_space(struct slice s)
-{
-    while (s.size > 0 && (s.data[0] == ' ' || s.data[0] == '\t')) {
-        s = (struct slice){s.data + 1, s.size - 1};
-    }
-    while (s.size > 0 && (s.data[s.size - 1] == ' ' || s.data[s.size - 1] == '\t')) {
-        s.size--;
-    }
-    return s;
-}
-
 static bool read_hex(struct slice value, size_t at, uint8_t *out, size_t size)
 {
     return marline__hex_decode_lower((struct slice){value.data + at, 2 * size}, out, size);
@@ -57,7 +47,7 @@ bool marline__traceparent_parse(struct slice value, struct trace_ids *out)
 {
     struct trace_ids ids;
     uint8_t version;
-    value = strip_space(value);
+    value = marline__blank_strip(value);
     if (value.size < FIELD_SIZE || !read_hex(value, 0, &version, 1) ||
         version == VERSION_FORBIDDEN || !tail_is_allowed(value, version)) {
         return false;

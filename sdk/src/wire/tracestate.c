@@ -3,23 +3,9 @@
 
 #include <stdio.h>
 
+#include "base/blank.h"
+
 /* ---- members ---- */
-
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-static struct slice strip_blanks(struct slice s)
-{
-    while (s.size > 0 && is_blank(s.data[0])) {
-        s = (struct slice){s.data + 1, s.size - 1};
-    }
-    while (s.size > 0 && is_blank(s.data[s.size - 1])) {
-        s.size--;
-    }
-    return s;
-}
 
 /* Takes what stands before the separator off the front of *rest; false when nothing is left. */
 static bool take_part(struct slice *rest, char separator, struct slice *out)
@@ -112,7 +98,7 @@ static bool parse_field(struct slice field, size_t start, size_t *members, struc
     struct slice member;
     struct slice value;
     while (take_member(&field, &member)) {
-        member = strip_blanks(member);
+        member = marline__blank_strip(member);
         if (member.size == 0) {
             continue;
         }
