@@ -27,6 +27,13 @@ const char *agent_fixture_path(const struct agent_fixture *f, const char *name)
     return path;
 }
 
+bool agent_fixture_write(const struct agent_fixture *f, const char *name, const char *text)
+{
+    FILE *file = fopen(agent_fixture_path(f, name), "we");
+    bool ok = file && fputs(text, file) >= 0;
+    return file && fclose(file) == 0 && ok;
+}
+
 static bool start_backend(struct agent_fixture *f, const char *option)
 {
     char ready[128];
@@ -227,6 +234,22 @@ void agent_fixture_run_agent(struct agent_fixture *f, const char *const *argumen
     process_run(&request, out);
     words_deinit(&command);
     words_deinit(&variables);
+}
+
+cJSON *agent_fixture_check(struct agent_fixture *f, const char *const *arguments, int exit_code)
+{
+    struct process_outcome outcome;
+    cJSON *json = NULL;
+    agent_fixture_run_agent(f, arguments, NULL, &outcome);
+    if (outcome.end == PROCESS_EXITED && outcome.detail == exit_code) {
+        json = cJSON_ParseWithLength(outcome.output.data, outcome.output.size);
+    }
+    if (!json) {
+        (void)fprintf(stderr, "exit %d, %s\n%.*s\n", outcome.detail, f->errors.data,
+                      SLICE_ARG(marline__buffer_slice(&outcome.output)));
+    }
+    marline__buffer_deinit(&outcome.output);
+    return json;
 }
 
 bool agent_fixture_start_agent(struct agent_fixture *f, struct program *agent,

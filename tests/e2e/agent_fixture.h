@@ -27,6 +27,8 @@ void agent_fixture_destroy(struct agent_fixture *f);
 
 /* A file of the temporary folder; the text is valid until the next call. */
 const char *agent_fixture_path(const struct agent_fixture *f, const char *name);
+/* The file then holds this text alone. */
+bool agent_fixture_write(const struct agent_fixture *f, const char *name, const char *text);
 
 /* One REST call with the key. Returns the body, owned; NULL unless the status is 2xx. */
 cJSON *agent_fixture_call(struct agent_fixture *f, const char *method, const char *path,
@@ -42,6 +44,9 @@ bool agent_fixture_wait(struct agent_fixture *f, const char *path,
  * the fixture's own settings. */
 void agent_fixture_run_agent(struct agent_fixture *f, const char *const *arguments,
                              const char *const *environment, struct process_outcome *out);
+/* The same for `check --json`: returns what it printed, owned; NULL, with all that was said on
+ * stderr, when that is no JSON or the exit code another. */
+cJSON *agent_fixture_check(struct agent_fixture *f, const char *const *arguments, int exit_code);
 /* Starts the agent in the background; its log is the file "agent.log" of the folder. */
 bool agent_fixture_start_agent(struct agent_fixture *f, struct program *agent,
                                const char *const *arguments);

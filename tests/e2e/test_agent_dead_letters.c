@@ -52,10 +52,7 @@ static int tear_down(void **state)
 
 static void write_config(struct fixture *f, const char *text)
 {
-    FILE *file = fopen(f->config, "we");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
+    assert_true(agent_fixture_write(f->backend, "agent.yaml", text));
 }
 
 /* Its log starts anew. */

@@ -57,8 +57,7 @@ static int set_up(void **state)
                    "    timeout_ms: 300\n"
                    "    http: {method: GET, url: '%s/hang'}\n",
                    url, url, url);
-    FILE *file = fopen(agent_fixture_path(f.backend, "agent.yaml"), "we");
-    if (!file || fputs(text, file) < 0 || fclose(file) != 0) {
+    if (!agent_fixture_write(f.backend, "agent.yaml", text)) {
         return -1;
     }
     char path[256];

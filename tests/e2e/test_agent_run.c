@@ -21,14 +21,6 @@ struct fixture {
     struct program agent;
 };
 
-static void write_file(const struct agent_fixture *f, const char *name, const char *text)
-{
-    FILE *file = fopen(agent_fixture_path(f, name), "we");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-}
-
 static const char config[] =
     "endpoints:\n"
     "  - {name: echo, exec: [/bin/cat]}\n"
@@ -63,12 +55,11 @@ static int set_up(void **state)
 {
     static struct fixture f;
     f = (struct fixture){.backend = agent_fixture_create()};
-    if (!f.backend) {
+    if (!f.backend || !agent_fixture_write(f.backend, "agent.yaml", config) ||
+        !agent_fixture_write(f.backend, "lines.sh", lines_script)) {
         return -1;
     }
     char path[256];
-    write_file(f.backend, "agent.yaml", config);
-    write_file(f.backend, "lines.sh", lines_script);
     (void)snprintf(path, sizeof path, "%s", agent_fixture_path(f.backend, "agent.yaml"));
     const char *arguments[] = {"marline-agent",
                                "run",

@@ -51,18 +51,10 @@ static int tear_down(void **state)
 
 /* ---- the folder of the configuration, which is not the working folder ---- */
 
-static void write_file(struct rig *rig, const char *name, const char *text)
-{
-    FILE *file = fopen(agent_fixture_path(rig->backend, name), "we");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-}
-
 static void copy_file(struct rig *rig, const char *from, const char *name)
 {
     char *text = program_read_file(from);
-    write_file(rig, name, text);
+    assert_true(agent_fixture_write(rig->backend, name, text));
     marline__memory_free(text);
 }
 
@@ -80,8 +72,8 @@ static void write_config(struct rig *rig, const char *tls)
                    "endpoints:\n"
                    "  - {name: echo, exec: [/bin/cat]}\n",
                    rig->url, rig->backend->project_id, tls);
-    write_file(rig, "agent.yaml", text);
-    write_file(rig, "agent.key", rig->backend->api_key);
+    assert_true(agent_fixture_write(rig->backend, "agent.yaml", text));
+    assert_true(agent_fixture_write(rig->backend, "agent.key", rig->backend->api_key));
     copy_file(rig, rig->relay.ca_file, "ca.pem");
     copy_file(rig, rig->relay.client_cert_file, "client.pem");
     copy_file(rig, rig->relay.client_key_file, "client.key");

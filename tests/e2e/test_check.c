@@ -51,18 +51,6 @@ static void switch_points(struct agent_fixture *f, const char *setting)
     cJSON_Delete(answer);
 }
 
-/* Returns owned: what check printed with --json; asserts on its exit code. */
-static cJSON *check_json(struct agent_fixture *f, const char *const *arguments, int exit_code)
-{
-    struct process_outcome outcome;
-    agent_fixture_run_agent(f, arguments, NULL, &outcome);
-    assert_exit(f, &outcome, exit_code);
-    cJSON *json = cJSON_ParseWithLength(outcome.output.data, outcome.output.size);
-    marline__buffer_deinit(&outcome.output);
-    assert_non_null(json);
-    return json;
-}
-
 static const cJSON *scenario(const cJSON *json, const char *name)
 {
     const cJSON *item;
@@ -91,7 +79,8 @@ static int linked_by(const cJSON *json, const char *name, const char *point)
 static void given_working_backend_when_checked_then_every_point_does_its_work(void **state)
 {
     const char *arguments[] = {"check", "--json", INTERVAL, NULL};
-    cJSON *json = check_json(*state, arguments, EXIT_CODE_OK);
+    cJSON *json = agent_fixture_check(*state, arguments, EXIT_CODE_OK);
+    assert_non_null(json);
     assert_true(cJSON_IsTrue(cJSON_GetObjectItem(json, "ok")));
     assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(json, "scenarios")), 8);
     assert_int_equal(linked_by(json, "fast", "result"), 0);
@@ -139,7 +128,8 @@ static void given_point_2_off_when_checked_then_fast_fails(void **state)
 static void given_prompt_flush_when_checked_then_all_linked_at_once(void **state)
 {
     const char *arguments[] = {"check", "--json", INTERVAL, "--flush=prompt", NULL};
-    cJSON *json = check_json(*state, arguments, EXIT_CODE_OK);
+    cJSON *json = agent_fixture_check(*state, arguments, EXIT_CODE_OK);
+    assert_non_null(json);
     assert_int_equal(number(scenario(json, "mixed"), "linked"), 14);
     assert_int_equal(linked_by(json, "mixed", "sweep"), 0);
     cJSON_Delete(json);
@@ -158,7 +148,8 @@ static void given_all_points_off_when_checked_then_every_span_is_named_unlinked(
 {
     switch_points(*state, "{\"result\":false,\"ingest\":false,\"sweep\":false}");
     const char *arguments[] = {"check", "--json", INTERVAL, "--scenario", "mixed", NULL};
-    cJSON *json = check_json(*state, arguments, EXIT_CODE_CHECK_FAILED);
+    cJSON *json = agent_fixture_check(*state, arguments, EXIT_CODE_CHECK_FAILED);
+    assert_non_null(json);
     assert_int_equal(number(scenario(json, "mixed"), "linked"), 0);
     assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(scenario(json, "mixed"), "unlinked")),
                      14);
@@ -209,7 +200,8 @@ static void given_any_order_of_steps_when_played_then_all_linked_by_the_point_it
                   {"SRRS", "result"}, {"SRSR", "ingest"}, {"SSRR", "result"}};
     for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
         const char *arguments[] = {"check", "--json", "--schedule", orders[i].letters, NULL};
-        cJSON *json = check_json(*state, arguments, EXIT_CODE_OK);
+        cJSON *json = agent_fixture_check(*state, arguments, EXIT_CODE_OK);
+        assert_non_null(json);
         const cJSON *played = scenario(json, "schedule");
         const cJSON *by = cJSON_GetObjectItem(played, "linked_by");
         assert_int_equal(cJSON_GetNumberValue(cJSON_GetObjectItem(played, "spans")), 2);

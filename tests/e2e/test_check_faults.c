@@ -37,21 +37,6 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* Returns owned: what check printed with --json; asserts on its exit code. */
-static cJSON *check_json(struct agent_fixture *f, const char *const *arguments, int exit_code)
-{
-    struct process_outcome outcome;
-    agent_fixture_run_agent(f, arguments, NULL, &outcome);
-    if (outcome.end != PROCESS_EXITED || outcome.detail != exit_code) {
-        fail_msg("exit %d, %s\n%.*s", outcome.detail, f->errors.data,
-                 SLICE_ARG(marline__buffer_slice(&outcome.output)));
-    }
-    cJSON *json = cJSON_ParseWithLength(outcome.output.data, outcome.output.size);
-    marline__buffer_deinit(&outcome.output);
-    assert_non_null(json);
-    return json;
-}
-
 /* ---- with the fault ---- */
 
 enum switch_kind { SWITCH_POINTS, SWITCH_FAULT };
@@ -74,7 +59,8 @@ static void post(struct agent_fixture *f, const char *method, const char *path, 
 static void assert_broken(struct agent_fixture *f, const char *const *arguments,
                           const char *failure, const char *rule)
 {
-    cJSON *json = check_json(f, arguments, EXIT_CODE_CHECK_FAILED);
+    cJSON *json = agent_fixture_check(f, arguments, EXIT_CODE_CHECK_FAILED);
+    assert_non_null(json);
     const cJSON *scenario = cJSON_GetArrayItem(cJSON_GetObjectItem(json, "scenarios"), 0);
     const cJSON *failures = cJSON_GetObjectItem(scenario, "failures");
     bool is_explained = false;

@@ -28,28 +28,14 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* Returns owned: what check printed with --json; asserts on its exit code. */
-static cJSON *check_json(struct agent_fixture *f, const char *const *arguments, int exit_code)
-{
-    struct process_outcome outcome;
-    agent_fixture_run_agent(f, arguments, NULL, &outcome);
-    if (outcome.end != PROCESS_EXITED || outcome.detail != exit_code) {
-        fail_msg("exit %d, %s\n%.*s", outcome.detail, f->errors.data,
-                 SLICE_ARG(marline__buffer_slice(&outcome.output)));
-    }
-    cJSON *json = cJSON_ParseWithLength(outcome.output.data, outcome.output.size);
-    marline__buffer_deinit(&outcome.output);
-    assert_non_null(json);
-    return json;
-}
-
 static void given_platform_api_alone_when_checked_then_links_are_judged_by_it(void **state)
 {
     static const char *const not_judged[] = {"retried", "result-twice", "cut", "store-fails",
                                              "backend-restart"};
     const char *arguments[] = {"check", "--json", "--scenario=all", "--export-interval-ms=600",
                                NULL};
-    cJSON *json = check_json(*state, arguments, EXIT_CODE_OK);
+    cJSON *json = agent_fixture_check(*state, arguments, EXIT_CODE_OK);
+    assert_non_null(json);
     size_t skipped = 0;
     const cJSON *s;
     cJSON_ArrayForEach(s, cJSON_GetObjectItem(json, "scenarios"))
@@ -94,7 +80,8 @@ static void given_links_that_are_not_made_when_checked_then_it_fails(void **stat
     (void)snprintf(url, sizeof url, "http://127.0.0.1:%u", (unsigned)lying_relay_port(relay));
     const char *arguments[] = {
         "check", "--json", "--scenario=slow", "--export-interval-ms=400", "--base-url", url, NULL};
-    cJSON *json = check_json(f, arguments, EXIT_CODE_CHECK_FAILED);
+    cJSON *json = agent_fixture_check(f, arguments, EXIT_CODE_CHECK_FAILED);
+    assert_non_null(json);
     assert_non_null(strstr(f->errors.data, "is stored, and linked to none; which point is at fault "
                                            "the platform's API does not show"));
     assert_true(lying_relay_lies(relay) > 0);

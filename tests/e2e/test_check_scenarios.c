@@ -27,26 +27,12 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* Returns owned: what check printed with --json; asserts on its exit code. */
-static cJSON *check_json(struct agent_fixture *f, const char *const *arguments, int exit_code)
-{
-    struct process_outcome outcome;
-    agent_fixture_run_agent(f, arguments, NULL, &outcome);
-    if (outcome.end != PROCESS_EXITED || outcome.detail != exit_code) {
-        fail_msg("exit %d, %s\n%.*s", outcome.detail, f->errors.data,
-                 SLICE_ARG(marline__buffer_slice(&outcome.output)));
-    }
-    cJSON *json = cJSON_ParseWithLength(outcome.output.data, outcome.output.size);
-    marline__buffer_deinit(&outcome.output);
-    assert_non_null(json);
-    return json;
-}
-
 static void given_good_backend_of_its_own_when_checked_then_every_scenario_passes(void **state)
 {
     const char *arguments[] = {"check",  "--self-contained",         "--scenario=all",
                                "--json", "--export-interval-ms=600", NULL};
-    cJSON *json = check_json(*state, arguments, EXIT_CODE_OK);
+    cJSON *json = agent_fixture_check(*state, arguments, EXIT_CODE_OK);
+    assert_non_null(json);
     const cJSON *scenarios = cJSON_GetObjectItem(json, "scenarios");
     const cJSON *s;
     assert_int_equal(cJSON_GetArraySize(scenarios), 14);
@@ -67,7 +53,8 @@ static void given_backend_of_somebody_else_when_told_to_kill_it_then_not_judged(
                                "--scenario=backend-restart",
                                "--scenario=no-result",
                                NULL};
-    cJSON *json = check_json(*state, arguments, EXIT_CODE_OK);
+    cJSON *json = agent_fixture_check(*state, arguments, EXIT_CODE_OK);
+    assert_non_null(json);
     const cJSON *first = cJSON_GetArrayItem(cJSON_GetObjectItem(json, "scenarios"), 0);
     assert_non_null(
         strstr(cJSON_GetStringValue(cJSON_GetObjectItem(first, "skipped")), "--self-contained"));
