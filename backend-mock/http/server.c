@@ -31,7 +31,8 @@ static bool start_parts(struct server *s, const struct server_options *options)
                                          .refuse = faults_refuse_write,
                                          .refuse_user = s->faults};
     s->queue = commit_queue_create(options->store, &queue);
-    s->notifier = s->queue ? notifier_start(options->store, s->queue, options->tracer) : NULL;
+    s->notifier =
+        s->queue ? notifier_start(options->store, s->queue, options->tracer, options->name) : NULL;
     if (!s->workers || !s->notifier) {
         price_table_destroy(options->prices);
         return false;

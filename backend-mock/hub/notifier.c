@@ -44,6 +44,7 @@ struct notifier {
     struct store *store;
     struct commit_queue *queue;
     marline_tracer *tracer;
+    struct slice backend;
     pthread_t threads[NOTICE_THREADS];
     size_t running;
     struct {
@@ -172,7 +173,8 @@ static void read_store(struct notifier *n)
 {
     struct store_error error;
     /* One more than fits: then the rest is read when these are told. */
-    if (store_untold_runs(n->store, NOTICE_WAITING_MAX + 1, add_untold, n, &error) != STORE_OK) {
+    if (store_untold_runs(n->store, n->backend, NOTICE_WAITING_MAX + 1, add_untold, n, &error) !=
+        STORE_OK) {
         marline__log(LOG_WARN, "webhooks to be told cannot be read: %s", error.text);
         read_later(n, now_ns() + STORE_PAUSE_MS * NS_PER_MS);
     }
@@ -419,13 +421,14 @@ static void *run(void *user)
 /* ---- life ---- */
 
 struct notifier *notifier_start(struct store *store, struct commit_queue *queue,
-                                marline_tracer *tracer)
+                                marline_tracer *tracer, const char *name)
 {
     struct notifier *n = alloc_zeroed(sizeof(*n));
     pthread_condattr_t attributes;
     n->store = store;
     n->queue = queue;
     n->tracer = tracer;
+    n->backend = marline__slice_text(name);
     n->shared.read_ns = TIME_NEVER;
     marline__list_init(&n->shared.waiting);
     marline__list_init(&n->shared.busy);

@@ -27,11 +27,10 @@ enum {
 
 struct notifier;
 
-/* Store, queue and tracer (NULL = none) are borrowed until stop. NULL when no thread can be
- * started.
- */
+/* Store, queue, tracer (NULL = none) and the backend's name (NULL = "") are borrowed until stop.
+ * NULL when no thread can be started. */
 struct notifier *notifier_start(struct store *store, struct commit_queue *queue,
-                                marline_tracer *tracer);
+                                marline_tracer *tracer, const char *name);
 /* Cuts short what is under way, and frees. The queue must still be open. Accepts NULL. */
 void notifier_stop(struct notifier *n);
 

@@ -564,8 +564,8 @@ struct store_ops {
                                        void *user, struct store_error *error);
     enum store_status (*unfinished_runs)(struct store *store, struct slice backend,
                                          store_run_fn visit, void *user, struct store_error *error);
-    enum store_status (*untold_runs)(struct store *store, size_t limit, store_untold_fn visit,
-                                     void *user, struct store_error *error);
+    enum store_status (*untold_runs)(struct store *store, struct slice backend, size_t limit,
+                                     store_untold_fn visit, void *user, struct store_error *error);
     enum store_status (*answered_invocations)(struct store *store, size_t limit,
                                               store_invocation_fn visit, void *user,
                                               struct store_error *error);
@@ -683,14 +683,13 @@ static inline enum store_status store_unfinished_runs(struct store *store, struc
     return store->ops->unfinished_runs(store, backend, visit, user, error);
 }
 
-/* Runs, of all organizations, of whose end a webhook is to be told: the first `limit`, oldest
- * first.
- */
-static inline enum store_status store_untold_runs(struct store *store, size_t limit,
-                                                  store_untold_fn visit, void *user,
+/* Runs of this backend, of all organizations, of whose end a webhook is to be told: the first
+ * `limit`, oldest first. */
+static inline enum store_status store_untold_runs(struct store *store, struct slice backend,
+                                                  size_t limit, store_untold_fn visit, void *user,
                                                   struct store_error *error)
 {
-    return store->ops->untold_runs(store, limit, visit, user, error);
+    return store->ops->untold_runs(store, backend, limit, visit, user, error);
 }
 
 /* Invocations, of all organizations, whose result is stored: the latest `limit`, oldest first. */

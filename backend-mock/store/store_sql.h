@@ -346,8 +346,8 @@ enum store_status sql_read_attempts(struct store *store, const struct store_scop
                                     struct store_error *error);
 enum store_status sql_unfinished_runs(struct store *store, struct slice backend, store_run_fn visit,
                                       void *user, struct store_error *error);
-enum store_status sql_untold_runs(struct store *store, size_t limit, store_untold_fn visit,
-                                  void *user, struct store_error *error);
+enum store_status sql_untold_runs(struct store *store, struct slice backend, size_t limit,
+                                  store_untold_fn visit, void *user, struct store_error *error);
 enum store_status sql_answered_invocations(struct store *store, size_t limit,
                                            store_invocation_fn visit, void *user,
                                            struct store_error *error);

@@ -46,17 +46,19 @@ enum store_status sql_unfinished_runs(struct store *base, struct slice backend, 
     return status;
 }
 
-static enum store_status visit_untold(struct sql_connection *c, size_t limit, store_untold_fn visit,
-                                      void *user, struct store_error *error)
+static enum store_status visit_untold(struct sql_connection *c, struct slice backend, size_t limit,
+                                      store_untold_fn visit, void *user, struct store_error *error)
 {
     static const char sql[] = "SELECT organization_id, id, webhook FROM runs"
                               " WHERE webhook IS NOT NULL AND notice IS NULL AND status IN (2, 3)"
+                              " AND backend = ?2"
                               " ORDER BY created_at, id LIMIT ?1";
     struct sql_statement *s = sql_prepare(c, sql, error);
     if (!s) {
         return error->status;
     }
     bind_int(s, 1, limit);
+    bind_text(s, 2, backend.data ? backend : SLICE(""));
     enum store_status status = STORE_OK;
     while (sql_row(c, s, &status, error)) {
         const struct store_untold_run run = {.organization_id = column_uuid(s, 0),
@@ -67,15 +69,15 @@ static enum store_status visit_untold(struct sql_connection *c, size_t limit, st
     return status;
 }
 
-enum store_status sql_untold_runs(struct store *base, size_t limit, store_untold_fn visit,
-                                  void *user, struct store_error *error)
+enum store_status sql_untold_runs(struct store *base, struct slice backend, size_t limit,
+                                  store_untold_fn visit, void *user, struct store_error *error)
 {
     struct sql_store *store = (struct sql_store *)base;
     struct sql_connection *c = sql_reader_take(store, error);
     if (!c) {
         return error->status;
     }
-    enum store_status status = visit_untold(c, limit, visit, user, error);
+    enum store_status status = visit_untold(c, backend, limit, visit, user, error);
     sql_reader_return(store, c);
     return status;
 }

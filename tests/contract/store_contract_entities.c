@@ -395,12 +395,18 @@ static void count_untold(void *user, const struct store_untold_run *run)
     *count += marline__slice_is(run->webhook, "http://h/?k=v");
 }
 
-static size_t untold(struct fixture *f, size_t limit)
+static size_t untold_of(struct fixture *f, struct slice backend, size_t limit)
 {
     struct store_error error;
     size_t count = 0;
-    assert_int_equal(store_untold_runs(f->store, limit, count_untold, &count, &error), STORE_OK);
+    assert_int_equal(store_untold_runs(f->store, backend, limit, count_untold, &count, &error),
+                     STORE_OK);
     return count;
+}
+
+static size_t untold(struct fixture *f, size_t limit)
+{
+    return untold_of(f, SLICE_EMPTY, limit);
 }
 
 static void given_runs_with_webhook_when_ended_then_untold_until_there_is_a_notice(void **state)
@@ -427,6 +433,26 @@ static void given_runs_with_webhook_when_ended_then_untold_until_there_is_a_noti
                                 .set_run_notice = {f->organization, id_of(2), SLICE("{}")}};
     must_write(f, &write);
     assert_int_equal(untold(f, 10), 1);
+}
+
+/* Two that tell of the same run would tell the webhook twice. */
+static void given_run_of_a_backend_when_untold_are_read_then_for_that_one_only(void **state)
+{
+    struct fixture *f = *state;
+    struct store_write write = {.type = STORE_CREATE_RUN,
+                                .create_run = {.organization_id = f->organization,
+                                               .project_id = f->project,
+                                               .run_id = id_of(2),
+                                               .environment = SLICE("development"),
+                                               .webhook = SLICE("http://h/?k=v"),
+                                               .backend = SLICE("west")}};
+    must_write(f, &write);
+    write = (struct store_write){.type = STORE_SET_RUN_STATUS,
+                                 .set_run_status = {f->organization, id_of(2), RUN_COMPLETED}};
+    must_write(f, &write);
+    assert_int_equal(untold_of(f, SLICE("west"), 10), 1);
+    assert_int_equal(untold_of(f, SLICE("east"), 10), 0);
+    assert_int_equal(untold(f, 10), 0);
 }
 
 static void count_invocation(void *user, struct slice invocation_id)
@@ -682,6 +708,7 @@ int run_entity_contract(const struct store_kind *kind)
         CONTRACT_TEST(given_run_of_a_backend_when_unfinished_are_read_then_for_that_one_only),
         CONTRACT_TEST(given_run_without_tests_when_unfinished_are_read_then_left_out),
         CONTRACT_TEST(given_runs_with_webhook_when_ended_then_untold_until_there_is_a_notice),
+        CONTRACT_TEST(given_run_of_a_backend_when_untold_are_read_then_for_that_one_only),
         CONTRACT_TEST(given_invocations_when_answered_are_read_then_those_with_results),
         CONTRACT_TEST(given_first_result_when_stored_then_id_is_derived_from_key),
         CONTRACT_TEST(given_result_when_repeated_then_duplicate_of_the_first),
