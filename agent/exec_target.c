@@ -55,9 +55,11 @@ static bool check_program(const struct exec_target *t, const char *where, const 
     char *file = path_join(t->folder, marline__slice_text(program));
     bool ok = is_program(file);
     if (!ok) {
+        const char *missing =
+            program[0] == '/' ? "no such file" : "no such file; relative paths start at the folder";
         failure_set(f, EXIT_CODE_CONFIGURATION, "%s: endpoint '%s': cannot run %s: %s", where, name,
                     file,
-                    access(file, F_OK) ? "no such file; relative paths start at the folder"
+                    access(file, F_OK) ? missing
                                        : "not an executable file (chmod +x it, or name its "
                                          "interpreter first)");
     }

@@ -465,6 +465,19 @@ static bool write_file(const char *path, struct slice text, struct failure *f)
            failure_set(f, EXIT_CODE_CONFIGURATION, "cannot write %s: %s", path, strerror(error));
 }
 
+/* A file that cannot be written is better said before the tests than after them. */
+static bool check_writable(const char *path, struct failure *f)
+{
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    size_t size = slash ? (size_t)(slash - path) : 0;
+    char *folder = must_slice(size ? (struct slice){path, size} : slash ? SLICE("/") : SLICE("."));
+    bool ok = !path || access(access(path, F_OK) == 0 ? path : folder, W_OK) == 0;
+    int error = errno;
+    marline__memory_free(folder);
+    return ok ||
+           failure_set(f, EXIT_CODE_CONFIGURATION, "cannot write %s: %s", path, strerror(error));
+}
+
 static bool write_reports(struct runner *r, struct failure *f)
 {
     const char *junit = options_text(&r->options, "junit");
@@ -575,7 +588,7 @@ static bool read_command_line(struct runner *r, int argc, char **argv, struct fa
                            "who serves the endpoints? give --with-agent CONFIG, --against URL, or "
                            "both");
     }
-    return suite_read(&r->suite, o->operands[0], f);
+    return suite_read(&r->suite, o->operands[0], f) && check_writable(options_text(o, "junit"), f);
 }
 
 static enum exit_code run_command(struct runner *r, struct failure *f)

@@ -102,7 +102,8 @@ void hub_submit(struct hub *hub, struct hub_commit *commit)
     if (stopped || !commit_queue_submit(hub->options.queue, &commit->commit)) {
         struct store_error *outcome = &commit->commit.write.outcome;
         outcome->status = STORE_BUSY;
-        (void)snprintf(outcome->text, sizeof(outcome->text), "too many writes wait");
+        (void)snprintf(outcome->text, sizeof(outcome->text), "%s",
+                       stopped ? "the backend stops" : "too many writes wait");
         hub_post(hub, &commit->job);
     }
 }

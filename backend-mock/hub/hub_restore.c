@@ -141,7 +141,7 @@ bool hub_runs_restore(struct hub *hub)
     if (status != STORE_OK) {
         marline__log(LOG_ERROR, "cannot take up the runs that are in the store: %s", error.text);
     } else if (all.count > 0) {
-        marline__log(LOG_INFO, "goes on with %zu runs of an earlier start", all.count);
+        marline__log(LOG_INFO, "runs of an earlier start: %zu; they go on", all.count);
     }
     free_readings(&all);
     return status == STORE_OK;

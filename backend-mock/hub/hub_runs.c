@@ -82,7 +82,10 @@ static bool commit_ok(const struct run_commit *c, const char *what)
 {
     const struct store_error *outcome = &c->base.commit.write.outcome;
     if (outcome->status != STORE_OK) {
-        marline__log(LOG_ERROR, "run: %s could not be stored: %s", what, outcome->text);
+        /* What an ended loop refuses is left to the next start. */
+        bool is_left = c->base.hub->loop.ended && outcome->status == STORE_BUSY;
+        marline__log(is_left ? LOG_DEBUG : LOG_ERROR, "run: %s could not be stored: %s", what,
+                     outcome->text);
     }
     return outcome->status == STORE_OK;
 }

@@ -84,6 +84,9 @@ static bool request(struct backend_client *c, const char *method, const char *pa
     if (status == MARLINE_EINVAL) {
         return failure_set(f, EXIT_CODE_USAGE, "%s", error.text);
     }
+    if (status == MARLINE_ECANCELED) {
+        return failure_set(f, EXIT_CODE_INTERNAL, "interrupted before the backend had answered");
+    }
     return failure_set(f, status == MARLINE_EAUTH ? EXIT_CODE_REFUSED : EXIT_CODE_UNREACHABLE,
                        "backend not reached: %s; is it running, and is the URL right?", error.text);
 }

@@ -97,6 +97,8 @@ static void be_refused(struct fixture *f, char out[128], char out_trace_id[64])
     const char *trace_id = cJSON_GetStringValue(cJSON_GetObjectItem(result, "trace_id"));
     (void)snprintf(out_trace_id, 64, "%s", trace_id ? trace_id : "none");
     cJSON_Delete(result);
+    assert_true(program_wait_for_text(&f->agent, f->log, "is refused: Function 'later' not found",
+                                      START_MS));
     dead_letters(f, "list", NULL, EXIT_CODE_OK, "Function 'later' not found");
     dead_letters(f, "show", "1", EXIT_CODE_OK, "\"_rhesis_test_context\"");
 }

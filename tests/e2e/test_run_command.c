@@ -202,6 +202,24 @@ static void given_mistake_when_run_then_exit_code_and_cause(void **state)
     }
 }
 
+static void expect_no_word(const char *text)
+{
+    char *log = program_read_file("run.log");
+    if (strstr(log, text)) {
+        fail_msg("'%s' in: %s", text, log);
+    }
+    marline__memory_free(log);
+}
+
+static void given_report_that_cannot_be_written_when_run_then_told_before_the_tests(void **state)
+{
+    (void)state;
+    expect_run((const char *const[]){"passing.yaml", "--with-agent", "agent.yaml", "--junit",
+                                     "nowhere/report.xml", NULL},
+               3, (const char *const[]){"cannot write nowhere/report.xml: No such file", NULL});
+    expect_no_word("passed");
+}
+
 static void given_running_backend_when_run_against_it_then_its_verdict(void **state)
 {
     struct agent_fixture *f = agent_fixture_create();
@@ -249,6 +267,18 @@ static void given_run_when_signalled_then_cancelled_and_reported(void **state)
     }
 }
 
+static void given_run_that_waits_when_signalled_then_nobody_is_blamed(void **state)
+{
+    struct program p;
+    (void)state;
+    write_file("unserved.yaml", "tests: [{endpoint: upperr}]\n");
+    start(&p, (const char *const[]){"unserved.yaml", "--with-agent", "agent.yaml", NULL}, NULL);
+    assert_true(program_wait_for_text(&p, "run.log", "agent    marline-agent run", RUN_MS));
+    program_signal(&p, SIGINT);
+    expect_end(&p, 130, (const char *const[]){"interrupted before the ", NULL});
+    expect_no_word("not reached");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,7 +288,9 @@ int main(void)
         cmocka_unit_test(given_webhook_when_run_then_told_before_the_end),
         cmocka_unit_test(given_mistake_when_run_then_exit_code_and_cause),
         cmocka_unit_test(given_running_backend_when_run_against_it_then_its_verdict),
+        cmocka_unit_test(given_report_that_cannot_be_written_when_run_then_told_before_the_tests),
         cmocka_unit_test(given_run_when_signalled_then_cancelled_and_reported),
+        cmocka_unit_test(given_run_that_waits_when_signalled_then_nobody_is_blamed),
     };
     return cmocka_run_group_tests(tests, write_files, NULL);
 }

@@ -247,8 +247,8 @@ void marline__session_closed(struct session *s, uint64_t now, uint64_t random, u
     const char *by = by_peer ? "by the backend" : code == 1006 ? "unexpectedly" : "by the agent";
     bool final = by_peer && code == 1008;
     marline__session_change(s, final ? SESSION_FAILED : SESSION_WAITING,
-                            final ? MARLINE_EAUTH : MARLINE_EIO, "closed %s: %u %.*s%s", by, code,
-                            SLICE_ARG(reason),
+                            final ? MARLINE_EAUTH : MARLINE_EIO, "closed %s: %u%s%.*s%s", by, code,
+                            reason.size ? " " : "", SLICE_ARG(reason),
                             final ? "; the credentials were refused: check the API key" : "");
     if (!final) {
         wait_to_reconnect(s, now, random);

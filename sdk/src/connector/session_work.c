@@ -111,6 +111,7 @@ static void refuse(struct session *s, uint64_t now, struct ledger_record *r, str
                    const char *reason)
 {
     s->counters.refused++;
+    marline__log(LOG_WARN, "invocation %.*s is refused: %s", SLICE_ARG(r->id), reason);
     struct session_trace trace = {.span_count = 0};
     if (s->host->buried) {
         s->host->buried(s->host->user, r, request, SLICE_EMPTY, reason, &trace);
