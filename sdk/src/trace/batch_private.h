@@ -22,7 +22,8 @@ struct batch_processor {
     pthread_t thread;
     pthread_t watch; /* cancels exports that last too long; see batch_exports.c */
     bool has_watch;
-    atomic_uint references; /* the provider's, the worker's and the watch's */
+    atomic_uint references;          /* the provider's, the worker's and the watch's */
+    marline_provider *kept_provider; /* referenced: an exporter reads its scopes and resource */
     atomic_bool closed;
     char line_above[CACHE_LINE]; /* what producers only read is in no line that is written */
     atomic_int free_places;

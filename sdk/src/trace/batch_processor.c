@@ -34,7 +34,11 @@ void marline__batch_unref(struct batch_processor *b)
     marline__monitor_deinit(&b->monitor);
     marline__memory_free(b->worker.records);
     marline__memory_free(b->worker.batch);
+    marline_provider *provider = b->kept_provider;
     marline__memory_free(b);
+    if (provider) {
+        marline__provider_unref(provider);
+    }
 }
 
 /* ---- producers ---- */
@@ -382,7 +386,7 @@ static bool pump_until(struct batch_processor *b, uint64_t deadline_ns, uint64_t
     if (step == STEP_END) {
         finish(b);
     }
-    *out_next_ns = next_work_ns(b);
+    *out_next_ns = step == STEP_END ? TIME_NEVER : next_work_ns(b);
     marline__monitor_lock(&b->monitor);
     atomic_store_explicit(&b->pumping, false, memory_order_release);
     marline__monitor_notify(&b->monitor); /* a flush or a shutdown takes over */
@@ -592,6 +596,10 @@ static void destroy(struct processor *p)
 static bool start(struct processor *p)
 {
     struct batch_processor *b = (struct batch_processor *)p;
+    if (!b->kept_provider) {
+        b->kept_provider = p->provider;
+        marline__provider_ref(p->provider);
+    }
     if (b->options.no_thread) {
         return true;
     }

@@ -213,10 +213,15 @@ bool marline_tracer_is_enabled(const marline_tracer *tracer)
 
 /* ---- creation ---- */
 
-static void free_provider(marline_provider *provider)
+void marline__provider_ref(marline_provider *provider)
 {
-    for (unsigned i = 0; i < atomic_load(&provider->processor_count); i++) {
-        provider->processors[i]->functions->destroy(provider->processors[i]);
+    atomic_fetch_add_explicit(&provider->references, 1, memory_order_relaxed);
+}
+
+void marline__provider_unref(marline_provider *provider)
+{
+    if (atomic_fetch_sub_explicit(&provider->references, 1, memory_order_acq_rel) != 1) {
+        return;
     }
     struct marline_tracer *tracer = atomic_load(&provider->tracers);
     while (tracer) {
@@ -224,15 +229,24 @@ static void free_provider(marline_provider *provider)
         free_tracer(tracer);
         tracer = next;
     }
+    marline__span_memory_deinit(&provider->arena);
+    pthread_mutex_destroy(&provider->mutex);
+    marline__memory_free(provider);
+}
+
+static void free_provider(marline_provider *provider)
+{
+    unsigned count = atomic_exchange(&provider->processor_count, 0);
+    for (unsigned i = 0; i < count; i++) {
+        provider->processors[i]->functions->destroy(provider->processors[i]);
+    }
     if (provider->sampler.destroy) {
         provider->sampler.destroy(provider->sampler.user);
     }
     if (provider->ids.destroy) {
         provider->ids.destroy(provider->ids.user);
     }
-    marline__span_memory_deinit(&provider->arena);
-    pthread_mutex_destroy(&provider->mutex);
-    marline__memory_free(provider);
+    marline__provider_unref(provider);
 }
 
 /* True: of the options, else of the environment. Takes the options' sampler in either case. */
@@ -282,6 +296,7 @@ marline_status marline__provider_create(const marline_provider_options *options,
         marline__memory_free(provider);
         return marline__refuse(error, MARLINE_ENOMEM, "out of memory for a provider");
     }
+    atomic_init(&provider->references, 1);
     provider->clock = clock ? clock : marline__clock_system();
     if (!init_provider(provider, options)) {
         free_provider(provider);

@@ -21,7 +21,8 @@ struct marline_tracer {
 };
 
 struct marline_provider {
-    struct list link; /* the list of all providers */
+    struct list link;       /* the list of all providers */
+    atomic_uint references; /* its owner's, and of each processor that may be left behind */
     /* constant after creation */
     uint64_t id; /* never 0, never used again */
     const struct clock *clock;
@@ -55,6 +56,10 @@ marline_status marline__provider_create(const marline_provider_options *options,
 /* Takes the processor, on failure too. */
 marline_status marline__provider_add(marline_provider *provider, struct processor *processor,
                                      marline_error *error);
+/* An exporter that a shutdown leaves behind goes on reading scopes and the resource: they stay
+ * until the last reference goes, all else ends with the provider. Any thread. */
+void marline__provider_ref(marline_provider *provider);
+void marline__provider_unref(marline_provider *provider);
 void marline__provider_adopt_lane(marline_provider *provider, struct lane *lane);
 /* One processor is done with an ended span; the last one gives the record back. Any thread. */
 void marline__provider_release(struct span_record *r, unsigned fate);

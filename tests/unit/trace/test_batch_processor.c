@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "../../support/trace_fixture.h"
@@ -24,13 +25,14 @@ struct gate {
     bool destroyed;
     size_t entered;
     size_t sizes[64];
+    char scope[8]; /* of the last export's first span, read when the export ends */
+    size_t resource_attributes;
     marline_export_result answer; /* counts above 0 are given as they are */
 };
 
 static void gate_export(void *user, const marline_span_data *spans, size_t count,
                         uint64_t timeout_ms, marline_export_result *out)
 {
-    (void)spans;
     (void)timeout_ms;
     struct gate *g = user;
     pthread_mutex_lock(&g->mutex);
@@ -39,6 +41,9 @@ static void gate_export(void *user, const marline_span_data *spans, size_t count
     while (!g->open && !g->canceled) {
         pthread_cond_wait(&g->changed, &g->mutex);
     }
+    (void)snprintf(g->scope, sizeof g->scope, "%.*s", (int)spans->scope->name.size,
+                   spans->scope->name.data);
+    g->resource_attributes = spans->resource->attribute_count;
     if (!g->open) { /* one that is open lets through, however late: the machine may be busy */
         out->failed = count;
     } else if (g->answer.exported + g->answer.rejected + g->answer.failed > 0) {
@@ -230,6 +235,8 @@ given_exporter_that_never_returns_when_shut_down_then_left_behind_API_07_SPN_11(
     assert_false(f.gate.destroyed);
     gate_set_open(&f.gate); /* now it returns, and the worker cleans up behind itself */
     gate_wait_destroyed(&f.gate);
+    assert_string_equal(f.gate.scope, "t"); /* it read on when the provider was gone */
+    assert_true(f.gate.resource_attributes > 0);
 }
 
 static void given_partial_answers_when_exported_then_each_span_counted_once_PRC_07(void **state)
