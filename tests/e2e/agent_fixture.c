@@ -3,10 +3,16 @@
 
 #include <dirent.h>
 #include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 #include "agent/words.h"
 #include "base/clock.h"
@@ -250,6 +256,22 @@ cJSON *agent_fixture_check(struct agent_fixture *f, const char *const *arguments
     }
     marline__buffer_deinit(&outcome.output);
     return json;
+}
+
+void agent_fixture_expect(struct agent_fixture *f, const char *const *arguments,
+                          const char *variable, int exit_code, const char *first,
+                          const char *second)
+{
+    const char *environment[] = {variable, NULL};
+    struct process_outcome outcome;
+    agent_fixture_run_agent(f, arguments, environment, &outcome);
+    marline__buffer_append_byte(&outcome.output, '\0');
+    if (outcome.end != PROCESS_EXITED || outcome.detail != exit_code ||
+        !strstr(outcome.output.data, first) || !strstr(outcome.output.data, second)) {
+        fail_msg("exit %d, without '%s' or '%s':\n%s", outcome.detail, first, second,
+                 outcome.output.data);
+    }
+    marline__buffer_deinit(&outcome.output);
 }
 
 bool agent_fixture_start_agent(struct agent_fixture *f, struct program *agent,

@@ -44,6 +44,11 @@ bool agent_fixture_wait(struct agent_fixture *f, const char *path,
  * the fixture's own settings. */
 void agent_fixture_run_agent(struct agent_fixture *f, const char *const *arguments,
                              const char *const *environment, struct process_outcome *out);
+/* The same, with one variable of the environment (NULL = none): the test fails unless it exits so
+ * and prints both texts. */
+void agent_fixture_expect(struct agent_fixture *f, const char *const *arguments,
+                          const char *variable, int exit_code, const char *first,
+                          const char *second);
 /* The same for `check --json`: returns what it printed, owned; NULL, with all that was said on
  * stderr, when that is no JSON or the exit code another. */
 cJSON *agent_fixture_check(struct agent_fixture *f, const char *const *arguments, int exit_code);

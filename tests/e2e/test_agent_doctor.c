@@ -25,27 +25,13 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void assert_doctor(struct agent_fixture *f, const char *const *arguments,
-                          const char *variable, int exit_code, const char *finding,
-                          const char *advice)
-{
-    const char *environment[] = {variable, NULL};
-    struct process_outcome outcome;
-    agent_fixture_run_agent(f, arguments, environment, &outcome);
-    marline__buffer_append_byte(&outcome.output, '\0');
-    if (outcome.end != PROCESS_EXITED || outcome.detail != exit_code ||
-        !strstr(outcome.output.data, finding) || !strstr(outcome.output.data, advice)) {
-        fail_msg("exit %d, without '%s' or '%s':\n%s", outcome.detail, finding, advice,
-                 outcome.output.data);
-    }
-    marline__buffer_deinit(&outcome.output);
-}
-
 static void given_everything_in_order_when_examined_then_all_checks_pass(void **state)
 {
     const char *arguments[] = {"doctor", "--exec", "a=/bin/cat", NULL};
-    assert_doctor(*state, arguments, NULL, EXIT_CODE_OK, "ok    testing   the WebSocket", "");
-    assert_doctor(*state, arguments, NULL, EXIT_CODE_OK, "ok    tracing", "1 of the configuration");
+    agent_fixture_expect(*state, arguments, NULL, EXIT_CODE_OK, "ok    testing   the WebSocket",
+                         "");
+    agent_fixture_expect(*state, arguments, NULL, EXIT_CODE_OK, "ok    tracing",
+                         "1 of the configuration");
 }
 
 struct broken {
@@ -103,8 +89,8 @@ static void given_broken_settings_when_examined_then_the_cause_is_named(void **s
          "RHESIS_PROJECT_ID"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        assert_doctor(*state, cases[i].arguments, cases[i].variable, cases[i].exit_code,
-                      cases[i].finding, cases[i].advice);
+        agent_fixture_expect(*state, cases[i].arguments, cases[i].variable, cases[i].exit_code,
+                             cases[i].finding, cases[i].advice);
     }
 }
 
@@ -114,7 +100,7 @@ static void assert_peer(struct agent_fixture *f, const struct http_peer_step *sc
 {
     struct http_peer *peer = http_peer_start(script, count);
     const char *arguments[] = {"doctor", "--base-url", http_peer_url(peer), NULL};
-    assert_doctor(f, arguments, NULL, exit_code, finding, advice);
+    agent_fixture_expect(f, arguments, NULL, exit_code, finding, advice);
     http_peer_stop(peer);
 }
 
@@ -142,7 +128,7 @@ static void given_tls_asked_of_plain_http_when_examined_then_scheme_questioned(v
     char url[160];
     (void)snprintf(url, sizeof url, "https%s", f->base_url + strlen("http"));
     const char *arguments[] = {"doctor", "--base-url", url, NULL};
-    assert_doctor(f, arguments, NULL, EXIT_CODE_UNREACHABLE, "FAIL  http", "check scheme");
+    agent_fixture_expect(f, arguments, NULL, EXIT_CODE_UNREACHABLE, "FAIL  http", "check scheme");
 }
 
 static void given_broken_backend_when_examined_then_its_log_is_the_advice(void **state)

@@ -43,29 +43,13 @@ static void start(struct rig *rig, const char *host, bool wants_client_certifica
     (void)snprintf(rig->url, sizeof rig->url, "https://localhost:%u", rig->relay.port);
 }
 
-static void assert_doctor(struct agent_fixture *f, const char *const *arguments,
-                          const char *variable, int exit_code, const char *finding,
-                          const char *advice)
-{
-    const char *environment[] = {variable, NULL};
-    struct process_outcome outcome;
-    agent_fixture_run_agent(f, arguments, environment, &outcome);
-    marline__buffer_append_byte(&outcome.output, '\0');
-    if (outcome.end != PROCESS_EXITED || outcome.detail != exit_code ||
-        !strstr(outcome.output.data, finding) || !strstr(outcome.output.data, advice)) {
-        fail_msg("exit %d, without '%s' or '%s':\n%s", outcome.detail, finding, advice,
-                 outcome.output.data);
-    }
-    marline__buffer_deinit(&outcome.output);
-}
-
 static void given_unknown_authority_when_examined_then_trust_is_the_advice(void **state)
 {
     struct rig *rig = *state;
     start(rig, "localhost", false);
     const char *arguments[] = {"doctor", "--base-url", rig->url, NULL};
-    assert_doctor(rig->backend, arguments, NULL, EXIT_CODE_REFUSED, "FAIL  http",
-                  "the certificate is not trusted here: install the backend's CA");
+    agent_fixture_expect(rig->backend, arguments, NULL, EXIT_CODE_REFUSED, "FAIL  http",
+                         "the certificate is not trusted here: install the backend's CA");
 }
 
 static void given_certificate_of_another_host_when_examined_then_said_so(void **state)
@@ -74,8 +58,8 @@ static void given_certificate_of_another_host_when_examined_then_said_so(void **
     start(rig, "elsewhere.example", false);
     const char *arguments[] = {"doctor",    "--base-url",       rig->url,
                                "--ca-file", rig->relay.ca_file, NULL};
-    assert_doctor(rig->backend, arguments, NULL, EXIT_CODE_REFUSED, "FAIL  http",
-                  "mend its certificate");
+    agent_fixture_expect(rig->backend, arguments, NULL, EXIT_CODE_REFUSED, "FAIL  http",
+                         "mend its certificate");
 }
 
 static void given_client_certificate_wanted_when_none_is_given_then_http_fails(void **state)
@@ -84,8 +68,8 @@ static void given_client_certificate_wanted_when_none_is_given_then_http_fails(v
     start(rig, "localhost", true);
     const char *arguments[] = {"doctor",    "--base-url",       rig->url,
                                "--ca-file", rig->relay.ca_file, NULL};
-    assert_doctor(rig->backend, arguments, NULL, EXIT_CODE_REFUSED, "FAIL  http",
-                  "the backend wants a client certificate");
+    agent_fixture_expect(rig->backend, arguments, NULL, EXIT_CODE_REFUSED, "FAIL  http",
+                         "the backend wants a client certificate");
 }
 
 /* All that TLS needs is given: the doctor gets as far as the key. */
@@ -103,8 +87,8 @@ static void given_own_authority_when_trusted_then_the_next_fault_is_found(void *
                                "--client-key-file",
                                rig->relay.client_key_file,
                                NULL};
-    assert_doctor(rig->backend, arguments, "RHESIS_API_KEY=rh-wrong", EXIT_CODE_REFUSED,
-                  "ok    http      TLS verified", "FAIL  key");
+    agent_fixture_expect(rig->backend, arguments, "RHESIS_API_KEY=rh-wrong", EXIT_CODE_REFUSED,
+                         "ok    http      TLS verified", "FAIL  key");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

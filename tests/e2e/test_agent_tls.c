@@ -148,17 +148,9 @@ static void assert_both_channels_were_seen(const struct rig *rig)
 static void assert_doctor_refuses(struct rig *rig, const char *finding, const char *advice)
 {
     char config[128];
-    struct process_outcome outcome;
     (void)snprintf(config, sizeof config, "%s", agent_fixture_path(rig->backend, "agent.yaml"));
     const char *arguments[] = {"doctor", "--config", config, "--base-url", rig->url, NULL};
-    agent_fixture_run_agent(rig->backend, arguments, NULL, &outcome);
-    marline__buffer_append_byte(&outcome.output, '\0');
-    if (outcome.end != PROCESS_EXITED || outcome.detail != EXIT_CODE_REFUSED ||
-        !strstr(outcome.output.data, finding) || !strstr(outcome.output.data, advice)) {
-        fail_msg("exit %d, without '%s' or '%s':\n%s", outcome.detail, finding, advice,
-                 outcome.output.data);
-    }
-    marline__buffer_deinit(&outcome.output);
+    agent_fixture_expect(rig->backend, arguments, NULL, EXIT_CODE_REFUSED, finding, advice);
 }
 
 /* ---- what goes through ---- */

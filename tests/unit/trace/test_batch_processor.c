@@ -95,7 +95,7 @@ struct fixture {
     marline_tracer *tracer;
 };
 
-static void begin(struct fixture *f, uint32_t queue_max, uint32_t batch_max, bool open)
+static void open_provider(struct fixture *f, const marline_batch_options *options, bool open)
 {
     f->gate = (struct gate){.open = open, .heeds_cancel = true};
     pthread_mutex_init(&f->gate.mutex, NULL);
@@ -106,12 +106,17 @@ static void begin(struct fixture *f, uint32_t queue_max, uint32_t batch_max, boo
                                  .cancel = gate_cancel,
                                  .destroy = gate_destroy,
                                  .user = &f->gate};
+    assert_int_equal(marline_provider_add_batch_processor(f->provider, &exporter, options, NULL),
+                     MARLINE_OK);
+}
+
+static void begin(struct fixture *f, uint32_t queue_max, uint32_t batch_max, bool open)
+{
     marline_batch_options options = MARLINE_BATCH_OPTIONS_INIT;
     options.queue_max = queue_max;
     options.batch_max = batch_max;
     options.interval_ms = 3600 * 1000;
-    assert_int_equal(marline_provider_add_batch_processor(f->provider, &exporter, &options, NULL),
-                     MARLINE_OK);
+    open_provider(f, &options, open);
 }
 
 static void gate_wait_destroyed(struct gate *g)
@@ -460,21 +465,11 @@ static void given_no_thread_when_pumped_then_exports_in_the_caller(void **state)
 
 static void begin_without_thread(struct fixture *f)
 {
-    f->gate = (struct gate){.heeds_cancel = true};
-    pthread_mutex_init(&f->gate.mutex, NULL);
-    pthread_cond_init(&f->gate.changed, NULL);
-    assert_int_equal(marline_provider_create(NULL, &f->provider, NULL), MARLINE_OK);
-    f->tracer = marline_tracer_get(f->provider, "t", NULL);
-    marline_exporter exporter = {.export_spans = gate_export,
-                                 .cancel = gate_cancel,
-                                 .destroy = gate_destroy,
-                                 .user = &f->gate};
     marline_batch_options options = MARLINE_BATCH_OPTIONS_INIT;
     options.no_thread = true;
     options.batch_max = 4;
     options.interval_ms = 3600 * 1000;
-    assert_int_equal(marline_provider_add_batch_processor(f->provider, &exporter, &options, NULL),
-                     MARLINE_OK);
+    open_provider(f, &options, false);
 }
 
 static void *pump_in_thread(void *user)
