@@ -118,3 +118,10 @@ void assert_delivery(marline_provider *provider, uint64_t exported, uint64_t dro
     assert_int_equal(d.in_flight, 0);
     assert_delivery_balanced(provider);
 }
+
+void skip_fork_under_sanitizers(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    skip();
+#endif
+}

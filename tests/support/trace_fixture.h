@@ -45,4 +45,8 @@ void assert_delivery_balanced(marline_provider *provider);
 /* As above, and nothing is in flight or in a spool. */
 void assert_delivery(marline_provider *provider, uint64_t exported, uint64_t dropped);
 
+/* Skips the test, visibly, where a sanitizer is at work: its allocator and its knowledge of threads
+ * do not survive the fork of a process with several threads. */
+void skip_fork_under_sanitizers(void);
+
 #endif

@@ -32,25 +32,10 @@ static int exit_status(pid_t pid)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }
 
-/* The sanitizers' own allocator and thread bookkeeping do not survive the fork of a process with
- * several threads. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { FORK_WITH_THREADS = 0 };
-#else
-enum { FORK_WITH_THREADS = 1 };
-#endif
-
-static void skip_under_sanitizers(void)
-{
-    if (!FORK_WITH_THREADS) {
-        skip();
-    }
-}
-
 static void given_waiting_spans_when_forked_then_only_the_parent_exports_them(void **state)
 {
     (void)state;
-    skip_under_sanitizers();
+    skip_fork_under_sanitizers();
     struct trace_fixture f;
     trace_fixture_begin(&f, NULL);
     one_span(f.tracer, "function.before");
@@ -117,7 +102,7 @@ static void *keep_tracing(void *user)
 static void given_threads_that_trace_when_forked_again_and_again_then_children_trace(void **state)
 {
     (void)state;
-    skip_under_sanitizers();
+    skip_fork_under_sanitizers();
     struct trace_fixture f;
     trace_fixture_begin(&f, NULL);
     pthread_t threads[2];
@@ -147,7 +132,7 @@ static void given_threads_that_trace_when_forked_again_and_again_then_children_t
 static void given_kept_connection_when_forked_then_child_opens_its_own(void **state)
 {
     (void)state;
-    skip_under_sanitizers();
+    skip_fork_under_sanitizers();
     struct http_peer_step script[] = {{HTTP_PEER_ANSWER, 200, "Connection: close\r\n", NULL}};
     struct http_peer *peer = http_peer_start(script, 1);
     marline_platform_exporter_options options = {

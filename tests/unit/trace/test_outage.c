@@ -369,20 +369,11 @@ static void given_full_spool_when_down_then_dropped_and_counted(void **state)
     assert_int_equal(marline_provider_shutdown(f->provider, LONG_MS), MARLINE_OK);
 }
 
-/* The sanitizers do not survive the fork of a process with several threads. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { FORK_WITH_THREADS = 0 };
-#else
-enum { FORK_WITH_THREADS = 1 };
-#endif
-
 static void given_fork_when_both_trace_in_an_outage_then_both_spool_and_all_arrives(void **state)
 {
     struct fixture *f = *state;
     int status = -1;
-    if (!FORK_WITH_THREADS) {
-        skip();
-    }
+    skip_fork_under_sanitizers();
     begin(f, LINE_DOWN);
     make_spans(f, 5);
     assert_int_equal(marline_provider_force_flush(f->provider, LONG_MS), MARLINE_OK);
